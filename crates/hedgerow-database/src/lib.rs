@@ -1,0 +1,2 @@
+//! The Postgres wire.
+pub mod private_server;
