@@ -1,0 +1,151 @@
+//! An application's entities as values. A [`Schema`] exists only when every rule across its entities holds
+//! (`check.rs`), so code that gets one does not check again.
+
+use crate::field::{Field, FieldKind};
+use crate::{Access, Identifier, SqlType};
+
+/// All entities of an application, in order of their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schema {
+    entities: Vec<Entity>,
+}
+
+/// One entity: a table, a path `/api/v1/<name>` and scopes `<name>:read|write|delete`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entity {
+    /// Table, path and scope name.
+    pub name: Identifier,
+    /// What people call one and several.
+    pub label: Label,
+    /// Who may read and write.
+    pub access: Access,
+    /// In the order of the file.
+    pub fields: Vec<Field>,
+}
+
+/// What people call one row, and several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// One.
+    pub singular: String,
+    /// Several.
+    pub plural: String,
+}
+
+/// The columns that every entity has and that nobody writes by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standard {
+    /// `id`, text, UUID version 7 from the API.
+    Id,
+    /// `userId`, the owner.
+    UserId,
+    /// `createdAt`.
+    CreatedAt,
+    /// `updatedAt`, set by a trigger.
+    UpdatedAt,
+}
+
+impl Standard {
+    /// All of them; the first two stand before an entity's own fields, the others behind.
+    pub const ALL: [Self; 4] = [Self::Id, Self::UserId, Self::CreatedAt, Self::UpdatedAt];
+
+    /// JSON key and column name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::UserId => "userId",
+            Self::CreatedAt => "createdAt",
+            Self::UpdatedAt => "updatedAt",
+        }
+    }
+
+    fn sql_type(self) -> SqlType {
+        match self {
+            Self::Id | Self::UserId => SqlType::Text,
+            Self::CreatedAt | Self::UpdatedAt => SqlType::Timestamptz,
+        }
+    }
+}
+
+/// A column that can be read, filtered and ordered by: a standard one or a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column<'a> {
+    /// One that every entity has.
+    Standard(Standard),
+    /// One of the entity's own.
+    Field(&'a Field),
+}
+
+impl<'a> Column<'a> {
+    /// JSON key and column name.
+    pub fn name(self) -> &'a str {
+        match self {
+            Self::Standard(standard) => standard.name(),
+            Self::Field(field) => field.name.as_str(),
+        }
+    }
+
+    /// How PostgreSQL stores it.
+    pub fn sql_type(self) -> SqlType {
+        match self {
+            Self::Standard(standard) => standard.sql_type(),
+            Self::Field(field) => field.kind.sql_type(),
+        }
+    }
+
+    pub(crate) fn identifier(self) -> Identifier {
+        match self {
+            Self::Standard(standard) => Identifier::joined(&[standard.name()]),
+            Self::Field(field) => field.name.clone(),
+        }
+    }
+}
+
+impl Schema {
+    pub(crate) fn from_checked(mut entities: Vec<Entity>) -> Self {
+        entities.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { entities }
+    }
+
+    /// In order of their names.
+    pub fn entities(&self) -> &[Entity] {
+        &self.entities
+    }
+
+    /// The entity of that name.
+    pub fn entity(&self, name: &str) -> Option<&Entity> {
+        let at = self.entities.binary_search_by(|entity| entity.name.as_str().cmp(name)).ok()?;
+        self.entities.get(at)
+    }
+}
+
+impl Entity {
+    /// The field of that name.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name.as_str() == name)
+    }
+
+    /// The columns a caller may read, in the order in which rows show them.
+    pub fn readable(&self) -> impl Iterator<Item = Column<'_>> {
+        let own = self.fields.iter().filter(|field| !field.hidden).map(Column::Field);
+        let [id, user_id, created_at, updated_at] = Standard::ALL.map(Column::Standard);
+        [id, user_id].into_iter().chain(own).chain([created_at, updated_at])
+    }
+
+    /// The readable column of that name.
+    pub fn column(&self, name: &str) -> Option<Column<'_>> {
+        self.readable().find(|column| column.name() == name)
+    }
+
+    /// The fields that point at other rows.
+    pub fn relations(&self) -> impl Iterator<Item = (&Field, &crate::Relation)> {
+        self.fields.iter().filter_map(|field| field.kind.relation().map(|relation| (field, relation)))
+    }
+}
+
+impl FieldKind {
+    /// Whether rows can be ordered and compared by it; a JSON document has no useful order.
+    pub fn is_ordered(&self) -> bool {
+        !matches!(self, Self::Json)
+    }
+}

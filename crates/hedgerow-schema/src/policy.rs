@@ -1,0 +1,300 @@
+//! Who may see and change which row, written as PostgreSQL policies and grants.
+//!
+//! Always holds, for every table of Hedgerow:
+//! * one RESTRICTIVE policy for each command, TO PUBLIC: the floor. Whatever permissive policy anybody adds later, no
+//!   row below the floor is reached. (A policy TO a role could be dropped by that role on older minors.)
+//! * four permissive policies, one for each command, with the names of the schema this product implements;
+//! * rights come from grants alone, and no column that says whose row it is can be written.
+//!
+//! `(SELECT …)` around the identity makes it an InitPlan: evaluated once for each statement, usable by an index.
+
+use crate::{Entity, Identifier, Read, Sql, Standard, Write};
+
+/// The four roles that requests take; none logs in, owns anything or bypasses row-level security.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Requests of a signed-in user.
+    pub app: Identifier,
+    /// Requests of nobody in particular.
+    pub anon: Identifier,
+    /// Sign-in, users and keys; no grant on any entity table.
+    pub auth: Identifier,
+    /// Requests of an administrator.
+    pub admin: Identifier,
+}
+
+impl Default for Roles {
+    fn default() -> Self {
+        let role = |name| Identifier::joined(&["hedgerow", name]);
+        Self { app: role("app"), anon: role("anon"), auth: role("auth"), admin: role("admin") }
+    }
+}
+
+impl Roles {
+    /// All four.
+    pub fn all(&self) -> [&Identifier; 4] {
+        [&self.app, &self.anon, &self.auth, &self.admin]
+    }
+}
+
+/// The commands that policies and grants speak of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// Reading.
+    Select,
+    /// Creating.
+    Insert,
+    /// Changing.
+    Update,
+    /// Deleting.
+    Delete,
+}
+
+impl Command {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Select, Self::Insert, Self::Update, Self::Delete];
+
+    /// As SQL writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Select => "SELECT",
+            Self::Insert => "INSERT",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    fn floor_name(self) -> &'static str {
+        match self {
+            Self::Select => "hedgerow_floor_select",
+            Self::Insert => "hedgerow_floor_insert",
+            Self::Update => "hedgerow_floor_update",
+            Self::Delete => "hedgerow_floor_delete",
+        }
+    }
+
+    fn permissive_name(self) -> &'static str {
+        match self {
+            Self::Select => "Users can view own records",
+            Self::Insert => "Users can create own records",
+            Self::Update => "Users can update own records",
+            Self::Delete => "Users can delete own records",
+        }
+    }
+}
+
+/// One policy of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Its name; unique within the table.
+    pub name: &'static str,
+    /// Restrictive policies are the floor.
+    pub restrictive: bool,
+    /// The command it is about.
+    pub command: Command,
+    /// Which rows, before and after: one expression for USING and WITH CHECK.
+    pub expression: Sql,
+}
+
+/// One right of one role on a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// To whom.
+    pub role: Identifier,
+    /// What for.
+    pub command: Command,
+    /// The columns; `None` is the whole table.
+    pub columns: Option<Vec<Identifier>>,
+}
+
+/// The policies and grants of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protection {
+    /// The table, in schema `public`.
+    pub table: Identifier,
+    /// Floors and permissive policies.
+    pub policies: Vec<Policy>,
+    /// Rights.
+    pub grants: Vec<Grant>,
+}
+
+/// `TRUE` when the row's owner column `column` is the asker.
+fn owned(column: &'static str) -> Sql {
+    let mut sql = Sql::new(column);
+    sql.push(" = (SELECT public.get_auth_user_id())");
+    sql
+}
+
+fn or_role(mut expression: Sql, roles: &[&Identifier]) -> Sql {
+    for role in roles {
+        expression.push(" OR ").append(&is_role(role));
+    }
+    expression
+}
+
+fn is_role(role: &Identifier) -> Sql {
+    let mut sql = Sql::new("(SELECT current_user) = ");
+    sql.literal(role.as_str());
+    sql
+}
+
+/// Floors and permissive policies that say the same for each command.
+fn policies(expression: impl Fn(Command) -> Sql) -> Vec<Policy> {
+    let floor = |command: Command| Policy {
+        name: command.floor_name(),
+        restrictive: true,
+        command,
+        expression: expression(command),
+    };
+    let permissive = |command: Command| Policy {
+        name: command.permissive_name(),
+        restrictive: false,
+        command,
+        expression: expression(command),
+    };
+    Command::ALL.into_iter().flat_map(|command| [floor(command), permissive(command)]).collect()
+}
+
+fn grant(role: &Identifier, command: Command, columns: Option<Vec<Identifier>>) -> Grant {
+    Grant { role: role.clone(), command, columns }
+}
+
+fn names(columns: &[&str]) -> Option<Vec<Identifier>> {
+    Some(columns.iter().map(|column| Identifier::joined(&[column])).collect())
+}
+
+/// How an entity's table is protected.
+pub fn for_entity(entity: &Entity, roles: &Roles) -> Protection {
+    let own = || owned("\"userId\"");
+    let read = || match entity.access.read {
+        Read::Owner => own(),
+        Read::SignedIn => Sql::new("(SELECT public.get_auth_user_id()) IS NOT NULL"),
+        Read::Public => Sql::new("true"),
+    };
+    let admin_writes = entity.access.write == Write::Admin;
+    let expression = |command| match command {
+        Command::Select => read(),
+        // An administrator creates rows as their owner, and may change those of other administrators.
+        Command::Insert if admin_writes => {
+            let mut sql = own();
+            sql.push(" AND ").append(&is_role(&roles.admin));
+            sql
+        }
+        Command::Update | Command::Delete if admin_writes => is_role(&roles.admin),
+        Command::Insert | Command::Update | Command::Delete => own(),
+    };
+    let writer = if admin_writes { &roles.admin } else { &roles.app };
+    let id = Identifier::joined(&[Standard::Id.name()]);
+    let insertable = entity.fields.iter().map(|field| field.name.clone());
+    let updatable = entity.fields.iter().filter(|field| !field.immutable).map(|field| field.name.clone());
+    let mut grants = vec![
+        grant(&roles.app, Command::Select, None),
+        grant(writer, Command::Insert, Some(std::iter::once(id).chain(insertable).collect())),
+    ];
+    let updatable: Vec<_> = updatable.collect();
+    if !updatable.is_empty() {
+        grants.push(grant(writer, Command::Update, Some(updatable)));
+    }
+    grants.push(grant(writer, Command::Delete, None));
+    if admin_writes {
+        grants.push(grant(&roles.admin, Command::Select, None));
+    }
+    if entity.access.read == Read::Public {
+        grants.push(grant(&roles.anon, Command::Select, None));
+    }
+    Protection { table: entity.name.clone(), policies: policies(expression), grants }
+}
+
+/// How `"user"` is protected: everyone sees themselves, sign-in does the writing.
+pub fn for_users(roles: &Roles) -> Protection {
+    let expression = |command| match command {
+        Command::Select => or_role(owned("id"), &[&roles.auth, &roles.admin]),
+        Command::Insert | Command::Update | Command::Delete => is_role(&roles.auth),
+    };
+    let mut grants: Vec<_> =
+        Command::ALL.into_iter().map(|command| grant(&roles.auth, command, None)).collect();
+    grants.push(grant(&roles.app, Command::Select, None));
+    grants.push(grant(&roles.admin, Command::Select, None));
+    Protection { table: Identifier::joined(&["user"]), policies: policies(expression), grants }
+}
+
+/// How `api_keys` is protected: users manage their own and never read a key's hash; sign-in looks keys up.
+pub fn for_api_keys(roles: &Roles) -> Protection {
+    let expression = |command| match command {
+        Command::Select | Command::Update => or_role(owned("\"userId\""), &[&roles.auth]),
+        Command::Insert | Command::Delete => owned("\"userId\""),
+    };
+    let visible = &[
+        "id",
+        "userId",
+        "name",
+        "prefix",
+        "scopes",
+        "lastUsed",
+        "expiresAt",
+        "createdAt",
+        "updatedAt",
+        "revoked",
+    ];
+    let grants = vec![
+        grant(&roles.app, Command::Select, names(visible)),
+        grant(&roles.app, Command::Insert, names(&["id", "name", "key", "prefix", "scopes", "expiresAt"])),
+        grant(&roles.app, Command::Update, names(&["name", "revoked"])),
+        grant(&roles.app, Command::Delete, None),
+        grant(&roles.auth, Command::Select, None),
+        grant(&roles.auth, Command::Update, names(&["lastUsed", "revoked"])),
+    ];
+    Protection { table: Identifier::joined(&["api_keys"]), policies: policies(expression), grants }
+}
+
+impl Protection {
+    /// The statements that protect the table, for a table that was just made.
+    pub fn statements(&self) -> Vec<Sql> {
+        let on_table = |text: &'static str, end: &'static str| {
+            let mut sql = Sql::new(text);
+            sql.name(&self.table).push(end);
+            sql
+        };
+        let mut statements = vec![
+            on_table("ALTER TABLE public.", " ENABLE ROW LEVEL SECURITY"),
+            on_table("ALTER TABLE public.", " FORCE ROW LEVEL SECURITY"),
+            // A database may have default privileges that grant more than is said here.
+            on_table("REVOKE ALL ON TABLE public.", " FROM PUBLIC"),
+        ];
+        statements.extend(self.policies.iter().map(|policy| policy.statement(&self.table)));
+        statements.extend(self.grants.iter().map(|grant| grant.statement(&self.table)));
+        statements
+    }
+}
+
+impl Policy {
+    fn statement(&self, table: &Identifier) -> Sql {
+        let mut sql = Sql::new("CREATE POLICY \"");
+        sql.push(self.name).push("\" ON public.").name(table);
+        sql.push(if self.restrictive { "\n  AS RESTRICTIVE FOR " } else { "\n  AS PERMISSIVE FOR " });
+        sql.push(self.command.name()).push(" TO PUBLIC");
+        if self.command != Command::Insert {
+            sql.push("\n  USING (").append(&self.expression).push(")");
+        }
+        if matches!(self.command, Command::Insert | Command::Update) {
+            sql.push("\n  WITH CHECK (").append(&self.expression).push(")");
+        }
+        sql
+    }
+}
+
+impl Grant {
+    fn statement(&self, table: &Identifier) -> Sql {
+        let mut sql = Sql::new("GRANT ");
+        sql.push(self.command.name());
+        if let Some(columns) = &self.columns {
+            sql.push(" (");
+            sql.join(", ", columns, |sql, column| {
+                sql.name(column);
+            });
+            sql.push(")");
+        }
+        sql.push(" ON TABLE public.").name(table).push(" TO ").name(&self.role);
+        sql
+    }
+}

@@ -1,0 +1,321 @@
+//! Entity and request to one SQL statement each.
+//!
+//! Always holds: a write names the owner beside the policy that enforces it, and so does a read of an entity that only
+//! owners read. The predicate is not what isolates (the policy is); it lets the planner use the owner's index and
+//! statistics, whatever the policy looks like.
+
+use crate::query::{Comparison, Filter, IsValue, ListQuery, Selected, Test};
+use crate::write::RowInput;
+use crate::{Access, Bind, Column, Entity, Identifier, Read, Sql, SqlType, Standard, Write};
+
+/// A statement that returns rows, with what each column is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// The statement.
+    pub sql: Sql,
+    /// One for each column of a row.
+    pub columns: Vec<OutputColumn>,
+}
+
+/// A column of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputColumn {
+    /// JSON key.
+    pub key: String,
+    /// How its bytes are read.
+    pub ty: SqlType,
+}
+
+/// Whose rows a statement may touch, as far as its own text says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker<'a> {
+    /// A signed-in user, by id.
+    User(&'a str),
+    /// Nobody.
+    Anonymous,
+}
+
+impl Access {
+    /// Whether reading statements name the owner: not where strangers read too.
+    fn read_names_owner(self) -> bool {
+        self.read == Read::Owner
+    }
+
+    /// Whether writing statements name the owner: not where administrators write all rows.
+    fn write_names_owner(self) -> bool {
+        self.write != Write::Admin
+    }
+}
+
+/// The rows of a list, at most `query.limit + 1`: one row more tells that there is a next page.
+pub fn list(entity: &Entity, query: &ListQuery<'_>, asker: Asker<'_>) -> Query {
+    let mut sql = Sql::new("SELECT ");
+    select_list(&mut sql, &query.select);
+    sql.push(" FROM public.").name(&entity.name);
+    let mut conditions = Conditions::new();
+    if entity.access.read_names_owner() {
+        conditions.owner(&mut sql, asker);
+    }
+    conditions.filters(&mut sql, &query.filters);
+    sql.push(" ORDER BY ");
+    sql.join(", ", &query.order, |sql, key| {
+        column(sql, key.column);
+        sql.push(if key.descending { " DESC" } else { "" });
+        match key.nulls_first {
+            Some(true) => sql.push(" NULLS FIRST"),
+            Some(false) => sql.push(" NULLS LAST"),
+            None => sql,
+        };
+    });
+    sql.push(" LIMIT ").number(u64::from(query.limit) + 1);
+    if query.offset > 0 {
+        sql.push(" OFFSET ").bind(Bind::new(SqlType::Int8, Some(query.offset.to_string())));
+    }
+    Query { sql, columns: output(&query.select) }
+}
+
+/// One row by its id.
+pub fn get(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<'_>) -> Query {
+    let mut sql = Sql::new("SELECT ");
+    select_list(&mut sql, select);
+    sql.push(" FROM public.").name(&entity.name);
+    let mut conditions = Conditions::new();
+    conditions.id(&mut sql, id);
+    if entity.access.read_names_owner() {
+        conditions.owner(&mut sql, asker);
+    }
+    Query { sql, columns: output(select) }
+}
+
+/// Whether a row can be read: asked when a write met no row, to tell "not yours" from "not there".
+pub fn is_readable(entity: &Entity, id: &str) -> Sql {
+    let mut sql = Sql::new("SELECT FROM public.");
+    sql.name(&entity.name);
+    Conditions::new().id(&mut sql, id);
+    sql
+}
+
+/// New rows that all have the same fields; `ids` and `rows` go together. Rows come back in the same order.
+///
+/// # Panics
+/// When rows differ in their fields; the caller groups them.
+pub fn insert(
+    entity: &Entity,
+    ids: &[String],
+    rows: &[&RowInput<'_>],
+    returning: Option<&[Selected<'_>]>,
+) -> Query {
+    let mut sql = Sql::new("INSERT INTO public.");
+    sql.name(&entity.name).push(" (id");
+    let fields: Vec<_> = rows.first().map(|row| row.fields()).unwrap_or_default();
+    for field in &fields {
+        sql.push(", ").name(&field.name);
+    }
+    sql.push(") ");
+    if let ([id], [row]) = (ids, rows) {
+        sql.push("VALUES (").bind(Bind::text(id.clone()));
+        for (_, bind) in &row.values {
+            sql.push(", ").bind(bind.clone());
+        }
+        sql.push(")");
+    } else {
+        // One array for each column: the statement's text does not depend on the number of rows.
+        sql.push("SELECT * FROM unnest(");
+        sql.bind(Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str()))));
+        for (at, field) in fields.iter().enumerate() {
+            let items = rows.iter().map(|row| {
+                let (own, bind) = &row.values[at];
+                assert_eq!(own.name, field.name, "rows of one statement have the same fields");
+                bind.value.as_deref()
+            });
+            sql.push(", ").bind(Bind::array(field.kind.sql_type(), items));
+        }
+        sql.push(")");
+    }
+    finish(sql, returning)
+}
+
+/// Changes one row.
+pub fn update_one(
+    entity: &Entity,
+    id: &str,
+    row: &RowInput<'_>,
+    select: &[Selected<'_>],
+    asker: Asker<'_>,
+) -> Query {
+    let (mut sql, mut conditions) = update(entity, row);
+    conditions.id(&mut sql, id);
+    if entity.access.write_names_owner() {
+        conditions.owner(&mut sql, asker);
+    }
+    finish(sql, Some(select))
+}
+
+/// Changes all rows that the filters match.
+pub fn update_many(
+    entity: &Entity,
+    filters: &[Filter<'_>],
+    row: &RowInput<'_>,
+    select: &[Selected<'_>],
+    asker: Asker<'_>,
+) -> Query {
+    let (mut sql, mut conditions) = update(entity, row);
+    if entity.access.write_names_owner() {
+        conditions.owner(&mut sql, asker);
+    }
+    conditions.filters(&mut sql, filters);
+    finish(sql, Some(select))
+}
+
+fn update(entity: &Entity, row: &RowInput<'_>) -> (Sql, Conditions) {
+    let mut sql = Sql::new("UPDATE public.");
+    sql.name(&entity.name).push(" SET ");
+    sql.join(", ", &row.values, |sql, (field, bind)| {
+        sql.name(&field.name).push(" = ").bind(bind.clone());
+    });
+    for (at, field) in row.to_default.iter().enumerate() {
+        sql.push(if at > 0 || !row.values.is_empty() { ", " } else { "" });
+        sql.name(&field.name).push(" = DEFAULT");
+    }
+    (sql, Conditions::new())
+}
+
+/// Deletes one row; returns its id.
+pub fn delete_one(entity: &Entity, id: &str, asker: Asker<'_>) -> Sql {
+    let mut sql = Sql::new("DELETE FROM public.");
+    sql.name(&entity.name);
+    let mut conditions = Conditions::new();
+    conditions.id(&mut sql, id);
+    if entity.access.write_names_owner() {
+        conditions.owner(&mut sql, asker);
+    }
+    sql
+}
+
+/// Deletes all rows that the filters match, and returns them.
+pub fn delete_many(
+    entity: &Entity,
+    filters: &[Filter<'_>],
+    select: &[Selected<'_>],
+    asker: Asker<'_>,
+) -> Query {
+    let mut sql = Sql::new("DELETE FROM public.");
+    sql.name(&entity.name);
+    let mut conditions = Conditions::new();
+    if entity.access.write_names_owner() {
+        conditions.owner(&mut sql, asker);
+    }
+    conditions.filters(&mut sql, filters);
+    finish(sql, Some(select))
+}
+
+/// The id of each row by the value of another field, for rows that point at others by a natural key.
+///
+/// `values` is a text array; where several rows have one value, all come back.
+pub fn ids_by_value(entity: &Entity, by: Column<'_>, values: Bind, asker: Asker<'_>) -> Sql {
+    let mut sql = Sql::new("SELECT ");
+    column(&mut sql, by);
+    sql.push("::text, id FROM public.").name(&entity.name).push(" WHERE ");
+    column(&mut sql, by);
+    sql.push("::text = ANY (").bind(values).push(")");
+    if entity.access.read_names_owner() {
+        Conditions { any: true }.owner(&mut sql, asker);
+    }
+    sql
+}
+
+fn finish(mut sql: Sql, returning: Option<&[Selected<'_>]>) -> Query {
+    let Some(select) = returning else { return Query { sql, columns: Vec::new() } };
+    sql.push(" RETURNING ");
+    select_list(&mut sql, select);
+    Query { sql, columns: output(select) }
+}
+
+fn output(select: &[Selected<'_>]) -> Vec<OutputColumn> {
+    select.iter().map(|item| OutputColumn { key: item.key.clone(), ty: item.column.sql_type() }).collect()
+}
+
+fn select_list(sql: &mut Sql, select: &[Selected<'_>]) {
+    sql.join(", ", select, |sql, item| column(sql, item.column));
+}
+
+fn column(sql: &mut Sql, column: Column<'_>) {
+    sql.name(&column.identifier());
+}
+
+/// WHERE and AND in the right places.
+struct Conditions {
+    any: bool,
+}
+
+impl Conditions {
+    fn new() -> Self {
+        Self { any: false }
+    }
+
+    fn next(&mut self, sql: &mut Sql) {
+        sql.push(if self.any { " AND " } else { " WHERE " });
+        self.any = true;
+    }
+
+    fn id(&mut self, sql: &mut Sql, id: &str) {
+        self.next(sql);
+        sql.push("id = ").bind(Bind::text(id));
+    }
+
+    fn owner(&mut self, sql: &mut Sql, asker: Asker<'_>) {
+        self.next(sql);
+        match asker {
+            Asker::User(id) => {
+                sql.name(&Identifier::joined(&[Standard::UserId.name()])).push(" = ").bind(Bind::text(id))
+            }
+            // Nobody owns nothing; said here so that the statement is right even without a policy.
+            Asker::Anonymous => sql.push("false"),
+        };
+    }
+
+    fn filters(&mut self, sql: &mut Sql, filters: &[Filter<'_>]) {
+        for filter in filters {
+            self.next(sql);
+            if filter.negated {
+                sql.push("NOT (");
+            }
+            column(sql, filter.column);
+            match &filter.test {
+                Test::Compare(comparison, bind) => sql.push(comparison.operator()).bind(bind.clone()),
+                Test::In(bind) => sql.push(" = ANY (").bind(bind.clone()).push(")"),
+                Test::Is(value) => sql.push(value.words()),
+                Test::Like(bind) => sql.push(" LIKE ").bind(bind.clone()),
+                Test::Ilike(bind) => sql.push(" ILIKE ").bind(bind.clone()),
+            };
+            if filter.negated {
+                sql.push(")");
+            }
+        }
+    }
+}
+
+impl Comparison {
+    fn operator(self) -> &'static str {
+        match self {
+            Self::Eq => " = ",
+            Self::Neq => " <> ",
+            Self::Gt => " > ",
+            Self::Gte => " >= ",
+            Self::Lt => " < ",
+            Self::Lte => " <= ",
+        }
+    }
+}
+
+impl IsValue {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Null => " IS NULL",
+            Self::NotNull => " IS NOT NULL",
+            Self::True => " IS TRUE",
+            Self::False => " IS FALSE",
+            Self::Unknown => " IS UNKNOWN",
+        }
+    }
+}

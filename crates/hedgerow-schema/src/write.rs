@@ -1,0 +1,275 @@
+//! The body of a request that writes rows: JSON to checked values, all mistakes of all rows at once.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::query::InputError;
+use crate::reader::nearest;
+use crate::{Bind, Entity, Field, Standard, value};
+
+/// A request writes at most this many rows.
+pub const MAX_ROWS: usize = 1000;
+
+/// What a body is for; it decides which fields must and may be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteKind<'a> {
+    /// New rows.
+    Create,
+    /// The named fields of rows that exist.
+    Update,
+    /// All fields of the row with this id; what is not named gets its default, or NULL.
+    Replace {
+        /// The id in the path; the body may repeat it.
+        id: &'a str,
+    },
+}
+
+/// The checked values of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowInput<'e> {
+    /// In the order of the entity's fields, so that equal sets of fields are equal statements.
+    pub values: Vec<(&'e Field, Bind)>,
+    /// Fields that go back to their default.
+    pub to_default: Vec<&'e Field>,
+}
+
+impl<'e> RowInput<'e> {
+    /// The fields that have a value.
+    pub fn fields(&self) -> Vec<&'e Field> {
+        self.values.iter().map(|(field, _)| *field).collect()
+    }
+
+    /// Whether nothing is written.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.to_default.is_empty()
+    }
+}
+
+/// The rows of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body<'e> {
+    /// `{…}`
+    One(RowInput<'e>),
+    /// `[{…}, …]`
+    Many(Vec<RowInput<'e>>),
+}
+
+/// Reads a body.
+///
+/// # Errors
+/// Every mistake of every row; for an array the field is `[index].name`. An error about the body as a whole has an
+/// empty field.
+pub fn read_body<'e>(
+    entity: &'e Entity,
+    kind: WriteKind<'_>,
+    body: &[u8],
+) -> Result<Body<'e>, Vec<InputError>> {
+    let whole = |code, message: String| vec![InputError::new("", code, message)];
+    let text = std::str::from_utf8(body).map_err(|error| {
+        whole("invalid_json", format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
+    })?;
+    let json: &RawValue = serde_json::from_str(text)
+        .map_err(|error| whole("invalid_json", format!("the body is no JSON: {error}")))?;
+    let raw = json.get();
+    if raw.starts_with('{') {
+        return read_row(entity, kind, raw, "").map(Body::One);
+    }
+    if !raw.starts_with('[') || kind != WriteKind::Create {
+        let wanted = if kind == WriteKind::Create { "an object or an array of objects" } else { "an object" };
+        return Err(whole("invalid_body", format!("the body is {wanted}")));
+    }
+    let items: Vec<&RawValue> = serde_json::from_str(raw)
+        .map_err(|error| whole("invalid_json", format!("the body is no JSON: {error}")))?;
+    if items.len() > MAX_ROWS {
+        return Err(whole(
+            "too_many_rows",
+            format!("a request writes at most {MAX_ROWS} rows, this one {}", items.len()),
+        ));
+    }
+    let mut rows = Vec::with_capacity(items.len());
+    let mut errors = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        match read_row(entity, kind, item.get(), &format!("[{at}].")) {
+            Ok(row) => rows.push(row),
+            Err(found) => errors.extend(found),
+        }
+    }
+    if errors.is_empty() { Ok(Body::Many(rows)) } else { Err(errors) }
+}
+
+fn read_row<'e>(
+    entity: &'e Entity,
+    kind: WriteKind<'_>,
+    raw: &str,
+    prefix: &str,
+) -> Result<RowInput<'e>, Vec<InputError>> {
+    let object: Object<'_> = serde_json::from_str(raw).map_err(|error| {
+        vec![InputError::new(prefix.trim_end_matches('.'), "invalid_body", format!("is no object: {error}"))]
+    })?;
+    let mut row = Row::new(entity, kind);
+    let mut seen = HashSet::new();
+    for (name, json) in &object.0 {
+        if !seen.insert(name.as_str()) {
+            row.error(name, "repeated_field", format!("`{name}` stands here twice"));
+        } else if let Some(field) = row.writable(name, Some(json.get())) {
+            let checked = value::read_json(&field.kind, json);
+            row.set(field, checked);
+        }
+    }
+    row.finish(prefix)
+}
+
+/// Reads one row of plain texts, such as a line of a CSV file; `None` is NULL.
+///
+/// # Errors
+/// Every mistake of the row.
+pub fn read_texts<'e>(
+    entity: &'e Entity,
+    cells: &[(&str, Option<&str>)],
+) -> Result<RowInput<'e>, Vec<InputError>> {
+    let mut row = Row::new(entity, WriteKind::Create);
+    for (name, text) in cells {
+        if let Some(field) = row.writable(name, None) {
+            let checked = match text {
+                Some(text) => value::read_field(&field.kind, text),
+                None => Ok(Bind::new(field.kind.sql_type(), None)),
+            };
+            row.set(field, checked);
+        }
+    }
+    row.finish("")
+}
+
+/// One row under inspection.
+struct Row<'e, 'k> {
+    entity: &'e Entity,
+    kind: WriteKind<'k>,
+    values: Vec<(&'e Field, Bind)>,
+    /// Fields that were named, rightly or wrongly: those are not reported as missing too.
+    named: Vec<&'e Field>,
+    errors: Vec<InputError>,
+}
+
+impl<'e, 'k> Row<'e, 'k> {
+    fn new(entity: &'e Entity, kind: WriteKind<'k>) -> Self {
+        Self { entity, kind, values: Vec::new(), named: Vec::new(), errors: Vec::new() }
+    }
+
+    fn error(&mut self, name: &str, code: &'static str, message: String) {
+        self.errors.push(InputError::new(name, code, message));
+    }
+
+    /// The field called `name`, if it may be written now.
+    fn writable(&mut self, name: &str, json: Option<&str>) -> Option<&'e Field> {
+        if Standard::ALL.iter().any(|standard| standard.name() == name) {
+            // The one place for an id in a body: beside the same id in the path.
+            let repeats_path = matches!(self.kind, WriteKind::Replace { id } if name == "id"
+                && json.and_then(|raw| serde_json::from_str::<String>(raw).ok()).as_deref() == Some(id));
+            if !repeats_path {
+                self.error(name, "read_only_field", format!("`{name}` is set by the server"));
+            }
+            return None;
+        }
+        let Some(field) = self.entity.field(name) else {
+            let names: Vec<&str> = self.entity.fields.iter().map(|field| field.name.as_str()).collect();
+            let mut message = format!("`{name}` is no field of {}", self.entity.name);
+            if let Some(near) = nearest(name, &names) {
+                message.push_str(&format!("; did you mean `{near}`?"));
+            }
+            self.error(name, "unknown_field", message);
+            return None;
+        };
+        self.named.push(field);
+        if field.read_only {
+            self.error(name, "read_only_field", format!("`{name}` cannot be written"));
+            return None;
+        }
+        if field.immutable && self.kind != WriteKind::Create {
+            self.error(
+                name,
+                "immutable_field",
+                format!("`{name}` cannot be changed after the row was created"),
+            );
+            return None;
+        }
+        Some(field)
+    }
+
+    fn set(&mut self, field: &'e Field, checked: Result<Bind, value::Mistake>) {
+        match checked {
+            Ok(bind) if bind.value.is_none() && field.required => {
+                self.error(field.name.as_str(), "required", format!("`{}` cannot be null", field.name));
+            }
+            Ok(bind) => self.values.push((field, bind)),
+            Err(mistake) => {
+                self.error(
+                    field.name.as_str(),
+                    mistake.code,
+                    format!("`{}` {}", field.name, mistake.message),
+                );
+            }
+        }
+    }
+
+    fn finish(mut self, prefix: &str) -> Result<RowInput<'e>, Vec<InputError>> {
+        let mut to_default = Vec::new();
+        for field in &self.entity.fields {
+            let absent = !self.named.iter().any(|named| named.name == field.name);
+            let left_alone = match self.kind {
+                WriteKind::Create => false,
+                WriteKind::Update => true,
+                WriteKind::Replace { .. } => field.read_only || field.immutable,
+            };
+            if !absent || left_alone {
+                continue;
+            }
+            if field.required && field.default.is_none() {
+                self.errors.push(InputError::new(
+                    field.name.as_str(),
+                    "required",
+                    format!("`{}` is required", field.name),
+                ));
+            } else if self.kind != WriteKind::Create {
+                to_default.push(field);
+            }
+        }
+        if !self.errors.is_empty() {
+            for error in &mut self.errors {
+                error.field.insert_str(0, prefix);
+            }
+            return Err(self.errors);
+        }
+        let place = |field: &Field| self.entity.fields.iter().position(|own| own.name == field.name);
+        self.values.sort_by_key(|(field, _)| place(field));
+        Ok(RowInput { values: self.values, to_default })
+    }
+}
+
+/// An object whose members keep their order, their repetitions and their text.
+struct Object<'b>(Vec<(String, &'b RawValue)>);
+
+impl<'de: 'b, 'b> Deserialize<'de> for Object<'b> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Members).map(Object)
+    }
+}
