@@ -1,2 +1,30 @@
-//! The Postgres wire.
+//! The PostgreSQL wire: identity-scoped flights and transactions, migrations, and the private server.
+//!
+//! Nothing reaches a table without an [`Identity`]: a [`Database`] gives out [`Flight`]s and [`Transaction`]s for one,
+//! and no connection. What belongs to users, keys or HTTP is above this crate.
+
+mod database;
+mod error;
+mod flight;
+mod identity;
+mod json;
+pub mod migrate;
+mod owner;
+mod pool;
 pub mod private_server;
+mod row;
+pub mod setup;
+mod transaction;
+mod url;
+mod wire;
+
+pub use database::{Database, Logins};
+pub use error::{Error, Meaning, ServerError};
+pub use flight::Flight;
+pub use identity::{Identity, UserId, UserIdError};
+pub use json::JsonRows;
+pub use pool::{PoolSettings, StatementMode};
+pub use postgres_types::{FromSql, ToSql, Type};
+pub use row::{ColumnIndex, Row};
+pub use transaction::Transaction;
+pub use url::{DatabaseUrl, SyntaxError, UrlError};

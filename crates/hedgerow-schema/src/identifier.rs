@@ -59,10 +59,14 @@ impl Identifier {
 
     /// A name made of `parts` joined by underscores, for indexes, constraints and triggers.
     ///
-    /// A name that would be too long is cut and ends in a hash of the whole, so that two names stay two.
-    pub(crate) fn joined(parts: &[&str]) -> Self {
+    /// `parts` are names themselves, or pieces of them that the program writes. A name that would be too long is cut and ends in a hash of the whole, so that two names stay two.
+    ///
+    /// # Panics
+    /// When a part has characters that no name has.
+    pub fn joined(parts: &[&str]) -> Self {
         let whole = parts.join("_");
-        debug_assert!(Self::parse(&whole).is_ok() || whole.len() > MAX_BYTES, "{whole:?} is no name");
+        let is_name = matches!(Self::parse(&whole), Ok(_) | Err(IdentifierError::TooLong(_)));
+        assert!(is_name, "{whole:?} is no name");
         if whole.len() <= MAX_BYTES {
             return Self(whole.into());
         }

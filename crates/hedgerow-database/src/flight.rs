@@ -1,0 +1,256 @@
+//! One flight: identity and statements go to the server together, in one write, one transaction and one wait.
+//!
+//! Always holds:
+//! * the identity is set first and only for this transaction; if setting it fails, the server runs nothing behind it;
+//! * success means that the server confirmed the whole flight. There is no COMMIT whose answer could be believed wrongly:
+//!   the transaction ends with the flight, and whatever fails, at its end too, is the flight's error;
+//! * a flight that is dropped midway leaves nothing open: everything it had to say was already sent.
+
+use hedgerow_schema::{Bind, Query, Roles, Sql, SqlType};
+use postgres_types::{ToSql, Type};
+
+use crate::error::{Error, Meaning};
+use crate::identity::Identity;
+use crate::json::{JsonRows, JsonSink};
+use crate::pool::{Lease, Pool, timeouts};
+use crate::row::{Row, Rows};
+use crate::wire::{Count, Parameters, Sink, Step};
+
+/// Sets who asks, for one transaction.
+const IDENTITY: &str =
+    "SELECT pg_catalog.set_config('role', $1, true), pg_catalog.set_config('app.user_id', $2, true)";
+/// The same behind a pooler, where a connection cannot be given its timeouts once.
+const IDENTITY_AND_TIMEOUTS: &str = "SELECT pg_catalog.set_config('role', $1, true), \
+     pg_catalog.set_config('app.user_id', $2, true), pg_catalog.set_config('statement_timeout', $3, true), \
+     pg_catalog.set_config('idle_in_transaction_session_timeout', $4, true)";
+
+/// Statements for one identity, about to be sent.
+///
+/// It is how everything reaches a tenant's data; a caller gets one from [`crate::Database::flight`].
+#[must_use = "a flight does nothing until it is sent"]
+pub struct Flight<'d> {
+    pool: &'d Pool,
+    roles: &'d Roles,
+    identity: &'d Identity,
+}
+
+/// What sets the identity, as a statement of a flight.
+pub(crate) struct IdentityStatement {
+    text: &'static str,
+    binds: Vec<Bind>,
+}
+
+impl IdentityStatement {
+    pub(crate) fn new(identity: &Identity, roles: &Roles, pool: &Pool) -> Self {
+        let mut binds = vec![Bind::text(identity.role().name(roles)), Bind::text(identity.user_id())];
+        if !pool.sets_timeouts_per_flight() {
+            return Self { text: IDENTITY, binds };
+        }
+        binds.extend(timeouts(pool.settings()).map(|(_, value)| Bind::text(value)));
+        Self { text: IDENTITY_AND_TIMEOUTS, binds }
+    }
+
+    pub(crate) fn step<'s>(&'s self, sink: &'s mut dyn Sink) -> Step<'s> {
+        Step { text: self.text, role: None, parameters: Parameters::Text(&self.binds), expected: None, sink }
+    }
+}
+
+impl<'d> Flight<'d> {
+    pub(crate) fn new(pool: &'d Pool, roles: &'d Roles, identity: &'d Identity) -> Self {
+        if let Identity::System { reason } = identity {
+            tracing::info!(reason, "the program reads or writes for itself");
+        }
+        Self { pool, roles, identity }
+    }
+
+    /// Sends a statement of the program's with Rust values as parameters, and returns its rows.
+    ///
+    /// The first time a statement is used on a pool the server is asked for its parameter types, which is a second
+    /// flight.
+    ///
+    /// # Errors
+    /// [`Error`]; the statement then had no effect, unless the connection broke while its answer was under way.
+    pub async fn rows(
+        self,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        let mut sink = Rows::default();
+        self.typed(sql, parameters, &mut sink).await?;
+        Ok(sink.rows)
+    }
+
+    /// Sends a statement of the program's, and returns how many rows it read or changed.
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub async fn execute(self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
+        let mut sink = Count::default();
+        self.typed(sql, parameters, &mut sink).await?;
+        Ok(sink.0)
+    }
+
+    async fn typed(
+        self,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+        sink: &mut (dyn Sink + '_),
+    ) -> Result<(), Error> {
+        let role = self.identity.role();
+        let mut lease = self.pool.lend().await?;
+        let identity = IdentityStatement::new(self.identity, self.roles, self.pool);
+        let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
+        let mut identity_sink = Count::default();
+        let mut steps = [
+            identity.step(&mut identity_sink),
+            Step {
+                text: sql,
+                role: Some(role),
+                parameters: Parameters::Typed(&types, parameters),
+                expected: None,
+                sink,
+            },
+        ];
+        let outcome = within(self.pool, lease.exchange(&mut steps)).await;
+        if outcome.as_ref().is_err_and(is_type_trouble) {
+            // The tables may have changed since the server was asked.
+            self.pool.forget_types(role, sql);
+        }
+        outcome
+    }
+
+    /// Sends a query of the builder, and returns its rows as JSON, at most `wanted` of them.
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub async fn json(self, query: &Query, wanted: usize) -> Result<JsonRows, Error> {
+        let mut sink = JsonSink::new(&query.columns, wanted);
+        let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
+        self.built(&mut [(&query.sql, Some(&expected), &mut sink)]).await?;
+        Ok(sink.rows)
+    }
+
+    /// Sends several queries of the builder in one transaction, and returns the rows of each as JSON.
+    ///
+    /// # Errors
+    /// As [`Self::rows`]; if one fails, none had an effect.
+    pub async fn json_each(self, queries: &[Query]) -> Result<Vec<JsonRows>, Error> {
+        let mut sinks: Vec<_> =
+            queries.iter().map(|query| JsonSink::new(&query.columns, usize::MAX)).collect();
+        let expected: Vec<Vec<SqlType>> =
+            queries.iter().map(|query| query.columns.iter().map(|column| column.ty).collect()).collect();
+        let mut parts: Vec<Part<'_>> = Vec::with_capacity(queries.len());
+        for ((query, expected), sink) in queries.iter().zip(&expected).zip(&mut sinks) {
+            parts.push((&query.sql, Some(expected), sink));
+        }
+        self.built(&mut parts).await?;
+        Ok(sinks.into_iter().map(|sink| sink.rows).collect())
+    }
+
+    /// Sends a query, and when it meets no row asks `or_else` whether there is one, all in one flight.
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub async fn json_or_exists(self, query: &Query, or_else: &Sql) -> Result<(JsonRows, bool), Error> {
+        let mut sink = JsonSink::new(&query.columns, usize::MAX);
+        let mut exists = Count::default();
+        let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
+        self.built(&mut [(&query.sql, Some(&expected), &mut sink), (or_else, None, &mut exists)]).await?;
+        Ok((sink.rows, exists.0 > 0))
+    }
+
+    /// Sends statements of the builder in one transaction, and returns how many rows each read or changed.
+    ///
+    /// # Errors
+    /// As [`Self::rows`]; if one fails, none had an effect.
+    pub async fn execute_each(self, statements: &[Sql]) -> Result<Vec<u64>, Error> {
+        let mut sinks: Vec<Count> = statements.iter().map(|_| Count::default()).collect();
+        let mut parts: Vec<Part<'_>> = Vec::with_capacity(statements.len());
+        for (sql, sink) in statements.iter().zip(&mut sinks) {
+            parts.push((sql, None, sink));
+        }
+        self.built(&mut parts).await?;
+        Ok(sinks.into_iter().map(|sink| sink.0).collect())
+    }
+
+    /// Sends a statement of the builder, and returns its rows.
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub async fn sql_rows(self, sql: &Sql) -> Result<Vec<Row>, Error> {
+        let mut sink = Rows::default();
+        self.built(&mut [(sql, None, &mut sink)]).await?;
+        Ok(sink.rows)
+    }
+
+    async fn built(self, parts: &mut [Part<'_>]) -> Result<(), Error> {
+        let role = self.identity.role();
+        let mut lease = self.pool.lend().await?;
+        let identity = IdentityStatement::new(self.identity, self.roles, self.pool);
+        let mut sink = Count::default();
+        let mut retried = false;
+        loop {
+            let mut steps = Vec::with_capacity(parts.len() + 1);
+            steps.push(identity.step(&mut sink));
+            steps.extend(parts.iter_mut().map(|(sql, expected, sink)| Step {
+                text: sql.text(),
+                role: Some(role),
+                parameters: Parameters::Text(sql.binds()),
+                expected: *expected,
+                sink: &mut **sink,
+            }));
+            match within(self.pool, lease.exchange(&mut steps)).await {
+                // Nothing happened yet: the flight is one transaction, and it failed at planning.
+                Err(error) if is_stale_plan(&error) && !retried => {
+                    retried = true;
+                    lease.forget_statements();
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+/// A statement of a flight, the columns it must have, and where its rows go.
+type Part<'p> = (&'p Sql, Option<&'p [SqlType]>, &'p mut dyn Sink);
+
+/// The parameter types of a statement that a library user wrote; the server is asked once for each pool and role.
+pub(crate) async fn parameter_types(
+    pool: &Pool,
+    lease: &mut Lease,
+    role: crate::identity::Role,
+    sql: &'static str,
+    identity: Option<&IdentityStatement>,
+) -> Result<std::sync::Arc<[Type]>, Error> {
+    if let Some(types) = pool.known_types(role, sql) {
+        return Ok(types);
+    }
+    let mut sink = Count::default();
+    let types: std::sync::Arc<[Type]> = match identity {
+        Some(identity) => within(pool, lease.describe(&mut [identity.step(&mut sink)], sql)).await?,
+        None => within(pool, lease.describe(&mut [], sql)).await?,
+    }
+    .into();
+    pool.learn_types(role, sql, types.clone());
+    Ok(types)
+}
+
+/// Waits as long as the server may take. The future that is dropped then leaves its connection to the pool's care.
+pub(crate) async fn within<T>(pool: &Pool, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match pool.answer_deadline() {
+        Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or(Err(Error::Deadline(limit))),
+        None => work.await,
+    }
+}
+
+pub(crate) fn is_stale_plan(error: &Error) -> bool {
+    error.server().is_some_and(|error| error.meaning() == Meaning::StalePlan)
+}
+
+/// Whether the parameter types may be out of date.
+fn is_type_trouble(error: &Error) -> bool {
+    matches!(error, Error::Parameter { .. } | Error::ParameterCount { .. })
+        || error
+            .server()
+            .is_some_and(|error| error.code.code().starts_with("42") || error.code.code().starts_with("22"))
+}

@@ -1,0 +1,244 @@
+//! Rows to JSON, once: from the bytes of PostgreSQL's answer straight into the bytes of ours.
+
+use hedgerow_schema::{OutputColumn, SqlType};
+use postgres_protocol::message::backend::DataRowBody;
+
+use crate::error::Error;
+use crate::wire::Sink;
+
+/// The largest integer that JavaScript holds exactly; larger ones are written as texts.
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// Rows as JSON objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JsonRows {
+    /// The objects, separated by commas.
+    pub objects: Vec<u8>,
+    /// How many objects there are.
+    pub count: usize,
+    /// Whether the answer had more rows than were wanted.
+    pub has_more: bool,
+}
+
+impl JsonRows {
+    /// `[…]`
+    pub fn into_array(mut self) -> Vec<u8> {
+        self.objects.insert(0, b'[');
+        self.objects.push(b']');
+        self.objects
+    }
+}
+
+/// Writes rows as JSON objects, up to `wanted` of them.
+pub(crate) struct JsonSink {
+    /// `{"id":` for the first column, `,"title":` for the others.
+    columns: Vec<(Vec<u8>, SqlType)>,
+    wanted: usize,
+    pub(crate) rows: JsonRows,
+}
+
+impl JsonSink {
+    pub(crate) fn new(columns: &[OutputColumn], wanted: usize) -> Self {
+        let columns = columns.iter().enumerate().map(|(at, column)| {
+            let mut start = vec![if at == 0 { b'{' } else { b',' }];
+            write_string(&mut start, &column.key);
+            start.push(b':');
+            (start, column.ty)
+        });
+        Self { columns: columns.collect(), wanted, rows: JsonRows::default() }
+    }
+}
+
+impl Sink for JsonSink {
+    fn row(&mut self, row: &DataRowBody) -> Result<(), Error> {
+        if self.rows.count == self.wanted {
+            self.rows.has_more = true;
+            return Ok(());
+        }
+        let out = &mut self.rows.objects;
+        if self.rows.count > 0 {
+            out.push(b',');
+        }
+        let mut rest = row.buffer();
+        for (start, ty) in &self.columns {
+            out.extend_from_slice(start);
+            let (value, behind) = split_value(rest)?;
+            rest = behind;
+            match value {
+                None => out.extend_from_slice(b"null"),
+                Some(bytes) => write_value(out, *ty, bytes)?,
+            }
+        }
+        // A statement without columns still answers with an object for each row.
+        out.extend_from_slice(if self.columns.is_empty() { b"{}" } else { b"}" });
+        self.rows.count += 1;
+        Ok(())
+    }
+}
+
+/// The next value of a DataRow message (manual, section 55.7): its length, -1 for NULL, and its bytes.
+fn split_value(rest: &[u8]) -> Result<(Option<&[u8]>, &[u8]), Error> {
+    let cut = || Error::Protocol("a row is shorter than it says".to_owned());
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
+    match usize::try_from(i32::from_be_bytes(*length)) {
+        Err(_) => Ok((None, rest)),
+        Ok(length) => rest.split_at_checked(length).map(|(value, rest)| (Some(value), rest)).ok_or_else(cut),
+    }
+}
+
+fn write_value(out: &mut Vec<u8>, ty: SqlType, bytes: &[u8]) -> Result<(), Error> {
+    let odd = || Error::Protocol(format!("a value of type {} cannot be read", ty.name()));
+    let text = || std::str::from_utf8(bytes).map_err(|_| odd());
+    let int = || <[u8; 8]>::try_from(bytes).map(i64::from_be_bytes).map_err(|_| odd());
+    match ty {
+        SqlType::Text => write_string(out, text()?),
+        SqlType::Int8 => {
+            let number = int()?;
+            if number.unsigned_abs() <= MAX_SAFE_INTEGER {
+                write_display(out, number);
+            } else {
+                write_string(out, &number.to_string());
+            }
+        }
+        // Sent as text: its digits are JSON's digits, except for the values that JSON does not have.
+        SqlType::Numeric
+            if bytes.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-') && bytes != b"-Infinity" =>
+        {
+            out.extend_from_slice(bytes);
+        }
+        SqlType::Numeric => write_string(out, text()?),
+        SqlType::Bool => out.extend_from_slice(if bytes == [0] { b"false" } else { b"true" }),
+        SqlType::Date => {
+            let days = <[u8; 4]>::try_from(bytes).map(i32::from_be_bytes).map_err(|_| odd())?;
+            match days {
+                i32::MAX => write_string(out, "infinity"),
+                i32::MIN => write_string(out, "-infinity"),
+                days => {
+                    out.push(b'"');
+                    write_day(out, i64::from(days));
+                    out.push(b'"');
+                }
+            }
+        }
+        SqlType::Timestamptz => match int()? {
+            i64::MAX => write_string(out, "infinity"),
+            i64::MIN => write_string(out, "-infinity"),
+            micros => write_moment(out, micros),
+        },
+        SqlType::Jsonb => match bytes {
+            [1, json @ ..] => out.extend_from_slice(json),
+            _ => return Err(odd()),
+        },
+    }
+    Ok(())
+}
+
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(&mut *out, text).expect("writing a string to memory cannot fail");
+}
+
+fn write_display(out: &mut Vec<u8>, number: i64) {
+    serde_json::to_writer(&mut *out, &number).expect("writing a number to memory cannot fail");
+}
+
+/// Microseconds since 2000-01-01 as RFC 3339 in UTC, with milliseconds.
+fn write_moment(out: &mut Vec<u8>, micros: i64) {
+    const DAY: i64 = 86_400_000;
+    let millis = micros.div_euclid(1000);
+    let (day, of_day) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
+    out.push(b'"');
+    write_day(out, day);
+    out.push(b'T');
+    write_padded(out, of_day / 3_600_000, 2);
+    out.push(b':');
+    write_padded(out, of_day / 60_000 % 60, 2);
+    out.push(b':');
+    write_padded(out, of_day / 1000 % 60, 2);
+    out.push(b'.');
+    write_padded(out, of_day % 1000, 3);
+    out.extend_from_slice(b"Z\"");
+}
+
+/// Days since 2000-01-01 as a date of the Gregorian calendar, after Howard Hinnant's "chrono-compatible low-level date
+/// algorithms": years begin in March, so that a leap day is a year's last.
+fn write_day(out: &mut Vec<u8>, days: i64) {
+    // From 0000-03-01 to 2000-01-01.
+    let days = days + 730_425;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = year + year_of_era + era * 400;
+    if (0..=9999).contains(&year) {
+        write_padded(out, year, 4);
+    } else {
+        // ISO 8601's expanded form; RFC 3339 has none.
+        out.push(if year < 0 { b'-' } else { b'+' });
+        write_padded(out, year.abs(), 6);
+    }
+    out.push(b'-');
+    write_padded(out, month, 2);
+    out.push(b'-');
+    write_padded(out, day, 2);
+}
+
+fn write_padded(out: &mut Vec<u8>, number: i64, width: u32) {
+    for place in (0..width).rev() {
+        let digit = (number / 10_i64.pow(place)) % 10;
+        out.push(b'0' + u8::try_from(digit).unwrap_or(0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn json(ty: SqlType, bytes: &[u8]) -> String {
+        let mut out = Vec::new();
+        write_value(&mut out, ty, bytes).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn values_become_json() {
+        let check = |ty, bytes: &[u8], expected: &str| assert_eq!(json(ty, bytes), expected);
+        check(SqlType::Text, "a\"ö\n\u{1}".as_bytes(), r#""a\"ö\n\u0001""#);
+        check(SqlType::Int8, &42_i64.to_be_bytes(), "42");
+        check(SqlType::Int8, &9_007_199_254_740_991_i64.to_be_bytes(), "9007199254740991");
+        check(SqlType::Int8, &9_007_199_254_740_992_i64.to_be_bytes(), "\"9007199254740992\"");
+        check(SqlType::Int8, &i64::MIN.to_be_bytes(), "\"-9223372036854775808\"");
+        check(SqlType::Numeric, b"-12.50", "-12.50");
+        check(SqlType::Numeric, b"NaN", "\"NaN\"");
+        check(SqlType::Numeric, b"-Infinity", "\"-Infinity\"");
+        check(SqlType::Bool, &[1], "true");
+        check(SqlType::Bool, &[0], "false");
+        check(SqlType::Date, &0_i32.to_be_bytes(), "\"2000-01-01\"");
+        check(SqlType::Date, &i32::MAX.to_be_bytes(), "\"infinity\"");
+        check(SqlType::Timestamptz, &(-1_i64).to_be_bytes(), "\"1999-12-31T23:59:59.999Z\"");
+        check(SqlType::Timestamptz, &i64::MIN.to_be_bytes(), "\"-infinity\"");
+        check(SqlType::Jsonb, b"\x01{\"a\": 1}", "{\"a\": 1}");
+    }
+
+    proptest! {
+        #[test]
+        fn days_agree_with_the_calendar(day in -719_000_i32..2_900_000) {
+            let expected = jiff::civil::date(2000, 1, 1).checked_add(jiff::Span::new().days(day));
+            prop_assume!(expected.is_ok());
+            prop_assert_eq!(json(SqlType::Date, &day.to_be_bytes()), format!("\"{}\"", expected.unwrap()));
+        }
+
+        #[test]
+        fn moments_agree_with_the_calendar(micros in -62_000_000_000_000_000_i64..250_000_000_000_000_000) {
+            let epoch: jiff::Timestamp = "2000-01-01T00:00:00Z".parse().unwrap();
+            let moment = epoch + jiff::SignedDuration::from_micros(micros);
+            let millis = micros.rem_euclid(1_000_000) / 1000;
+            let expected = format!("\"{}.{millis:03}Z\"", moment.strftime("%Y-%m-%dT%H:%M:%S"));
+            prop_assert_eq!(json(SqlType::Timestamptz, &micros.to_be_bytes()), expected);
+        }
+    }
+}

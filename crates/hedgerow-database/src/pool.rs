@@ -1,0 +1,278 @@
+//! Connections of one login, lent one at a time.
+//!
+//! Always holds: a connection goes back only when it rests, with no transaction open and no answer under way. One that
+//! comes back otherwise is brought to rest by a task of the pool, within a limit, or closed.
+
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool::managed::{
+    self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
+};
+use postgres_types::Type;
+use tokio_util::task::TaskTracker;
+
+use crate::error::Error;
+use crate::identity::Role;
+use crate::url::DatabaseUrl;
+use crate::wire::{Connection, Statements, Status, cancel};
+
+/// How a pool behaves; the defaults are those of the schema this product implements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// Most connections. A `connection_limit` in the URL wins.
+    pub max_connections: usize,
+    /// A connection that nobody used for so long is closed.
+    pub idle_timeout: Duration,
+    /// How long a request waits for a connection. A `pool_timeout` in the URL wins.
+    pub acquire_timeout: Duration,
+    /// The server ends a statement that runs longer; zero is never.
+    pub statement_timeout: Duration,
+    /// The server ends a transaction in which nothing happens for so long; zero is never.
+    pub idle_in_transaction_timeout: Duration,
+    /// Whether statements are prepared under names.
+    pub statements: StatementMode,
+}
+
+/// Whether statements are prepared under names and planned once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatementMode {
+    /// Yes, except behind a pooler in transaction mode.
+    Auto,
+    /// Yes. Behind a pooler that does not track them, one client gets another's answers.
+    Named,
+    /// No.
+    Unnamed,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self {
+            max_connections: 20,
+            idle_timeout: Duration::from_secs(30),
+            acquire_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(30),
+            idle_in_transaction_timeout: Duration::from_secs(30),
+            statements: StatementMode::Auto,
+        }
+    }
+}
+
+/// How long a connection that was left in the middle may go on by itself before its statement is cancelled, and then
+/// how long until it is closed.
+const GRACE: Duration = Duration::from_secs(1);
+/// The network's share of a deadline whose other part is the statement timeout.
+const NETWORK_ALLOWANCE: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub(crate) struct Pool {
+    connections: managed::Pool<Manager>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: PoolSettings,
+    url: DatabaseUrl,
+    /// Parameter types of the statements that library users wrote; the server was asked once.
+    types: Mutex<HashMap<(Role, &'static str), Arc<[Type]>>>,
+    recoveries: TaskTracker,
+}
+
+struct Manager {
+    url: DatabaseUrl,
+    mode: Statements,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl managed::Manager for Manager {
+    type Type = Connection;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Connection, Error> {
+        Connection::connect(&self.url, self.mode, &self.settings).await
+    }
+
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Error> {
+        if connection.is_resting() && connection.is_alive() {
+            Ok(())
+        } else {
+            Err(RecycleError::message("the connection is not at rest, or the server closed it"))
+        }
+    }
+}
+
+impl Pool {
+    /// Opens nothing yet. Must be called within a tokio runtime, which closes idle connections in the background.
+    pub(crate) fn new(url: &DatabaseUrl, mut settings: PoolSettings) -> Self {
+        settings.max_connections = url.connection_limit().unwrap_or(settings.max_connections).max(1);
+        settings.acquire_timeout = url.pool_timeout().unwrap_or(settings.acquire_timeout);
+        let named = match settings.statements {
+            StatementMode::Auto => !url.is_transaction_pooler(),
+            StatementMode::Named => true,
+            StatementMode::Unnamed => false,
+        };
+        let mode = if named { Statements::Named } else { Statements::Unnamed };
+        let mut startup = vec![("TimeZone", "UTC".to_owned())];
+        if !url.is_transaction_pooler() {
+            startup.extend(timeouts(&settings));
+        }
+        let manager = Manager { url: url.clone(), mode, settings: startup };
+        let wait = Some(settings.acquire_timeout);
+        let connections = managed::Pool::builder(manager)
+            .max_size(settings.max_connections)
+            .timeouts(Timeouts { wait, create: wait, recycle: None })
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .expect("the runtime that timeouts need is set");
+        let weak = connections.weak();
+        let idle = settings.idle_timeout;
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(idle.max(Duration::from_secs(1)) / 2);
+            loop {
+                ticks.tick().await;
+                // Ends with the pool.
+                let Some(pool) = weak.upgrade() else { return };
+                pool.retain(|_, metrics| metrics.last_used() < idle);
+            }
+        });
+        let shared = Shared {
+            settings,
+            url: url.clone(),
+            types: Mutex::new(HashMap::new()),
+            recoveries: TaskTracker::new(),
+        };
+        Self { connections, shared: Arc::new(shared) }
+    }
+
+    /// Whether the identity statement carries the timeouts, because a pooler would refuse them at the start.
+    pub(crate) fn sets_timeouts_per_flight(&self) -> bool {
+        self.shared.url.is_transaction_pooler()
+    }
+
+    pub(crate) fn settings(&self) -> &PoolSettings {
+        &self.shared.settings
+    }
+
+    pub(crate) fn url(&self) -> &DatabaseUrl {
+        &self.shared.url
+    }
+
+    /// How long an answer may take: what the server allows a statement, and the network on top.
+    pub(crate) fn answer_deadline(&self) -> Option<Duration> {
+        let timeout = self.shared.settings.statement_timeout;
+        (!timeout.is_zero()).then(|| timeout + NETWORK_ALLOWANCE)
+    }
+
+    pub(crate) async fn lend(&self) -> Result<Lease, Error> {
+        let settings = &self.shared.settings;
+        match self.connections.get().await {
+            Ok(connection) => Ok(Lease { connection: Some(connection), shared: self.shared.clone() }),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => {
+                Err(Error::Busy { waited: settings.acquire_timeout, size: settings.max_connections })
+            }
+            Err(PoolError::Timeout(_)) => Err(Error::Connect {
+                target: self.shared.url.to_string(),
+                source: Box::new(Error::Deadline(settings.acquire_timeout)),
+            }),
+            Err(PoolError::Backend(error)) => Err(error),
+            Err(error) => Err(Error::Protocol(format!("the pool is closed: {error}"))),
+        }
+    }
+
+    pub(crate) fn known_types(&self, role: Role, sql: &'static str) -> Option<Arc<[Type]>> {
+        self.types().get(&(role, sql)).cloned()
+    }
+
+    pub(crate) fn learn_types(&self, role: Role, sql: &'static str, types: Arc<[Type]>) {
+        self.types().insert((role, sql), types);
+    }
+
+    pub(crate) fn forget_types(&self, role: Role, sql: &'static str) {
+        self.types().remove(&(role, sql));
+    }
+
+    /// Statement texts are static, so the map cannot outgrow the program.
+    fn types(&self) -> std::sync::MutexGuard<'_, HashMap<(Role, &'static str), Arc<[Type]>>> {
+        self.shared.types.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connections that are open, and of these the ones that are free.
+    pub(crate) fn status(&self) -> (usize, usize) {
+        let status = self.connections.status();
+        (status.size, status.available)
+    }
+
+    /// Closes what is free, and waits for connections that are being brought to rest.
+    pub(crate) async fn close(&self) {
+        self.connections.close();
+        self.shared.recoveries.close();
+        self.shared.recoveries.wait().await;
+    }
+}
+
+pub(crate) fn timeouts(settings: &PoolSettings) -> [(&'static str, String); 2] {
+    [
+        ("statement_timeout", settings.statement_timeout.as_millis().to_string()),
+        ("idle_in_transaction_session_timeout", settings.idle_in_transaction_timeout.as_millis().to_string()),
+    ]
+}
+
+/// A connection on loan.
+pub(crate) struct Lease {
+    connection: Option<Object<Manager>>,
+    shared: Arc<Shared>,
+}
+
+impl Deref for Lease {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("present until drop")
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("present until drop")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        match connection.status() {
+            // Dropping the object gives it back.
+            Status::Idle => {}
+            Status::Broken => drop(Object::take(connection)),
+            Status::Busy | Status::Open | Status::Failed => {
+                let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+                    drop(Object::take(connection));
+                    return;
+                };
+                let shared = self.shared.clone();
+                let work = async move {
+                    if bring_to_rest(&mut connection, &shared.url).await.is_err() {
+                        drop(Object::take(connection));
+                    }
+                };
+                self.shared.recoveries.spawn_on(work, &runtime);
+            }
+        }
+    }
+}
+
+/// # Errors
+/// When the connection must be closed: it is broken, or its statement had to be cancelled. A cancel request may arrive
+/// late and would then hit whoever uses the connection next.
+async fn bring_to_rest(connection: &mut Connection, url: &DatabaseUrl) -> Result<(), Error> {
+    if let Ok(outcome) = tokio::time::timeout(GRACE, connection.come_to_rest()).await {
+        return outcome;
+    }
+    // Nobody waits for the answer any more.
+    let key = connection.cancel_key();
+    let _ = tokio::time::timeout(GRACE, cancel(url, &key)).await;
+    let _ = tokio::time::timeout(GRACE * 5, connection.come_to_rest()).await;
+    Err(Error::Deadline(GRACE))
+}

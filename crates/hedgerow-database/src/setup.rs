@@ -1,0 +1,227 @@
+//! Once for each database: the roles that requests take and the logins that may take them.
+//!
+//! Always holds: none of them is superuser, bypasses row-level security, creates roles or owns a table; a login is a
+//! member of the roles of its own work and of no other.
+
+use hedgerow_schema::{Identifier, Roles, Sql};
+use rand::RngExt;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::database::Logins;
+use crate::error::Error;
+use crate::owner::{Owner, from_driver};
+use crate::url::DatabaseUrl;
+
+/// How the logins prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginProof {
+    /// By the operating system's user, as on a private server.
+    Peer,
+    /// By a password that is made here; an existing login keeps its own.
+    Password,
+    /// By a password that is made here, for existing logins too.
+    NewPassword,
+}
+
+/// What [`setup`] made.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// URLs for the serving program. Where a login existed and kept its password, its URL has none.
+    pub logins: Logins,
+    /// The logins whose password was kept.
+    pub kept: Vec<String>,
+}
+
+/// Everything that may go wrong in [`setup`].
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A role has rights that would make row-level security void.
+    #[error("the role {role} exists already and {attribute}; name another in [roles] or change it")]
+    Unfit {
+        /// The role.
+        role: String,
+        /// What is wrong with it.
+        attribute: &'static str,
+    },
+    /// The database reports an error.
+    #[error("cannot set up the database")]
+    Database(#[from] Error),
+}
+
+/// The login that owns the tables of a private server's database.
+pub const PRIVATE_OWNER: &str = "hedgerow_owner";
+
+/// Makes a database of a private server, and the login that owns it; `url` is the superuser's.
+///
+/// The owner is no superuser, so that a private database behaves as one on a managed host does.
+///
+/// # Errors
+/// [`Error`]
+pub async fn create_private_database(url: &DatabaseUrl, database: &Identifier) -> Result<(), Error> {
+    let superuser = Owner::connect(&url.with_database("postgres")).await?;
+    let exists = |sql: &'static str, name: String| {
+        let client = &superuser.client;
+        async move {
+            let found = client.query_opt(sql, &[&name]).await;
+            found
+                .map(|row| row.is_some())
+                .map_err(|source| from_driver("look for the private database", source))
+        }
+    };
+    let owner = Identifier::joined(&[PRIVATE_OWNER]);
+    if !exists("SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", PRIVATE_OWNER.to_owned()).await? {
+        let mut sql = Sql::new("CREATE ROLE ");
+        sql.name(&owner).push(" LOGIN CREATEROLE CREATEDB");
+        superuser.run(sql.text()).await?;
+    }
+    if !exists("SELECT FROM pg_catalog.pg_database WHERE datname = $1", database.to_string()).await? {
+        let mut sql = Sql::new("CREATE DATABASE ");
+        sql.name(database).push(" OWNER ").name(&owner);
+        superuser.run(sql.text()).await?;
+    }
+    let extension = "SELECT FROM pg_catalog.pg_available_extensions WHERE name = $1";
+    let has_statistics = exists(extension, "pg_stat_statements".to_owned()).await?;
+    superuser.close().await;
+    if has_statistics {
+        let inside = Owner::connect(&url.with_database(database.as_str())).await?;
+        // In a schema of its own: everything in `public` is a table of the application.
+        inside.run("CREATE SCHEMA IF NOT EXISTS extensions").await?;
+        inside.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA extensions").await?;
+        inside.close().await;
+    }
+    Ok(())
+}
+
+/// The login that belongs to a role: `<role>_login`.
+pub fn login_name(role: &Identifier) -> String {
+    let mut name = role.as_str().to_owned();
+    name.truncate(57);
+    format!("{name}_login")
+}
+
+/// The names of the three logins: of the tenants, of sign-in, of administration.
+pub fn login_names(roles: &Roles) -> [String; 3] {
+    [login_name(&roles.app), login_name(&roles.auth), login_name(&roles.admin)]
+}
+
+/// Makes roles, logins and rights. May be run again; it changes nothing then.
+///
+/// `url` is the owner's, who may create roles.
+///
+/// # Errors
+/// [`SetupError`]
+pub async fn setup(url: &DatabaseUrl, roles: &Roles, proof: LoginProof) -> Result<Setup, SetupError> {
+    let owner = Owner::connect(url).await?;
+    let outcome = run(&owner, url, roles, proof).await;
+    owner.close().await;
+    outcome
+}
+
+async fn run(
+    owner: &Owner,
+    url: &DatabaseUrl,
+    roles: &Roles,
+    proof: LoginProof,
+) -> Result<Setup, SetupError> {
+    owner.run("BEGIN").await?;
+    // Two setups of one database come one after the other.
+    owner.run("SELECT pg_advisory_xact_lock(7594868130424872823)").await?;
+    let version: i32 = {
+        let row = owner.client.query_one("SELECT current_setting('server_version_num')::int", &[]).await;
+        row.map_err(|source| from_driver("read the server's version", source))?.get(0)
+    };
+    for role in roles.all() {
+        if !fit_role_exists(owner, role.as_str()).await? {
+            let mut sql = Sql::new("CREATE ROLE ");
+            sql.name(role).push(" NOLOGIN NOINHERIT");
+            owner.run(sql.text()).await?;
+        }
+    }
+    let members: [(&Identifier, &[&Identifier]); 3] = [
+        (&roles.app, &[&roles.app, &roles.anon]),
+        (&roles.auth, &[&roles.auth]),
+        (&roles.admin, &[&roles.admin]),
+    ];
+    let mut kept = Vec::new();
+    let mut urls = Vec::new();
+    for (role, may_take) in members {
+        let name = login_name(role);
+        let login = Identifier::parse(&name).map_err(|error| Error::Protocol(error.to_string()))?;
+        let exists = fit_role_exists(owner, &name).await?;
+        let password = match proof {
+            LoginProof::Peer => None,
+            LoginProof::Password if exists => None,
+            LoginProof::Password | LoginProof::NewPassword => Some(new_password()),
+        };
+        if exists && password.is_none() && proof != LoginProof::Peer {
+            kept.push(name.clone());
+        }
+        let mut sql = Sql::new(if exists { "ALTER ROLE " } else { "CREATE ROLE " });
+        sql.name(&login).push(" LOGIN NOINHERIT");
+        if let Some(password) = &password {
+            // The verifier, so that the password stands in no log of the server.
+            let verifier = postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());
+            sql.push(" PASSWORD ").literal(&verifier);
+        }
+        owner.run(sql.text()).await?;
+        for member_of in may_take {
+            let mut sql = Sql::new("GRANT ");
+            sql.name(member_of).push(" TO ").name(&login);
+            if version >= 160_000 {
+                sql.push(" WITH INHERIT FALSE, SET TRUE");
+            }
+            owner.run(sql.text()).await?;
+        }
+        urls.push(url.with_login(&name, password));
+    }
+    restrict_public(owner, url).await?;
+    owner.run("CREATE SCHEMA IF NOT EXISTS hedgerow").await?;
+    owner.run("COMMIT").await?;
+    let [tenant, auth, admin] =
+        <[DatabaseUrl; 3]>::try_from(urls).map_err(|_| Error::Protocol("three logins".into()))?;
+    Ok(Setup { logins: Logins { tenant, auth: Some(auth), admin: Some(admin) }, kept })
+}
+
+/// Whether the role exists; an unfit one is an error.
+async fn fit_role_exists(owner: &Owner, name: &str) -> Result<bool, SetupError> {
+    let sql = "SELECT rolsuper, rolbypassrls, rolcreaterole, \
+               EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p')) \
+               FROM pg_catalog.pg_roles r WHERE rolname = $1";
+    let found = owner.client.query_opt(sql, &[&name]).await;
+    let Some(row) = found.map_err(|source| from_driver("look for roles", source))? else { return Ok(false) };
+    let faults = ["is superuser", "bypasses row-level security", "may create roles", "owns tables"];
+    for (at, attribute) in faults.into_iter().enumerate() {
+        if row.get::<_, bool>(at) {
+            return Err(SetupError::Unfit { role: name.to_owned(), attribute });
+        }
+    }
+    Ok(true)
+}
+
+/// What everybody may do by default and nobody of ours needs: making objects beside ours, that a function or a
+/// careless search path would meet first.
+async fn restrict_public(owner: &Owner, url: &DatabaseUrl) -> Result<(), Error> {
+    let mut statement = Sql::new("REVOKE TEMPORARY ON DATABASE ");
+    match Identifier::parse(url.database()) {
+        Ok(database) => {
+            statement.name(&database).push(" FROM PUBLIC");
+            owner.run(statement.text()).await?;
+        }
+        // A database whose name is no plain name keeps its default; `doctor` says so.
+        Err(_) => tracing::warn!("the database's name is no plain name: TEMPORARY stays granted to PUBLIC"),
+    }
+    owner.run("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await
+}
+
+/// 192 random bits, in letters that need no escaping in a URL.
+fn new_password() -> SecretString {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a password is made once, from the operating system's randomness"
+    )]
+    let mut random = rand::rng();
+    let letters = b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
+    let password: String =
+        (0..33).map(|_| char::from(letters[random.random_range(0..letters.len())])).collect();
+    SecretString::from(password)
+}

@@ -1,0 +1,163 @@
+//! Several statements of one identity with the program's own decisions in between.
+//!
+//! Always holds: the identity is set for this transaction alone; a transaction that is not committed is rolled back,
+//! whether its owner returns an error, panics or is dropped.
+
+use hedgerow_schema::{Query, Roles, Sql, SqlType};
+use postgres_types::ToSql;
+
+use crate::error::Error;
+use crate::flight::{IdentityStatement, parameter_types, within};
+use crate::identity::{Identity, Role};
+use crate::json::{JsonRows, JsonSink};
+use crate::pool::{Lease, Pool};
+use crate::row::{Row, Rows};
+use crate::wire::{Count, Parameters, Sink, Status, Step};
+
+/// An open transaction for one identity.
+pub struct Transaction {
+    pool: Pool,
+    roles: Roles,
+    lease: Lease,
+    role: Role,
+}
+
+impl Transaction {
+    /// BEGIN and the identity go in one flight.
+    pub(crate) async fn begin(pool: &Pool, roles: &Roles, identity: &Identity) -> Result<Self, Error> {
+        let mut lease = pool.lend().await?;
+        let statement = IdentityStatement::new(identity, roles, pool);
+        let (mut begin, mut set) = (Count::default(), Count::default());
+        let mut steps = [plain("BEGIN", &mut begin), statement.step(&mut set)];
+        within(pool, lease.exchange(&mut steps)).await?;
+        Ok(Self { pool: pool.clone(), roles: roles.clone(), lease, role: identity.role() })
+    }
+
+    /// Runs a statement and returns its rows.
+    ///
+    /// # Errors
+    /// [`Error`]; after an error of the server the transaction can only be rolled back.
+    pub async fn query(
+        &mut self,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        let mut sink = Rows::default();
+        self.typed(sql, parameters, &mut sink).await?;
+        Ok(sink.rows)
+    }
+
+    /// Runs a statement and returns how many rows it read or changed.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn execute(
+        &mut self,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, Error> {
+        let mut sink = Count::default();
+        self.typed(sql, parameters, &mut sink).await?;
+        Ok(sink.0)
+    }
+
+    /// Runs a query of the builder and returns its rows as JSON.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn json(&mut self, query: &Query) -> Result<JsonRows, Error> {
+        let mut sink = JsonSink::new(&query.columns, usize::MAX);
+        let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
+        self.built(&query.sql, Some(&expected), &mut sink).await?;
+        Ok(sink.rows)
+    }
+
+    /// Runs a statement of the builder and returns how many rows it read or changed.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn execute_sql(&mut self, sql: &Sql) -> Result<u64, Error> {
+        let mut sink = Count::default();
+        self.built(sql, None, &mut sink).await?;
+        Ok(sink.0)
+    }
+
+    /// Runs a statement of the builder and returns its rows.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn query_sql(&mut self, sql: &Sql) -> Result<Vec<Row>, Error> {
+        let mut sink = Rows::default();
+        self.built(sql, None, &mut sink).await?;
+        Ok(sink.rows)
+    }
+
+    /// Goes on for another identity of the same pool: an import writes the rows of many owners all or nothing.
+    ///
+    /// # Errors
+    /// As [`Self::query`], also when the login may not take the identity's role.
+    pub async fn switch_to(&mut self, identity: &Identity) -> Result<(), Error> {
+        self.check()?;
+        let statement = IdentityStatement::new(identity, &self.roles, &self.pool);
+        let mut sink = Count::default();
+        within(&self.pool, self.lease.exchange(&mut [statement.step(&mut sink)])).await?;
+        self.role = identity.role();
+        Ok(())
+    }
+
+    /// Makes everything lasting.
+    ///
+    /// # Errors
+    /// [`Error::RolledBack`] when an error of an earlier statement was passed over; an error of the server when a
+    /// deferred check fails now. Nothing was written then.
+    pub async fn commit(mut self) -> Result<(), Error> {
+        let failed = self.lease.status() != Status::Open;
+        let mut sink = Count::default();
+        if failed {
+            // Dropping the lease rolls back.
+            return Err(Error::RolledBack);
+        }
+        within(&self.pool, self.lease.exchange(&mut [plain("COMMIT", &mut sink)])).await
+    }
+
+    /// Undoes everything, and waits until it is undone.
+    ///
+    /// # Errors
+    /// When the connection broke; the server then rolls back by itself.
+    pub async fn rollback(mut self) -> Result<(), Error> {
+        within(&self.pool, self.lease.come_to_rest()).await
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.lease.status() == Status::Open { Ok(()) } else { Err(Error::RolledBack) }
+    }
+
+    async fn typed(
+        &mut self,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+        sink: &mut (dyn Sink + '_),
+    ) -> Result<(), Error> {
+        self.check()?;
+        let types = parameter_types(&self.pool, &mut self.lease, self.role, sql, None).await?;
+        let parameters = Parameters::Typed(&types, parameters);
+        let mut steps = [Step { text: sql, role: Some(self.role), parameters, expected: None, sink }];
+        within(&self.pool, self.lease.exchange(&mut steps)).await
+    }
+
+    async fn built(
+        &mut self,
+        sql: &Sql,
+        expected: Option<&[SqlType]>,
+        sink: &mut (dyn Sink + '_),
+    ) -> Result<(), Error> {
+        self.check()?;
+        let parameters = Parameters::Text(sql.binds());
+        let mut steps = [Step { text: sql.text(), role: Some(self.role), parameters, expected, sink }];
+        within(&self.pool, self.lease.exchange(&mut steps)).await
+    }
+}
+
+fn plain<'s>(text: &'static str, sink: &'s mut Count) -> Step<'s> {
+    Step { text, role: None, parameters: Parameters::Text(&[]), expected: None, sink }
+}
