@@ -18,6 +18,8 @@ pub struct JsonRows {
     pub count: usize,
     /// Whether the answer had more rows than were wanted.
     pub has_more: bool,
+    /// Where each object ends in `objects`.
+    ends: Vec<usize>,
 }
 
 impl JsonRows {
@@ -26,6 +28,13 @@ impl JsonRows {
         self.objects.insert(0, b'[');
         self.objects.push(b']');
         self.objects
+    }
+
+    /// Each object by itself.
+    pub fn split(&self) -> impl Iterator<Item = Vec<u8>> {
+        // A comma stands before every object but the first.
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
+        starts.zip(&self.ends).map(|(start, end)| self.objects[start..*end].to_vec())
     }
 }
 
@@ -71,6 +80,7 @@ impl Sink for JsonSink {
         }
         // A statement without columns still answers with an object for each row.
         out.extend_from_slice(if self.columns.is_empty() { b"{}" } else { b"}" });
+        self.rows.ends.push(out.len());
         self.rows.count += 1;
         Ok(())
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{
@@ -72,11 +72,13 @@ pub(crate) struct Pool {
     shared: Arc<Shared>,
 }
 
+type KnownTypes = HashMap<(Role, &'static str), Arc<[Type]>>;
+
 struct Shared {
     settings: PoolSettings,
     url: DatabaseUrl,
     /// Parameter types of the statements that library users wrote; the server was asked once.
-    types: Mutex<HashMap<(Role, &'static str), Arc<[Type]>>>,
+    types: Mutex<KnownTypes>,
     recoveries: TaskTracker,
 }
 
@@ -194,7 +196,7 @@ impl Pool {
     }
 
     /// Statement texts are static, so the map cannot outgrow the program.
-    fn types(&self) -> std::sync::MutexGuard<'_, HashMap<(Role, &'static str), Arc<[Type]>>> {
+    fn types(&self) -> MutexGuard<'_, KnownTypes> {
         self.shared.types.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

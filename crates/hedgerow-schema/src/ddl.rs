@@ -144,6 +144,13 @@ pub fn foreign_key_name(entity: &Entity, field: &Field) -> Identifier {
     Identifier::joined(&[entity.name.as_str(), field.name.as_str(), "fkey"])
 }
 
+/// The constraints that check a field's values, whichever of them the field has.
+pub fn check_names(entity: &Entity, field: &Field) -> impl Iterator<Item = Identifier> {
+    CHECK_RULES.iter().map(|rule| Identifier::joined(&[entity.name.as_str(), field.name.as_str(), rule]))
+}
+
+const CHECK_RULES: &[&str] = &["min_length", "max_length", "min", "max", "options"];
+
 fn column_type(sql: &mut Sql, kind: &FieldKind) {
     sql.push(kind.sql_type().name());
     if let FieldKind::Number(rules) = kind
@@ -155,6 +162,7 @@ fn column_type(sql: &mut Sql, kind: &FieldKind) {
 
 fn checks(sql: &mut Sql, entity: &Entity, field: &Field) {
     let mut check = |rule: &'static str, write: &dyn Fn(&mut Sql)| {
+        debug_assert!(CHECK_RULES.contains(&rule), "{rule} is no known rule");
         let name = Identifier::joined(&[entity.name.as_str(), field.name.as_str(), rule]);
         sql.push(",\n  CONSTRAINT ").name(&name).push(" CHECK (");
         write(sql);

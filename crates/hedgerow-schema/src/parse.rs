@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::DeValue;
 
 use crate::check;
-use crate::reader::{Entry, Reader, Table, allowed};
+use crate::reader::{Entry, Reader, Table, allowed, scalar};
 use crate::{
     Access, Bind, Decimal, Entity, Field, FieldDefault, FieldKind, Identifier, Label, NumberRules, OnDelete,
     Problem, Problems, Read, Relation, Schema, SqlType, TextRules, Write, value,
@@ -313,7 +313,7 @@ fn read_number_rules(reader: &mut Reader<'_>, table: &mut Table<'_>) -> NumberRu
 
 fn read_decimal(reader: &mut Reader<'_>, table: &mut Table<'_>, key: &'static str) -> Option<Decimal> {
     let entry = table.get(key)?;
-    let number = scalar_text(entry.value()).as_deref().and_then(Decimal::parse);
+    let number = scalar(entry.value()).as_deref().and_then(Decimal::parse);
     if number.is_none() {
         reader.note(entry.span(), format!("`{key}` is a decimal number"), None);
     }
@@ -384,7 +384,7 @@ fn read_default(reader: &mut Reader<'_>, kind: &FieldKind, entry: Entry<'_>) -> 
     let text = if kind.sql_type() == SqlType::Jsonb {
         to_json(value).map(|json| json.to_string())
     } else {
-        scalar_text(value)
+        scalar(value)
     };
     let checked: Result<Bind, String> = match text {
         Some(text) if fits => value::read_field(kind, &text).map_err(|mistake| mistake.message),
@@ -399,25 +399,12 @@ fn read_default(reader: &mut Reader<'_>, kind: &FieldKind, entry: Entry<'_>) -> 
     }
 }
 
-fn scalar_text(value: &DeValue<'_>) -> Option<String> {
-    match value {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n.to_string())
-        }
-        DeValue::Float(number) => Some(number.as_str().to_owned()),
-        DeValue::Boolean(flag) => Some(flag.to_string()),
-        DeValue::Datetime(moment) => Some(moment.to_string()),
-        DeValue::Array(_) | DeValue::Table(_) => None,
-    }
-}
-
 fn to_json(value: &DeValue<'_>) -> Option<serde_json::Value> {
     Some(match value {
         DeValue::Boolean(flag) => (*flag).into(),
         DeValue::String(text) => text.to_string().into(),
         DeValue::Datetime(moment) => moment.to_string().into(),
-        DeValue::Integer(_) | DeValue::Float(_) => serde_json::from_str(&scalar_text(value)?).ok()?,
+        DeValue::Integer(_) | DeValue::Float(_) => serde_json::from_str(&scalar(value)?).ok()?,
         DeValue::Array(items) => {
             serde_json::Value::Array(items.iter().map(|item| to_json(item.get_ref())).collect::<Option<_>>()?)
         }

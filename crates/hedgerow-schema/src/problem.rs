@@ -8,7 +8,7 @@ use std::ops::Range;
 pub struct Problem {
     /// Name of the file, as the user knows it.
     pub file: String,
-    /// Line, from 1.
+    /// Line, from 1; 0 where the source is no file.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
@@ -42,7 +42,10 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message)?,
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message)?,
+        }
         if let Some(hint) = &self.hint {
             write!(f, " ({hint})")?;
         }

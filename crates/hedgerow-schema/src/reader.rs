@@ -27,6 +27,9 @@ pub struct Table<'d> {
     asked: BTreeSet<&'static str>,
 }
 
+/// A text of the file, and where it stands.
+pub type Text<'d> = (&'d str, Range<usize>);
+
 /// One key with its value.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'d> {
@@ -138,7 +141,7 @@ impl<'t> Reader<'t> {
         &mut self,
         table: &mut Table<'d>,
         key: &'static str,
-    ) -> Option<(&'d str, Range<usize>)> {
+    ) -> Option<Text<'d>> {
         let entry = table.get(key)?;
         let DeValue::String(text) = entry.value() else {
             self.mistyped(entry, "a text");
@@ -197,7 +200,7 @@ impl<'t> Reader<'t> {
         &mut self,
         table: &mut Table<'d>,
         key: &'static str,
-    ) -> Option<(Vec<(&'d str, Range<usize>)>, Range<usize>)> {
+    ) -> Option<(Vec<Text<'d>>, Range<usize>)> {
         let entry = table.get(key)?;
         let DeValue::Array(array) = entry.value() else {
             self.mistyped(entry, "an array of texts");
@@ -247,6 +250,18 @@ impl<'t> Reader<'t> {
     }
 }
 
+/// The text of a value that is no array and no table.
+pub fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n.to_string()),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(flag) => Some(flag.to_string()),
+        DeValue::Datetime(moment) => Some(moment.to_string()),
+        DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}
+
 /// "did you mean `title`? allowed: …", the nearest name first where one is near.
 pub(crate) fn allowed(found: &str, names: &[&str]) -> String {
     let list = format!("allowed: {}", names.join(", "));
@@ -256,10 +271,10 @@ pub(crate) fn allowed(found: &str, names: &[&str]) -> String {
     }
 }
 
-/// The name that differs from `found` in the fewest letters, if in at most a third of them.
+/// The name that differs from `found` in the fewest letters, if in at most a third of them, rounded up.
 pub(crate) fn nearest<'n>(found: &str, names: &[&'n str]) -> Option<&'n str> {
     let best = names.iter().map(|name| (distance(found, name), *name)).min()?;
-    (best.0 <= found.chars().count().max(3) / 3).then_some(best.1)
+    (best.0 <= found.chars().count().div_ceil(3)).then_some(best.1)
 }
 
 fn distance(a: &str, b: &str) -> usize {

@@ -1,1 +1,21 @@
-//! hedgerow
+//! Hedgerow: a multi-tenant application backend on PostgreSQL, as a library.
+//!
+//! An application's entities are described in files ([`Schema`]); PostgreSQL keeps every tenant's rows apart, and an
+//! [`App`] gives access to them for somebody in particular. The tenant is the user.
+
+pub mod api_keys;
+mod app;
+pub mod config;
+mod context;
+mod error;
+pub mod records;
+mod token;
+pub mod users;
+
+pub use app::{App, AppOptions, AsIdentity};
+pub use context::{Caller, Clock, Ctx, Random, SignedIn, SystemClock, SystemRandom, World};
+pub use error::Error;
+pub use hedgerow_database as database;
+pub use hedgerow_database::UserId;
+pub use hedgerow_schema as schema;
+pub use hedgerow_schema::Schema;

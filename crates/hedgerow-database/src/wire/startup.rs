@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use postgres_protocol::message::{backend, frontend};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::fallible_iterator::FallibleIterator;
 
 use super::stream::Stream;
@@ -142,7 +142,7 @@ impl Connection {
 }
 
 fn password(url: &DatabaseUrl) -> Result<&str, Error> {
-    let password = url.password.as_ref().map(|password| password.expose_secret());
+    let password = url.password.as_ref().map(SecretString::expose_secret);
     password
         .ok_or_else(|| Error::SignIn(format!("the server asks for a password, and the URL {url} has none")))
 }

@@ -1,0 +1,182 @@
+//! The application: a database, the entities in use, time and randomness; and the library's way to a user's rows.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use hedgerow_database::{Database, Error as DatabaseError, Identity, Logins, PoolSettings, Row, ToSql, Transaction, UserId};
+use hedgerow_schema::{Limits, Roles, Schema};
+
+use crate::context::World;
+
+/// What an [`App`] is opened with.
+#[derive(Clone)]
+pub struct AppOptions {
+    /// Where the database is, for each kind of work.
+    pub logins: Logins,
+    /// Connections and timeouts.
+    pub pool: PoolSettings,
+    /// The names of the database roles.
+    pub roles: Roles,
+    /// How many rows a list has.
+    pub limits: Limits,
+    /// Time and randomness.
+    pub world: World,
+}
+
+impl AppOptions {
+    /// Defaults for everything but the place of the database.
+    pub fn new(logins: Logins) -> Self {
+        Self {
+            logins,
+            pool: PoolSettings::default(),
+            roles: Roles::default(),
+            limits: Limits::default(),
+            world: World::default(),
+        }
+    }
+}
+
+/// An application on its database. Cheap to clone; all clones are one application.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use hedgerow::{App, AppOptions, Schema, database::Logins};
+///
+/// let tenant = "postgresql://hedgerow_app_login@localhost/shop".parse()?;
+/// let app = App::open(AppOptions::new(Logins { tenant, auth: None, admin: None }), Schema::default());
+///
+/// let ann = "ann".parse()?;
+/// for row in app.as_user(&ann).query("SELECT title FROM tasks WHERE status = $1", &[&"todo"]).await? {
+///     println!("{}", row.get::<String>("title")?);
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    schema: ArcSwap<Schema>,
+    limits: Limits,
+    world: World,
+}
+
+impl App {
+    /// Opens no connection yet. Must be called within a tokio runtime.
+    ///
+    /// Whether the database is fit to serve from is another question: [`crate::checks::examine`].
+    pub fn open(options: AppOptions, schema: Schema) -> Self {
+        let database = Database::open(&options.logins, options.pool, options.roles);
+        let inner =
+            Inner { database, schema: ArcSwap::from_pointee(schema), limits: options.limits, world: options.world };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Statements for a signed-in user: PostgreSQL shows and changes that user's rows alone.
+    pub fn as_user(&self, id: &UserId) -> AsIdentity<'_> {
+        AsIdentity { app: self, identity: Identity::User(id.clone()) }
+    }
+
+    /// Statements for nobody in particular: public rows alone.
+    pub fn as_anonymous(&self) -> AsIdentity<'_> {
+        AsIdentity { app: self, identity: Identity::Anonymous }
+    }
+
+    /// The entities in use.
+    pub fn schema(&self) -> Arc<Schema> {
+        self.inner.schema.load_full()
+    }
+
+    /// Uses other entities from now on; requests under way finish with the old ones.
+    pub fn replace_schema(&self, schema: Schema) {
+        self.inner.schema.store(Arc::new(schema));
+    }
+
+    /// How many rows a list has.
+    pub fn limits(&self) -> Limits {
+        self.inner.limits
+    }
+
+    /// Time and randomness.
+    pub fn world(&self) -> &World {
+        &self.inner.world
+    }
+
+    /// The database; every statement on it names its identity.
+    pub fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.inner.database.close().await;
+    }
+}
+
+/// The library's way to rows: statements that run as one identity.
+///
+/// Statement texts are `&'static str`: what a caller sent can only be a parameter.
+pub struct AsIdentity<'a> {
+    app: &'a App,
+    identity: Identity,
+}
+
+impl AsIdentity<'_> {
+    /// Runs one statement in one flight and returns its rows.
+    ///
+    /// # Errors
+    /// The database's error; the statement then had no effect.
+    ///
+    /// ```no_run
+    /// # async fn example(app: hedgerow::App, ann: hedgerow::UserId) -> Result<(), hedgerow::database::Error> {
+    /// let rows = app.as_user(&ann).query(r#"SELECT id, title FROM tasks ORDER BY "createdAt" DESC"#, &[]).await?;
+    /// let title: String = rows[0].get("title")?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn query(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DatabaseError> {
+        self.app.database().flight(&self.identity).rows(sql, parameters).await
+    }
+
+    /// Runs one statement in one flight and returns how many rows it read or changed.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn execute(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, DatabaseError> {
+        self.app.database().flight(&self.identity).execute(sql, parameters).await
+    }
+
+    /// Runs several statements as one transaction: committed when `work` returns `Ok`, rolled back when it returns
+    /// `Err`, panics or is dropped.
+    ///
+    /// # Errors
+    /// What `work` returned, or the database's error; nothing was written then.
+    ///
+    /// ```no_run
+    /// # async fn example(app: hedgerow::App, ann: hedgerow::UserId) -> Result<(), hedgerow::database::Error> {
+    /// let moved = app.as_user(&ann).transaction(async |tx| {
+    ///     let done = tx.execute("UPDATE tasks SET status = 'done' WHERE status = $1", &[&"doing"]).await?;
+    ///     tx.execute("INSERT INTO notes (text) VALUES ($1)", &[&"all done"]).await?;
+    ///     Ok::<_, hedgerow::database::Error>(done)
+    /// }).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn transaction<T, E>(&self, work: impl AsyncFnOnce(&mut Transaction) -> Result<T, E>) -> Result<T, E>
+    where
+        E: From<DatabaseError>,
+    {
+        let mut transaction = self.app.database().transaction(&self.identity).await?;
+        match work(&mut transaction).await {
+            Ok(value) => {
+                transaction.commit().await?;
+                Ok(value)
+            }
+            Err(error) => {
+                // The caller's error is what matters; a connection that breaks now rolls back by itself.
+                let _ = transaction.rollback().await;
+                Err(error)
+            }
+        }
+    }
+}

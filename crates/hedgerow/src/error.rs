@@ -1,0 +1,191 @@
+//! What can go wrong in an operation, as meanings. What a caller may read ([`Error::public_message`], [`Error::inputs`])
+//! and what an operator reads (the chain of sources) are two things.
+
+use hedgerow_database::{Error as DatabaseError, Meaning, ServerError};
+use hedgerow_schema::{Entity, InputError, ddl};
+
+/// Why an operation did not happen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nobody is signed in, and this is not for everyone.
+    #[error("nobody is signed in")]
+    NotSignedIn,
+    /// A credential was presented and is not valid.
+    #[error("the credential is not valid")]
+    InvalidCredential,
+    /// The credential does not allow this.
+    #[error("the credential lacks the scope {scope}")]
+    MissingScope {
+        /// The scope that would.
+        scope: String,
+    },
+    /// Only administrators write these rows.
+    #[error("only administrators write {entity}")]
+    AdminOnly {
+        /// The entity.
+        entity: String,
+    },
+    /// The row can be read but belongs to somebody else.
+    #[error("the row belongs to somebody else")]
+    NotOwner,
+    /// There is no such row, or it is another tenant's: nobody can tell the difference.
+    #[error("there is no such row")]
+    NotFound,
+    /// There is no such entity.
+    #[error("there is no entity {name:?}")]
+    UnknownEntity {
+        /// As asked.
+        name: String,
+    },
+    /// What was sent is wrong.
+    #[error("the input has {} mistakes", .0.len())]
+    Input(Vec<InputError>),
+    /// What was sent collides with what is there.
+    #[error("the input collides with what is there")]
+    Conflict(InputError),
+    /// The database refuses what the program was sure it may do.
+    #[error("the database does not allow it")]
+    NotAllowed(#[source] DatabaseError),
+    /// The statement took too long.
+    #[error("the database took too long")]
+    TooSlow(#[source] DatabaseError),
+    /// The database is not there or full; the same again may succeed.
+    #[error("the database is not available")]
+    Unavailable(#[source] DatabaseError),
+    /// A defect.
+    #[error("cannot {doing}")]
+    Internal {
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// A mistake in one field of the input.
+    pub fn input(field: &str, code: &'static str, message: impl Into<String>) -> Self {
+        Self::Input(vec![InputError { field: field.to_owned(), code, message: message.into() }])
+    }
+
+    /// Stable, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotSignedIn => "not_signed_in",
+            Self::InvalidCredential => "invalid_credential",
+            Self::MissingScope { .. } => "missing_scope",
+            Self::AdminOnly { .. } => "admin_only",
+            Self::NotOwner => "not_owner",
+            Self::NotFound => "not_found",
+            Self::UnknownEntity { .. } => "unknown_entity",
+            Self::Input(inputs) => match inputs.as_slice() {
+                [one] => one.code,
+                _ => "invalid_input",
+            },
+            Self::Conflict(input) => input.code,
+            Self::NotAllowed(_) => "not_allowed",
+            Self::TooSlow(_) => "too_slow",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal { .. } => "internal",
+        }
+    }
+
+    /// What a caller may read.
+    pub fn public_message(&self) -> String {
+        match self {
+            Self::NotSignedIn => "sign in, or send an API key".to_owned(),
+            Self::InvalidCredential => "the credential is unknown, revoked or expired".to_owned(),
+            Self::MissingScope { scope } => format!("this needs the scope `{scope}`"),
+            Self::AdminOnly { entity } => format!("only administrators write {entity}"),
+            Self::NotOwner => "the row belongs to somebody else".to_owned(),
+            Self::NotFound => "there is no such row".to_owned(),
+            Self::UnknownEntity { name } => format!("there is no entity `{name}`"),
+            Self::Input(inputs) => match inputs.as_slice() {
+                [one] => one.message.clone(),
+                many => format!("the request has {} mistakes", many.len()),
+            },
+            Self::Conflict(input) => input.message.clone(),
+            Self::NotAllowed(_) => "this is not allowed".to_owned(),
+            Self::TooSlow(_) => "this took too long and was stopped; ask for less".to_owned(),
+            Self::Unavailable(_) => "the database is not available at the moment; try again".to_owned(),
+            Self::Internal { .. } => "something went wrong on the server; its log says what".to_owned(),
+        }
+    }
+
+    /// What is wrong with which field of the input.
+    pub fn inputs(&self) -> &[InputError] {
+        match self {
+            Self::Input(inputs) => inputs,
+            Self::Conflict(input) => std::slice::from_ref(input),
+            _ => &[],
+        }
+    }
+
+    /// What a database error means for an operation on `entity`.
+    pub(crate) fn from_database(doing: &'static str, entity: &Entity, error: DatabaseError) -> Self {
+        let Some(server) = error.server() else { return Self::without_entity(doing, error) };
+        let meaning = server.meaning();
+        let field = field_of(entity, server);
+        let named = |code, message: &dyn Fn(&str) -> String| {
+            let field = field.clone().unwrap_or_default();
+            InputError { message: message(&field), field, code }
+        };
+        match meaning {
+            Meaning::Unique => Self::Conflict(named("already_exists", &|field| match field {
+                "" => "a row with these values exists already".to_owned(),
+                field => format!("a row with this `{field}` exists already"),
+            })),
+            // A constraint of this table: it points at nothing. One of another table: that one points here.
+            Meaning::ForeignKey if field.is_some() => Self::Conflict(named("relation_not_found", &|field| {
+                format!("`{field}` points at no row that you have")
+            })),
+            Meaning::ForeignKey => {
+                let by = server.table.as_deref().unwrap_or("another entity");
+                Self::Conflict(named("still_referenced", &|_| format!("rows of {by} point at this row")))
+            }
+            Meaning::NotNull => {
+                Self::Input(vec![named("required", &|field| format!("`{field}` is required"))])
+            }
+            Meaning::Check => Self::Input(vec![named("check_failed", &|field| format!("`{field}` breaks a rule of its field"))]),
+            Meaning::InvalidValue => {
+                Self::Input(vec![named("invalid_value", &|_| "a value is out of range or too long to be stored".to_owned())])
+            }
+            _ => Self::without_entity(doing, error),
+        }
+    }
+
+    /// What a database error means where no entity is concerned.
+    pub(crate) fn without_entity(doing: &'static str, error: DatabaseError) -> Self {
+        if error.is_unavailable() {
+            return Self::Unavailable(error);
+        }
+        if matches!(error, DatabaseError::Deadline(_)) {
+            return Self::TooSlow(error);
+        }
+        match error.server().map(ServerError::meaning) {
+            Some(Meaning::NotAllowed) => Self::NotAllowed(error),
+            Some(Meaning::Cancelled) => Self::TooSlow(error),
+            Some(Meaning::Locked | Meaning::Retry) => Self::Unavailable(error),
+            _ => Self::Internal { doing, source: Box::new(error) },
+        }
+    }
+}
+
+/// The field that a constraint or column of the server's error belongs to.
+fn field_of(entity: &Entity, server: &ServerError) -> Option<String> {
+    if server.table.as_deref() != Some(entity.name.as_str()) {
+        return None;
+    }
+    if let Some(column) = &server.column {
+        return Some(column.clone());
+    }
+    let constraint = server.constraint.as_deref()?;
+    let field = entity.fields.iter().find(|field| {
+        ddl::unique_name(entity, field).as_str() == constraint
+            || ddl::foreign_key_name(entity, field).as_str() == constraint
+            || ddl::check_names(entity, field).any(|name| name.as_str() == constraint)
+    });
+    field.map(|field| field.name.to_string())
+}

@@ -1,0 +1,246 @@
+//! Rows of entities: list, get, create, change, delete.
+//!
+//! Always holds: each operation asks first whether the caller's credential allows it; statements run under the caller's
+//! identity; a row of another tenant and a row that does not exist give the same answer.
+
+use hedgerow_database::{Identity, JsonRows};
+use hedgerow_schema::query::Filter;
+use hedgerow_schema::statement::{self, Asker};
+use hedgerow_schema::write::{Body, RowInput};
+use hedgerow_schema::{Action, Entity, ListQuery, Read, Selected, Write};
+
+use crate::app::App;
+use crate::context::{Caller, Ctx};
+use crate::error::Error;
+
+/// Rows that were created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// Their ids, in the order of the request.
+    pub ids: Vec<String>,
+    /// The rows as JSON objects separated by commas, in the same order.
+    pub objects: Vec<u8>,
+    /// Whether the request was an array.
+    pub many: bool,
+}
+
+/// The rows of an entity that match a query.
+///
+/// # Errors
+/// [`Error`]
+pub async fn list(ctx: &Ctx, app: &App, entity: &Entity, query: &ListQuery<'_>) -> Result<JsonRows, Error> {
+    let identity = reader(ctx, entity)?;
+    let built = statement::list(entity, query, asker(ctx));
+    let rows = app.database().flight(&identity).json(&built, query.limit as usize).await;
+    rows.map_err(|error| Error::from_database("list rows", entity, error))
+}
+
+/// One row as a JSON object.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none that the caller may read.
+pub async fn get(
+    ctx: &Ctx,
+    app: &App,
+    entity: &Entity,
+    id: &str,
+    select: &[Selected<'_>],
+) -> Result<Vec<u8>, Error> {
+    let identity = reader(ctx, entity)?;
+    let id = possible_id(id)?;
+    let built = statement::get(entity, id, select, asker(ctx));
+    let rows = app.database().flight(&identity).json(&built, 1).await;
+    one(rows.map_err(|error| Error::from_database("get a row", entity, error))?)
+}
+
+/// New rows, all or none.
+///
+/// # Errors
+/// [`Error`]
+pub async fn create(
+    ctx: &Ctx,
+    app: &App,
+    entity: &Entity,
+    body: &Body<'_>,
+    select: &[Selected<'_>],
+) -> Result<Created, Error> {
+    let identity = writer(ctx, entity, Action::Write)?;
+    let (rows, many) = match body {
+        Body::One(row) => (std::slice::from_ref(row), false),
+        Body::Many(rows) => (rows.as_slice(), true),
+    };
+    let ids: Vec<String> = rows.iter().map(|_| ctx.world().new_id()).collect();
+    // Rows with the same fields go in one statement.
+    let groups = group_by_fields(rows);
+    let queries: Vec<_> = groups
+        .iter()
+        .map(|group| {
+            let own: Vec<String> = group.iter().map(|&at| ids[at].clone()).collect();
+            let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| &rows[at]).collect();
+            statement::insert(entity, &own, &rows, Some(select))
+        })
+        .collect();
+    let answers = app.database().flight(&identity).json_each(&queries).await;
+    let answers = answers.map_err(|error| Error::from_database("create rows", entity, error))?;
+    let objects = match <[JsonRows; 1]>::try_from(answers) {
+        Ok([all]) => all.objects,
+        Err(several) => in_order(&groups, &several),
+    };
+    Ok(Created { ids, objects, many })
+}
+
+/// The positions of rows that have the same fields, in order of appearance.
+pub(crate) fn group_by_fields(rows: &[RowInput<'_>]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let same = |group: &&mut Vec<usize>| group.first().is_some_and(|&first| rows[first].fields() == row.fields());
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(at),
+            None => groups.push(vec![at]),
+        }
+    }
+    groups
+}
+
+/// Puts the objects of several answers into the order of the request.
+fn in_order(groups: &[Vec<usize>], answers: &[JsonRows]) -> Vec<u8> {
+    let mut objects: Vec<(usize, Vec<u8>)> = Vec::new();
+    for (group, answer) in groups.iter().zip(answers) {
+        objects.extend(group.iter().copied().zip(answer.split()));
+    }
+    objects.sort_by_key(|(at, _)| *at);
+    let objects: Vec<Vec<u8>> = objects.into_iter().map(|(_, object)| object).collect();
+    objects.join(&b","[..])
+}
+
+/// Changes one row; returns it.
+///
+/// # Errors
+/// [`Error::NotOwner`] when the caller can read the row but not write it, [`Error::NotFound`] when there is none.
+pub async fn update_one(
+    ctx: &Ctx,
+    app: &App,
+    entity: &Entity,
+    id: &str,
+    row: &RowInput<'_>,
+    select: &[Selected<'_>],
+) -> Result<Vec<u8>, Error> {
+    let identity = writer(ctx, entity, Action::Write)?;
+    let id = possible_id(id)?;
+    refuse_nothing(row)?;
+    let built = statement::update_one(entity, id, row, select, asker(ctx));
+    let answer = if entity.access.read == Read::Owner {
+        app.database().flight(&identity).json(&built, 1).await.map(|rows| (rows, false))
+    } else {
+        app.database().flight(&identity).json_or_exists(&built, &statement::is_readable(entity, id)).await
+    };
+    let (rows, readable) = answer.map_err(|error| Error::from_database("change a row", entity, error))?;
+    if rows.count == 0 && readable {
+        return Err(Error::NotOwner);
+    }
+    one(rows)
+}
+
+/// Changes all rows of the caller that match; returns them.
+///
+/// # Errors
+/// [`Error`], also when there is no filter: a change of everything is asked for by saying so.
+pub async fn update_many(
+    ctx: &Ctx,
+    app: &App,
+    entity: &Entity,
+    filters: &[Filter<'_>],
+    row: &RowInput<'_>,
+    select: &[Selected<'_>],
+) -> Result<JsonRows, Error> {
+    let identity = writer(ctx, entity, Action::Write)?;
+    refuse_no_filter(filters)?;
+    refuse_nothing(row)?;
+    let built = statement::update_many(entity, filters, row, select, asker(ctx));
+    let rows = app.database().flight(&identity).json(&built, usize::MAX).await;
+    rows.map_err(|error| Error::from_database("change rows", entity, error))
+}
+
+/// Deletes one row.
+///
+/// # Errors
+/// As [`update_one`].
+pub async fn delete_one(ctx: &Ctx, app: &App, entity: &Entity, id: &str) -> Result<(), Error> {
+    let identity = writer(ctx, entity, Action::Delete)?;
+    let id = possible_id(id)?;
+    let mut statements = vec![statement::delete_one(entity, id, asker(ctx))];
+    if entity.access.read != Read::Owner {
+        statements.push(statement::is_readable(entity, id));
+    }
+    let counts = app.database().flight(&identity).execute_each(&statements).await;
+    match counts.map_err(|error| Error::from_database("delete a row", entity, error))?.as_slice() {
+        [0] | [0, 0] => Err(Error::NotFound),
+        [0, _] => Err(Error::NotOwner),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes all rows of the caller that match; returns them.
+///
+/// # Errors
+/// As [`update_many`].
+pub async fn delete_many(
+    ctx: &Ctx,
+    app: &App,
+    entity: &Entity,
+    filters: &[Filter<'_>],
+    select: &[Selected<'_>],
+) -> Result<JsonRows, Error> {
+    let identity = writer(ctx, entity, Action::Delete)?;
+    refuse_no_filter(filters)?;
+    let built = statement::delete_many(entity, filters, select, asker(ctx));
+    let rows = app.database().flight(&identity).json(&built, usize::MAX).await;
+    rows.map_err(|error| Error::from_database("delete rows", entity, error))
+}
+
+/// Who reads: nobody reads only what is public, a user needs the scope.
+fn reader(ctx: &Ctx, entity: &Entity) -> Result<Identity, Error> {
+    if ctx.caller() == &Caller::Anonymous && entity.access.read == Read::Public {
+        return Ok(Identity::Anonymous);
+    }
+    ctx.require_user(entity.name.as_str(), Action::Read)?;
+    Ok(ctx.identity())
+}
+
+/// Who writes: a user with the scope, and for reference data an administrator.
+pub(crate) fn writer(ctx: &Ctx, entity: &Entity, action: Action) -> Result<Identity, Error> {
+    let user = ctx.require_user(entity.name.as_str(), action)?;
+    match entity.access.write {
+        Write::Owner | Write::SignedIn => Ok(Identity::User(user.id.clone())),
+        Write::Admin if user.is_admin => Ok(Identity::Admin(user.id.clone())),
+        Write::Admin => Err(Error::AdminOnly { entity: entity.name.to_string() }),
+    }
+}
+
+fn asker(ctx: &Ctx) -> Asker<'_> {
+    match ctx.caller() {
+        Caller::Anonymous => Asker::Anonymous,
+        Caller::User(user) => Asker::User(user.id.as_str()),
+    }
+}
+
+/// An id that PostgreSQL could not even read names no row.
+fn possible_id(id: &str) -> Result<&str, Error> {
+    if id.is_empty() || id.len() > 255 || id.contains('\0') { Err(Error::NotFound) } else { Ok(id) }
+}
+
+fn one(rows: JsonRows) -> Result<Vec<u8>, Error> {
+    if rows.count == 0 { Err(Error::NotFound) } else { Ok(rows.objects) }
+}
+
+fn refuse_nothing(row: &RowInput<'_>) -> Result<(), Error> {
+    if row.is_empty() { Err(Error::input("", "empty_change", "the body names no field to change")) } else { Ok(()) }
+}
+
+fn refuse_no_filter(filters: &[Filter<'_>]) -> Result<(), Error> {
+    if filters.is_empty() {
+        let message = "a change of all rows needs a filter, for example `id=not.is.null`";
+        return Err(Error::input("", "filter_required", message));
+    }
+    Ok(())
+}
