@@ -137,11 +137,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A key whose value is a text.
-    pub fn string<'d>(
-        &mut self,
-        table: &mut Table<'d>,
-        key: &'static str,
-    ) -> Option<Text<'d>> {
+    pub fn string<'d>(&mut self, table: &mut Table<'d>, key: &'static str) -> Option<Text<'d>> {
         let entry = table.get(key)?;
         let DeValue::String(text) = entry.value() else {
             self.mistyped(entry, "a text");
@@ -254,7 +250,9 @@ impl<'t> Reader<'t> {
 pub fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n.to_string()),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n.to_string())
+        }
         DeValue::Float(number) => Some(number.as_str().to_owned()),
         DeValue::Boolean(flag) => Some(flag.to_string()),
         DeValue::Datetime(moment) => Some(moment.to_string()),

@@ -1,1 +1,13 @@
-//! hedgerow-server
+//! Hedgerow over HTTP: routes, who is asking, and how answers and errors look. It holds no SQL; what it does is done by
+//! the `hedgerow` library.
+
+mod api;
+mod health;
+mod identity;
+mod middleware;
+mod respond;
+mod router;
+mod serve;
+
+pub use router::{ServerOptions, router};
+pub use serve::{ServeError, Server};

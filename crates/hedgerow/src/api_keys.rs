@@ -140,7 +140,11 @@ pub async fn create(app: &App, user: &User, new: &NewApiKey) -> Result<(ApiKey, 
         mistake("name", "invalid_name", "a key's name has 1 to 255 characters".to_owned());
     }
     if new.scopes.is_empty() {
-        mistake("scope", "scope_required", "a key needs at least one scope, for example `tasks:read` or `*`".to_owned());
+        mistake(
+            "scope",
+            "scope_required",
+            "a key needs at least one scope, for example `tasks:read` or `*`".to_owned(),
+        );
     }
     let schema = app.schema();
     for scope in &new.scopes {
@@ -217,7 +221,8 @@ pub async fn authenticate(app: &App, key: &ApiKeySecret) -> Result<SignedIn, Err
     let rows = app.database().flight(&Identity::Auth).rows(sql, &[&key.hash()]).await;
     let rows = rows.map_err(|error| Error::without_entity("look an API key up", error))?;
     let row = rows.first().ok_or(Error::InvalidCredential)?;
-    let internal = |error: hedgerow_database::Error| Error::Internal { doing: "read an API key", source: error.into() };
+    let internal =
+        |error: hedgerow_database::Error| Error::Internal { doing: "read an API key", source: error.into() };
     let id: String = row.get(0).map_err(internal)?;
     let scopes: Vec<String> = row.get(1).map_err(internal)?;
     let role: String = row.get(2).map_err(internal)?;
@@ -234,7 +239,9 @@ fn read(row: &Row) -> Result<ApiKey, Error> {
         let user_id: String = row.get(1)?;
         Ok(ApiKey {
             id: row.get(0)?,
-            user_id: user_id.parse().map_err(|error| hedgerow_database::Error::Protocol(format!("{error}")))?,
+            user_id: user_id
+                .parse()
+                .map_err(|error| hedgerow_database::Error::Protocol(format!("{error}")))?,
             name: row.get(2)?,
             prefix: row.get(3)?,
             scopes: row.get(4)?,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hedgerow_database::{Database, Error as DatabaseError, Identity, Logins, PoolSettings, Row, ToSql, Transaction, UserId};
+use hedgerow_database::{
+    Database, Error as DatabaseError, Identity, Logins, PoolSettings, Row, ToSql, Transaction, UserId,
+};
 use hedgerow_schema::{Limits, Roles, Schema};
 
 use crate::context::World;
@@ -69,8 +71,12 @@ impl App {
     /// Whether the database is fit to serve from is another question: [`crate::checks::examine`].
     pub fn open(options: AppOptions, schema: Schema) -> Self {
         let database = Database::open(&options.logins, options.pool, options.roles);
-        let inner =
-            Inner { database, schema: ArcSwap::from_pointee(schema), limits: options.limits, world: options.world };
+        let inner = Inner {
+            database,
+            schema: ArcSwap::from_pointee(schema),
+            limits: options.limits,
+            world: options.world,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -135,7 +141,11 @@ impl AsIdentity<'_> {
     /// let title: String = rows[0].get("title")?;
     /// # Ok(()) }
     /// ```
-    pub async fn query(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DatabaseError> {
+    pub async fn query(
+        &self,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, DatabaseError> {
         self.app.database().flight(&self.identity).rows(sql, parameters).await
     }
 
@@ -143,7 +153,11 @@ impl AsIdentity<'_> {
     ///
     /// # Errors
     /// As [`Self::query`].
-    pub async fn execute(&self, sql: &'static str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64, DatabaseError> {
+    pub async fn execute(
+        &self,
+        sql: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, DatabaseError> {
         self.app.database().flight(&self.identity).execute(sql, parameters).await
     }
 
@@ -162,7 +176,10 @@ impl AsIdentity<'_> {
     /// }).await?;
     /// # Ok(()) }
     /// ```
-    pub async fn transaction<T, E>(&self, work: impl AsyncFnOnce(&mut Transaction) -> Result<T, E>) -> Result<T, E>
+    pub async fn transaction<T, E>(
+        &self,
+        work: impl AsyncFnOnce(&mut Transaction) -> Result<T, E>,
+    ) -> Result<T, E>
     where
         E: From<DatabaseError>,
     {

@@ -150,8 +150,15 @@ impl Ctx {
     /// [`Error::NotSignedIn`], [`Error::MissingScope`]
     pub fn require_user(&self, resource: &str, action: Action) -> Result<&SignedIn, Error> {
         let Caller::User(user) = &self.caller else { return Err(Error::NotSignedIn) };
-        let allowed = user.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|scope| scope.allows(resource, action)));
-        if allowed { Ok(user) } else { Err(Error::MissingScope { scope: format!("{resource}:{}", action.name()) }) }
+        let allowed = user
+            .scopes
+            .as_ref()
+            .is_none_or(|scopes| scopes.iter().any(|scope| scope.allows(resource, action)));
+        if allowed {
+            Ok(user)
+        } else {
+            Err(Error::MissingScope { scope: format!("{resource}:{}", action.name()) })
+        }
     }
 
     /// The identity of the signed-in user, or of nobody.

@@ -148,10 +148,12 @@ impl Error {
             Meaning::NotNull => {
                 Self::Input(vec![named("required", &|field| format!("`{field}` is required"))])
             }
-            Meaning::Check => Self::Input(vec![named("check_failed", &|field| format!("`{field}` breaks a rule of its field"))]),
-            Meaning::InvalidValue => {
-                Self::Input(vec![named("invalid_value", &|_| "a value is out of range or too long to be stored".to_owned())])
-            }
+            Meaning::Check => Self::Input(vec![named("check_failed", &|field| {
+                format!("`{field}` breaks a rule of its field")
+            })]),
+            Meaning::InvalidValue => Self::Input(vec![named("invalid_value", &|_| {
+                "a value is out of range or too long to be stored".to_owned()
+            })]),
             _ => Self::without_entity(doing, error),
         }
     }

@@ -8,6 +8,7 @@ mod app;
 pub mod config;
 mod context;
 mod error;
+pub mod health;
 pub mod records;
 mod token;
 pub mod users;

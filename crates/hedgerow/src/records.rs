@@ -93,7 +93,9 @@ pub async fn create(
 pub(crate) fn group_by_fields(rows: &[RowInput<'_>]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        let same = |group: &&mut Vec<usize>| group.first().is_some_and(|&first| rows[first].fields() == row.fields());
+        let same = |group: &&mut Vec<usize>| {
+            group.first().is_some_and(|&first| rows[first].fields() == row.fields())
+        };
         match groups.iter_mut().find(same) {
             Some(group) => group.push(at),
             None => groups.push(vec![at]),
@@ -234,7 +236,11 @@ fn one(rows: JsonRows) -> Result<Vec<u8>, Error> {
 }
 
 fn refuse_nothing(row: &RowInput<'_>) -> Result<(), Error> {
-    if row.is_empty() { Err(Error::input("", "empty_change", "the body names no field to change")) } else { Ok(()) }
+    if row.is_empty() {
+        Err(Error::input("", "empty_change", "the body names no field to change"))
+    } else {
+        Ok(())
+    }
 }
 
 fn refuse_no_filter(filters: &[Filter<'_>]) -> Result<(), Error> {

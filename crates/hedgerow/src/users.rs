@@ -65,12 +65,20 @@ pub async fn create(app: &App, new: &NewUser) -> Result<User, Error> {
     let role = new.role.as_deref().unwrap_or("member");
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if role.is_empty() || role.len() > 64 || !role.chars().all(plain) {
-        return Err(Error::input("role", "invalid_role", "a role consists of 1 to 64 letters, digits, `_` and `-`"));
+        return Err(Error::input(
+            "role",
+            "invalid_role",
+            "a role consists of 1 to 64 letters, digits, `_` and `-`",
+        ));
     }
     let given = new.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
     let name = given.or(email.split('@').next()).unwrap_or_default();
     if name.contains('\0') || name.chars().count() > 255 {
-        return Err(Error::input("name", "invalid_name", "a name has at most 255 characters, none of them U+0000"));
+        return Err(Error::input(
+            "name",
+            "invalid_name",
+            "a name has at most 255 characters, none of them U+0000",
+        ));
     }
     let id = new_user_id(app.world());
     let sql = concat!(
@@ -105,7 +113,11 @@ pub async fn list(app: &App) -> Result<Vec<User>, Error> {
 /// [`Error::Input`] when there is none.
 pub async fn find(app: &App, id_or_email: &str) -> Result<User, Error> {
     find_all(app, &[id_or_email]).await?.pop().ok_or_else(|| {
-        Error::input("user", "unknown_user", format!("there is no user with the id or address {id_or_email:?}"))
+        Error::input(
+            "user",
+            "unknown_user",
+            format!("there is no user with the id or address {id_or_email:?}"),
+        )
     })
 }
 
@@ -116,7 +128,8 @@ pub async fn find(app: &App, id_or_email: &str) -> Result<User, Error> {
 pub async fn find_all(app: &App, ids_or_emails: &[&str]) -> Result<Vec<User>, Error> {
     let ids: Vec<&str> = ids_or_emails.iter().copied().filter(|text| !text.contains('\0')).collect();
     let emails: Vec<String> = ids.iter().map(|text| text.to_lowercase()).collect();
-    let sql = concat!("SELECT ", columns!(), r#" FROM public."user" WHERE id = ANY ($1) OR email = ANY ($2)"#);
+    let sql =
+        concat!("SELECT ", columns!(), r#" FROM public."user" WHERE id = ANY ($1) OR email = ANY ($2)"#);
     let rows = app.database().flight(&Identity::Auth).rows(sql, &[&ids, &emails]).await;
     rows.map_err(|error| Error::without_entity("look for users", error))?.iter().map(read).collect()
 }

@@ -1,0 +1,3 @@
+//! The HTTP interface, by version.
+
+pub(crate) mod v1;

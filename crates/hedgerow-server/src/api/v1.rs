@@ -1,0 +1,3 @@
+//! The data API, version 1.
+
+pub(crate) mod records;

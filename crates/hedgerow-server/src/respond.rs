@@ -1,0 +1,206 @@
+//! Errors as answers: one table from what happened to a status, and `application/problem+json` (RFC 9457) with the
+//! members that PostgREST's clients read (`code`, `message`, `details`, `hint`).
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use hedgerow::Error;
+use hedgerow::schema::InputError;
+use serde_json::json;
+
+/// Why a request is not answered as asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The operation failed.
+    Operation(Error),
+    /// Two credentials, and which counts would be a guess.
+    TwoCredentials,
+    /// The body is larger than allowed.
+    TooLarge(usize),
+    /// The body could not be read to its end.
+    BodyBroken,
+    /// The body is of a kind that is not understood.
+    UnsupportedMediaType(String),
+    /// The answer is wanted in a form that there is none of.
+    NotAcceptable(String),
+    /// There is nothing at this path.
+    NoSuchPath,
+    /// The path does not know the method.
+    NoSuchMethod,
+    /// The request took too long.
+    TimedOut(Duration),
+    /// A handler panicked.
+    Panicked,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Operation(error)
+    }
+}
+
+/// A problem on its way to the client; written when the request is known around it.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    code: &'static str,
+    message: String,
+    hint: Option<&'static str>,
+    errors: Vec<InputError>,
+}
+
+impl Failure {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Operation(error) => status_of(error),
+            Self::TwoCredentials | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TimedOut(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn problem(&self) -> Problem {
+        let plain = |code, message: String, hint| Problem { code, message, hint, errors: Vec::new() };
+        match self {
+            Self::Operation(error) => Problem {
+                code: error.code(),
+                message: error.public_message(),
+                hint: None,
+                errors: error.inputs().to_vec(),
+            },
+            Self::TwoCredentials => plain(
+                "two_credentials",
+                "the request carries two different credentials".to_owned(),
+                Some("send either Authorization or x-api-key"),
+            ),
+            Self::TooLarge(limit) => plain(
+                "body_too_large",
+                format!("a body has at most {limit} bytes"),
+                Some("send the rows in several requests"),
+            ),
+            Self::BodyBroken => {
+                plain("body_broken", "the body could not be read to its end".to_owned(), None)
+            }
+            Self::UnsupportedMediaType(found) => plain(
+                "unsupported_media_type",
+                format!("a body of {found} is not understood"),
+                Some("send application/json without Content-Encoding"),
+            ),
+            Self::NotAcceptable(wanted) => plain(
+                "not_acceptable",
+                format!("there is no answer in {wanted}"),
+                Some("accept application/json"),
+            ),
+            Self::NoSuchPath => plain(
+                "no_such_path",
+                "there is nothing at this path".to_owned(),
+                Some("rows are at /api/v1/{entity} and /api/v1/{entity}/{id}"),
+            ),
+            Self::NoSuchMethod => {
+                plain("no_such_method", "this path does not know the method".to_owned(), None)
+            }
+            Self::TimedOut(limit) => {
+                plain("request_timeout", format!("the request took longer than {limit:?}"), None)
+            }
+            Self::Panicked => {
+                plain("internal", "something went wrong on the server; its log says what".to_owned(), None)
+            }
+        }
+    }
+}
+
+/// The one table from an operation's error to a status.
+fn status_of(error: &Error) -> StatusCode {
+    match error {
+        Error::NotSignedIn | Error::InvalidCredential => StatusCode::UNAUTHORIZED,
+        Error::MissingScope { .. } | Error::AdminOnly { .. } | Error::NotOwner | Error::NotAllowed(_) => {
+            StatusCode::FORBIDDEN
+        }
+        Error::NotFound | Error::UnknownEntity { .. } => StatusCode::NOT_FOUND,
+        Error::Input(_) => StatusCode::BAD_REQUEST,
+        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::TooSlow(_) | Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        // The enum may grow; a new member is a defect here until it has its line above.
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error()
+            && let Self::Operation(error) = &self
+        {
+            log(error);
+        }
+        let mut response = status.into_response();
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response.extensions_mut().insert(self.problem());
+        response
+    }
+}
+
+/// The operator's side of an error: everything that led to it.
+fn log(error: &Error) {
+    let mut causes = Vec::new();
+    let mut cause = error.source();
+    while let Some(one) = cause {
+        causes.push(one.to_string());
+        cause = one.source();
+    }
+    tracing::error!(code = error.code(), causes = causes.join(": "), "{error}");
+}
+
+impl Problem {
+    /// Turns an answer that carries a problem into the problem's document; status and headers stay.
+    pub(crate) fn write(self, response: Response, path: &str, request_id: &str) -> Response {
+        let (mut parts, _) = response.into_parts();
+        let details: Vec<String> = self.errors.iter().map(|error| error.message.clone()).collect();
+        let mut document = json!({
+            "type": format!("urn:hedgerow:problem:{}", self.code),
+            "title": parts.status.canonical_reason(),
+            "status": parts.status.as_u16(),
+            "detail": self.message,
+            "instance": path,
+            "requestId": request_id,
+            "code": self.code,
+            "message": self.message,
+            "details": if details.len() > 1 { Some(details.join("; ")) } else { None },
+            "hint": self.hint,
+        });
+        if !self.errors.is_empty() {
+            let errors = self
+                .errors
+                .iter()
+                .map(|error| json!({ "field": error.field, "code": error.code, "message": error.message }));
+            document["errors"] = errors.collect();
+        }
+        parts.headers.remove(header::CONTENT_LENGTH);
+        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        Response::from_parts(parts, Body::from(document.to_string()))
+    }
+}
+
+/// Nothing is at this path.
+pub(crate) async fn no_such_path(_: Uri) -> Failure {
+    Failure::NoSuchPath
+}
+
+/// The path is there, the method is not.
+pub(crate) async fn no_such_method() -> Failure {
+    Failure::NoSuchMethod
+}

@@ -1,0 +1,114 @@
+//! Listens, answers, and ends in order.
+//!
+//! Always holds: a client that sends its headers slowly is let go, the number of connections is bounded, and a stop
+//! lets requests under way finish, for a while.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// More clients wait in the system's queue.
+const MAX_CONNECTIONS: usize = 4096;
+/// Headers must be there by then (slow ones are how a few clients hold many connections).
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long requests under way may go on after a stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A listening server.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+}
+
+/// Why a server does not listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {host}:{port}; {hint}")]
+pub struct ServeError {
+    host: String,
+    port: u16,
+    hint: &'static str,
+    /// Why.
+    #[source]
+    source: std::io::Error,
+}
+
+impl Server {
+    /// Takes the address, so that from now on clients are kept waiting instead of refused.
+    ///
+    /// # Errors
+    /// [`ServeError`], when the address is taken or not this computer's.
+    pub async fn bind(host: &str, port: u16, router: Router) -> Result<Self, ServeError> {
+        let failed = |source: std::io::Error| ServeError {
+            host: host.to_owned(),
+            port,
+            hint: match source.kind() {
+                std::io::ErrorKind::AddrInUse => "another program listens there; choose another with --port",
+                std::io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need rights; choose another with --port"
+                }
+                _ => "choose an address of this computer with --host",
+            },
+            source,
+        };
+        let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address, router })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop` is done; then takes no new connections and lets requests under way finish for ten seconds.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let graceful = GracefulShutdown::new();
+        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_headers(100);
+        tokio::pin!(stop);
+        loop {
+            let permit = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                permit = room.clone().acquire_owned() => permit,
+            };
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stop => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            let (stream, _) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, most likely: taking a breath is all one can do.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    let _ =
+                        tokio::time::timeout(Duration::from_millis(50), std::future::pending::<()>()).await;
+                    continue;
+                }
+            };
+            let _ = stream.set_nodelay(true);
+            let service = TowerToHyperService::new(self.router.clone());
+            let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                drop(permit);
+            });
+        }
+        drop(self.listener);
+        if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+            tracing::warn!(after = ?DRAIN, "requests were still under way at the end");
+        }
+    }
+}
