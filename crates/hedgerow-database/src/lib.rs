@@ -1,2 +1,3 @@
 //! The Postgres wire.
 pub mod private_server;
+pub mod server_version;
