@@ -13,6 +13,7 @@ mod owner;
 mod pool;
 pub mod private_server;
 mod row;
+pub mod server_version;
 pub mod setup;
 mod transaction;
 mod url;
