@@ -11,7 +11,7 @@ use postgres_types::{ToSql, Type};
 
 use crate::error::{Error, Meaning};
 use crate::identity::Identity;
-use crate::json::{JsonRows, JsonSink};
+use crate::json::{JsonRows, JsonSink, RowFormat, RowWriter};
 use crate::pool::{Lease, Pool, timeouts};
 use crate::row::{Row, Rows};
 use crate::wire::{Count, Parameters, Sink, Step};
@@ -180,6 +180,22 @@ impl<'d> Flight<'d> {
     pub async fn sql_rows(self, sql: &Sql) -> Result<Vec<Row>, Error> {
         let mut sink = Rows::default();
         self.built(&mut [(sql, None, &mut sink)]).await?;
+        Ok(sink.rows)
+    }
+
+    /// Sends a query of the builder, and writes its rows as they come.
+    ///
+    /// # Errors
+    /// As [`Self::rows`]; also when `out` cannot be written.
+    pub async fn write_rows(
+        self,
+        query: &Query,
+        format: RowFormat,
+        out: &mut (dyn std::io::Write + Send),
+    ) -> Result<u64, Error> {
+        let mut sink = RowWriter::new(format, &query.columns, out);
+        let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
+        self.built(&mut [(&query.sql, Some(&expected), &mut sink)]).await?;
         Ok(sink.rows)
     }
 

@@ -86,6 +86,73 @@ impl Sink for JsonSink {
     }
 }
 
+/// How exported rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowFormat {
+    /// RFC 4180, without a header; NULL is an empty cell and an empty text is `""`.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+/// Writes rows as they come, so that any number of them takes the memory of one.
+pub(crate) struct RowWriter<'w> {
+    format: RowFormat,
+    json: JsonSink,
+    line: Vec<u8>,
+    out: &'w mut (dyn std::io::Write + Send),
+    pub(crate) rows: u64,
+}
+
+impl<'w> RowWriter<'w> {
+    pub(crate) fn new(
+        format: RowFormat,
+        columns: &[OutputColumn],
+        out: &'w mut (dyn std::io::Write + Send),
+    ) -> Self {
+        Self { format, json: JsonSink::new(columns, usize::MAX), line: Vec::new(), out, rows: 0 }
+    }
+
+    fn csv(&mut self, row: &DataRowBody) -> Result<(), Error> {
+        let mut rest = row.buffer();
+        for (at, (_, ty)) in self.json.columns.iter().enumerate() {
+            if at > 0 {
+                self.line.push(b',');
+            }
+            let (value, behind) = split_value(rest)?;
+            rest = behind;
+            let Some(bytes) = value else { continue };
+            let start = self.line.len();
+            write_plain(&mut self.line, *ty, bytes)?;
+            let cell = &self.line[start..];
+            if cell.is_empty() || cell.iter().any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r')) {
+                let quoted = String::from_utf8_lossy(cell).replace('"', "\"\"");
+                self.line.truncate(start);
+                self.line.extend_from_slice(format!("\"{quoted}\"").as_bytes());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sink for RowWriter<'_> {
+    fn row(&mut self, row: &DataRowBody) -> Result<(), Error> {
+        match self.format {
+            RowFormat::Csv => self.csv(row)?,
+            RowFormat::Ndjson => {
+                self.json.row(row)?;
+                self.line.append(&mut self.json.rows.objects);
+                self.json.rows = JsonRows::default();
+            }
+        }
+        self.line.push(b'\n');
+        let written = self.out.write_all(&self.line);
+        self.line.clear();
+        self.rows += 1;
+        written.map_err(|source| Error::Io { doing: "writing a row", source })
+    }
+}
+
 /// The next value of a DataRow message (manual, section 55.7): its length, -1 for NULL, and its bytes.
 fn split_value(rest: &[u8]) -> Result<(Option<&[u8]>, &[u8]), Error> {
     let cut = || Error::Protocol("a row is shorter than it says".to_owned());
@@ -96,58 +163,96 @@ fn split_value(rest: &[u8]) -> Result<(Option<&[u8]>, &[u8]), Error> {
     }
 }
 
+/// How a value stands in JSON.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As it is: a number, true, a document.
+    Bare,
+    /// In quotes; it has nothing to escape.
+    Quoted,
+    /// In quotes, escaped.
+    Escaped,
+}
+
 fn write_value(out: &mut Vec<u8>, ty: SqlType, bytes: &[u8]) -> Result<(), Error> {
-    let odd = || Error::Protocol(format!("a value of type {} cannot be read", ty.name()));
-    let text = || std::str::from_utf8(bytes).map_err(|_| odd());
-    let int = || <[u8; 8]>::try_from(bytes).map(i64::from_be_bytes).map_err(|_| odd());
-    match ty {
-        SqlType::Text => write_string(out, text()?),
-        SqlType::Int8 => {
-            let number = int()?;
-            if number.unsigned_abs() <= MAX_SAFE_INTEGER {
-                write_display(out, number);
-            } else {
-                write_string(out, &number.to_string());
-            }
-        }
-        // Sent as text: its digits are JSON's digits, except for the values that JSON does not have.
-        SqlType::Numeric
-            if bytes.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-') && bytes != b"-Infinity" =>
-        {
-            out.extend_from_slice(bytes);
-        }
-        SqlType::Numeric => write_string(out, text()?),
-        SqlType::Bool => out.extend_from_slice(if bytes == [0] { b"false" } else { b"true" }),
-        SqlType::Date => {
-            let days = <[u8; 4]>::try_from(bytes).map(i32::from_be_bytes).map_err(|_| odd())?;
-            match days {
-                i32::MAX => write_string(out, "infinity"),
-                i32::MIN => write_string(out, "-infinity"),
-                days => {
-                    out.push(b'"');
-                    write_day(out, i64::from(days));
-                    out.push(b'"');
-                }
-            }
-        }
-        SqlType::Timestamptz => match int()? {
-            i64::MAX => write_string(out, "infinity"),
-            i64::MIN => write_string(out, "-infinity"),
-            micros => write_moment(out, micros),
-        },
-        SqlType::Jsonb => match bytes {
-            [1, json @ ..] => out.extend_from_slice(json),
-            _ => return Err(odd()),
-        },
+    if ty == SqlType::Text {
+        write_string(out, text(ty, bytes)?);
+        return Ok(());
+    }
+    let start = out.len();
+    if write_plain(out, ty, bytes)? == Form::Quoted {
+        out.insert(start, b'"');
+        out.push(b'"');
     }
     Ok(())
+}
+
+/// Writes a value without quotes, and tells how JSON would have it.
+fn write_plain(out: &mut Vec<u8>, ty: SqlType, bytes: &[u8]) -> Result<Form, Error> {
+    let int = || <[u8; 8]>::try_from(bytes).map(i64::from_be_bytes).map_err(|_| odd(ty));
+    let mut special = |word: &[u8]| {
+        out.extend_from_slice(word);
+        Ok(Form::Quoted)
+    };
+    match ty {
+        SqlType::Text => {
+            out.extend_from_slice(text(ty, bytes)?.as_bytes());
+            Ok(Form::Escaped)
+        }
+        SqlType::Int8 => {
+            let number = int()?;
+            write_number(out, number);
+            Ok(if number.unsigned_abs() <= MAX_SAFE_INTEGER { Form::Bare } else { Form::Quoted })
+        }
+        // Sent as text: its digits are JSON's digits, except for the values that JSON does not have.
+        SqlType::Numeric => {
+            out.extend_from_slice(bytes);
+            let is_number = bytes.last().is_some_and(u8::is_ascii_digit);
+            Ok(if is_number { Form::Bare } else { Form::Quoted })
+        }
+        SqlType::Bool => {
+            out.extend_from_slice(if bytes == [0] { b"false" } else { b"true" });
+            Ok(Form::Bare)
+        }
+        SqlType::Date => match <[u8; 4]>::try_from(bytes).map(i32::from_be_bytes).map_err(|_| odd(ty))? {
+            i32::MAX => special(b"infinity"),
+            i32::MIN => special(b"-infinity"),
+            days => {
+                write_day(out, i64::from(days));
+                Ok(Form::Quoted)
+            }
+        },
+        SqlType::Timestamptz => match int()? {
+            i64::MAX => special(b"infinity"),
+            i64::MIN => special(b"-infinity"),
+            micros => {
+                write_moment(out, micros);
+                Ok(Form::Quoted)
+            }
+        },
+        SqlType::Jsonb => match bytes {
+            [1, json @ ..] => {
+                out.extend_from_slice(json);
+                Ok(Form::Bare)
+            }
+            _ => Err(odd(ty)),
+        },
+    }
+}
+
+fn odd(ty: SqlType) -> Error {
+    Error::Protocol(format!("a value of type {} cannot be read", ty.name()))
+}
+
+fn text(ty: SqlType, bytes: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(bytes).map_err(|_| odd(ty))
 }
 
 fn write_string(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(&mut *out, text).expect("writing a string to memory cannot fail");
 }
 
-fn write_display(out: &mut Vec<u8>, number: i64) {
+fn write_number(out: &mut Vec<u8>, number: i64) {
     serde_json::to_writer(&mut *out, &number).expect("writing a number to memory cannot fail");
 }
 
@@ -156,7 +261,6 @@ fn write_moment(out: &mut Vec<u8>, micros: i64) {
     const DAY: i64 = 86_400_000;
     let millis = micros.div_euclid(1000);
     let (day, of_day) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
-    out.push(b'"');
     write_day(out, day);
     out.push(b'T');
     write_padded(out, of_day / 3_600_000, 2);
@@ -166,7 +270,7 @@ fn write_moment(out: &mut Vec<u8>, micros: i64) {
     write_padded(out, of_day / 1000 % 60, 2);
     out.push(b'.');
     write_padded(out, of_day % 1000, 3);
-    out.extend_from_slice(b"Z\"");
+    out.push(b'Z');
 }
 
 /// Days since 2000-01-01 as a date of the Gregorian calendar, after Howard Hinnant's "chrono-compatible low-level date

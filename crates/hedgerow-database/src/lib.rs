@@ -23,7 +23,7 @@ pub use database::{Database, Logins};
 pub use error::{Error, Meaning, ServerError};
 pub use flight::Flight;
 pub use identity::{Identity, UserId, UserIdError};
-pub use json::JsonRows;
+pub use json::{JsonRows, RowFormat};
 pub use pool::{PoolSettings, StatementMode};
 pub use postgres_types::{FromSql, ToSql, Type};
 pub use row::{ColumnIndex, Row};

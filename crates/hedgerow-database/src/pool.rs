@@ -157,10 +157,6 @@ impl Pool {
         &self.shared.settings
     }
 
-    pub(crate) fn url(&self) -> &DatabaseUrl {
-        &self.shared.url
-    }
-
     /// How long an answer may take: what the server allows a statement, and the network on top.
     pub(crate) fn answer_deadline(&self) -> Option<Duration> {
         let timeout = self.shared.settings.statement_timeout;

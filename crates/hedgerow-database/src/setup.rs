@@ -110,9 +110,16 @@ pub fn login_names(roles: &Roles) -> [String; 3] {
 ///
 /// # Errors
 /// [`SetupError`]
-pub async fn setup(url: &DatabaseUrl, roles: &Roles, proof: LoginProof) -> Result<Setup, SetupError> {
+///
+/// `also` is a login of the user's own that may take all four roles, for those who serve with one login.
+pub async fn setup(
+    url: &DatabaseUrl,
+    roles: &Roles,
+    proof: LoginProof,
+    also: Option<&str>,
+) -> Result<Setup, SetupError> {
     let owner = Owner::connect(url).await?;
-    let outcome = run(&owner, url, roles, proof).await;
+    let outcome = run(&owner, url, roles, proof, also).await;
     owner.close().await;
     outcome
 }
@@ -122,6 +129,7 @@ async fn run(
     url: &DatabaseUrl,
     roles: &Roles,
     proof: LoginProof,
+    also: Option<&str>,
 ) -> Result<Setup, SetupError> {
     owner.run("BEGIN").await?;
     // Two setups of one database come one after the other.
@@ -164,15 +172,11 @@ async fn run(
             sql.push(" PASSWORD ").literal(&verifier);
         }
         owner.run(sql.text()).await?;
-        for member_of in may_take {
-            let mut sql = Sql::new("GRANT ");
-            sql.name(member_of).push(" TO ").name(&login);
-            if version >= 160_000 {
-                sql.push(" WITH INHERIT FALSE, SET TRUE");
-            }
-            owner.run(sql.text()).await?;
-        }
+        grant(owner, may_take, &login, version).await?;
         urls.push(url.with_login(&name, password));
+    }
+    if let Some(login) = also.and_then(|name| Identifier::parse(name).ok()) {
+        grant(owner, &roles.all(), &login, version).await?;
     }
     restrict_public(owner, url).await?;
     owner.run("CREATE SCHEMA IF NOT EXISTS hedgerow").await?;
@@ -180,6 +184,19 @@ async fn run(
     let [tenant, auth, admin] =
         <[DatabaseUrl; 3]>::try_from(urls).map_err(|_| Error::Protocol("three logins".into()))?;
     Ok(Setup { logins: Logins { tenant, auth: Some(auth), admin: Some(admin) }, kept })
+}
+
+/// Lets `login` take `roles`; it has their rights only while it does.
+async fn grant(owner: &Owner, roles: &[&Identifier], login: &Identifier, version: i32) -> Result<(), Error> {
+    for role in roles {
+        let mut sql = Sql::new("GRANT ");
+        sql.name(role).push(" TO ").name(login);
+        if version >= 160_000 {
+            sql.push(" WITH INHERIT FALSE, SET TRUE");
+        }
+        owner.run(sql.text()).await?;
+    }
+    Ok(())
 }
 
 /// Whether the role exists; an unfit one is an error.

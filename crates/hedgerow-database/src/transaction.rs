@@ -8,7 +8,7 @@ use postgres_types::ToSql;
 
 use crate::error::Error;
 use crate::flight::{IdentityStatement, parameter_types, within};
-use crate::identity::{Identity, Role};
+use crate::identity::Identity;
 use crate::json::{JsonRows, JsonSink};
 use crate::pool::{Lease, Pool};
 use crate::row::{Row, Rows};
@@ -19,7 +19,7 @@ pub struct Transaction {
     pool: Pool,
     roles: Roles,
     lease: Lease,
-    role: Role,
+    identity: Identity,
 }
 
 impl Transaction {
@@ -30,7 +30,7 @@ impl Transaction {
         let (mut begin, mut set) = (Count::default(), Count::default());
         let mut steps = [plain("BEGIN", &mut begin), statement.step(&mut set)];
         within(pool, lease.exchange(&mut steps)).await?;
-        Ok(Self { pool: pool.clone(), roles: roles.clone(), lease, role: identity.role() })
+        Ok(Self { pool: pool.clone(), roles: roles.clone(), lease, identity: identity.clone() })
     }
 
     /// Runs a statement and returns its rows.
@@ -98,11 +98,49 @@ impl Transaction {
     /// As [`Self::query`], also when the login may not take the identity's role.
     pub async fn switch_to(&mut self, identity: &Identity) -> Result<(), Error> {
         self.check()?;
-        let statement = IdentityStatement::new(identity, &self.roles, &self.pool);
-        let mut sink = Count::default();
-        within(&self.pool, self.lease.exchange(&mut [statement.step(&mut sink)])).await?;
-        self.role = identity.role();
+        if self.identity != *identity {
+            let statement = IdentityStatement::new(identity, &self.roles, &self.pool);
+            let mut sink = Count::default();
+            within(&self.pool, self.lease.exchange(&mut [statement.step(&mut sink)])).await?;
+            self.identity = identity.clone();
+        }
         Ok(())
+    }
+
+    /// Runs a statement for `identity` in a way that its failure does not end the transaction, all in one flight.
+    ///
+    /// # Errors
+    /// The inner error is the statement's, which then had no effect; the outer one ends the transaction.
+    pub async fn attempt(&mut self, identity: &Identity, sql: &Sql) -> Result<Result<u64, Error>, Error> {
+        self.check()?;
+        let statement = IdentityStatement::new(identity, &self.roles, &self.pool);
+        let [mut set, mut save, mut count, mut release] = [(); 4].map(|()| Count::default());
+        let step = Step {
+            text: sql.text(),
+            role: Some(identity.role()),
+            parameters: Parameters::Text(sql.binds()),
+            expected: None,
+            sink: &mut count,
+        };
+        let mut steps = Vec::with_capacity(4);
+        // Before the savepoint: going back to it would bring the old identity back.
+        if self.identity != *identity {
+            steps.push(statement.step(&mut set));
+        }
+        steps.extend([plain("SAVEPOINT attempt", &mut save), step, plain("RELEASE attempt", &mut release)]);
+        let outcome = within(&self.pool, self.lease.exchange(&mut steps)).await;
+        drop(steps);
+        self.identity = identity.clone();
+        match outcome {
+            Ok(()) => Ok(Ok(count.0)),
+            Err(error) if self.lease.status() == Status::Failed => {
+                let mut sink = Count::default();
+                within(&self.pool, self.lease.exchange(&mut [plain("ROLLBACK TO attempt", &mut sink)]))
+                    .await?;
+                Ok(Err(error))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes everything lasting.
@@ -139,9 +177,10 @@ impl Transaction {
         sink: &mut (dyn Sink + '_),
     ) -> Result<(), Error> {
         self.check()?;
-        let types = parameter_types(&self.pool, &mut self.lease, self.role, sql, None).await?;
+        let types = parameter_types(&self.pool, &mut self.lease, self.identity.role(), sql, None).await?;
         let parameters = Parameters::Typed(&types, parameters);
-        let mut steps = [Step { text: sql, role: Some(self.role), parameters, expected: None, sink }];
+        let mut steps =
+            [Step { text: sql, role: Some(self.identity.role()), parameters, expected: None, sink }];
         within(&self.pool, self.lease.exchange(&mut steps)).await
     }
 
@@ -153,7 +192,8 @@ impl Transaction {
     ) -> Result<(), Error> {
         self.check()?;
         let parameters = Parameters::Text(sql.binds());
-        let mut steps = [Step { text: sql.text(), role: Some(self.role), parameters, expected, sink }];
+        let mut steps =
+            [Step { text: sql.text(), role: Some(self.identity.role()), parameters, expected, sink }];
         within(&self.pool, self.lease.exchange(&mut steps)).await
     }
 }

@@ -219,7 +219,7 @@ impl Connection {
     /// The first error decides; the server skips what follows it. Cancel-safe in this sense: a future that is dropped
     /// midway leaves the connection [`Status::Busy`].
     pub(crate) async fn exchange(&mut self, steps: &mut [Step<'_>]) -> Result<(), Error> {
-        debug_assert!(matches!(self.status, Status::Idle | Status::Open), "{:?}", self.status);
+        debug_assert!(!matches!(self.status, Status::Busy | Status::Broken), "{:?}", self.status);
         let before = self.output.len();
         let mut pending = Vec::new();
         let mut known: Vec<Option<Arc<[ColumnInfo]>>> = Vec::with_capacity(steps.len());

@@ -282,7 +282,8 @@ impl<'e> WriteQuery<'e> {
     }
 }
 
-fn select_all(entity: &Entity) -> Vec<Selected<'_>> {
+/// Every column a caller may read, under its own name.
+pub fn select_all(entity: &Entity) -> Vec<Selected<'_>> {
     entity.readable().map(|column| Selected { key: column.name().to_owned(), column }).collect()
 }
 

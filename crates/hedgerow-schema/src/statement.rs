@@ -74,6 +74,27 @@ pub fn list(entity: &Entity, query: &ListQuery<'_>, asker: Asker<'_>) -> Query {
     Query { sql, columns: output(&query.select) }
 }
 
+/// All rows that `asker` reads, or with `Owned::Only` those that `asker` owns, oldest first.
+pub fn export(entity: &Entity, select: &[Selected<'_>], asker: Asker<'_>, owned: Owned) -> Query {
+    let mut sql = Sql::new("SELECT ");
+    select_list(&mut sql, select);
+    sql.push(" FROM public.").name(&entity.name);
+    if owned == Owned::Only || entity.access.read_names_owner() {
+        Conditions::new().owner(&mut sql, asker);
+    }
+    sql.push(" ORDER BY \"createdAt\", id");
+    Query { sql, columns: output(select) }
+}
+
+/// Whether rows of others are left out although they could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owned {
+    /// Rows of the asker.
+    Only,
+    /// Rows that others opened, too.
+    OrReadable,
+}
+
 /// One row by its id.
 pub fn get(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<'_>) -> Query {
     let mut sql = Sql::new("SELECT ");

@@ -43,6 +43,28 @@ impl<'e> RowInput<'e> {
         self.values.iter().map(|(field, _)| *field).collect()
     }
 
+    /// Sets a relation to the row with this id, or to none.
+    ///
+    /// # Errors
+    /// When the field is required and `id` is none.
+    pub fn set(&mut self, entity: &'e Entity, field: &'e Field, id: Option<&str>) -> Result<(), InputError> {
+        if id.is_none() && field.required {
+            return Err(InputError::new(
+                field.name.as_str(),
+                "required",
+                format!("`{}` cannot be null", field.name),
+            ));
+        }
+        self.values.retain(|(own, _)| own.name != field.name);
+        self.values.push((field, Bind::new(field.kind.sql_type(), id.map(str::to_owned))));
+        self.order(entity);
+        Ok(())
+    }
+
+    fn order(&mut self, entity: &Entity) {
+        self.values.sort_by_key(|(field, _)| entity.fields.iter().position(|own| own.name == field.name));
+    }
+
     /// Whether nothing is written.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty() && self.to_default.is_empty()
@@ -107,12 +129,12 @@ fn read_row<'e>(
     raw: &str,
     prefix: &str,
 ) -> Result<RowInput<'e>, Vec<InputError>> {
-    let object: Object<'_> = serde_json::from_str(raw).map_err(|error| {
+    let members = members(raw).map_err(|error| {
         vec![InputError::new(prefix.trim_end_matches('.'), "invalid_body", format!("is no object: {error}"))]
     })?;
     let mut row = Row::new(entity, kind);
     let mut seen = HashSet::new();
-    for (name, json) in &object.0 {
+    for (name, json) in &members {
         if !seen.insert(name.as_str()) {
             row.error(name, "repeated_field", format!("`{name}` stands here twice"));
         } else if let Some(field) = row.writable(name, Some(json.get())) {
@@ -123,22 +145,36 @@ fn read_row<'e>(
     row.finish(prefix)
 }
 
-/// Reads one row of plain texts, such as a line of a CSV file; `None` is NULL.
+/// A value of a row that comes from a file.
+#[derive(Clone, Copy, Debug)]
+pub enum Cell<'c> {
+    /// Nothing there: the field's default where it has one, else NULL.
+    Empty,
+    /// Text of a CSV file.
+    Text(&'c str),
+    /// A JSON value.
+    Json(&'c RawValue),
+    /// The value will be set later ([`RowInput::set`]).
+    Later,
+}
+
+/// Reads one row of a file.
 ///
 /// # Errors
 /// Every mistake of the row.
-pub fn read_texts<'e>(
+pub fn read_cells<'e>(
     entity: &'e Entity,
-    cells: &[(&str, Option<&str>)],
+    cells: &[(&str, Cell<'_>)],
 ) -> Result<RowInput<'e>, Vec<InputError>> {
     let mut row = Row::new(entity, WriteKind::Create);
-    for (name, text) in cells {
-        if let Some(field) = row.writable(name, None) {
-            let checked = match text {
-                Some(text) => value::read_field(&field.kind, text),
-                None => Ok(Bind::new(field.kind.sql_type(), None)),
-            };
-            row.set(field, checked);
+    for (name, cell) in cells {
+        let Some(field) = row.writable(name, None) else { continue };
+        match cell {
+            Cell::Later => {}
+            Cell::Empty if field.default.is_some() => {}
+            Cell::Empty => row.set(field, Ok(Bind::new(field.kind.sql_type(), None))),
+            Cell::Text(text) => row.set(field, value::read_field(&field.kind, text)),
+            Cell::Json(json) => row.set(field, value::read_json(&field.kind, json)),
         }
     }
     row.finish("")
@@ -243,10 +279,18 @@ impl<'e, 'k> Row<'e, 'k> {
             }
             return Err(self.errors);
         }
-        let place = |field: &Field| self.entity.fields.iter().position(|own| own.name == field.name);
-        self.values.sort_by_key(|(field, _)| place(field));
-        Ok(RowInput { values: self.values, to_default })
+        let mut row = RowInput { values: self.values, to_default };
+        row.order(self.entity);
+        Ok(row)
     }
+}
+
+/// The members of a JSON object, in order, repetitions included.
+///
+/// # Errors
+/// When it is no object.
+pub fn members(json: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
+    serde_json::from_str::<Object<'_>>(json).map(|object| object.0)
 }
 
 /// An object whose members keep their order, their repetitions and their text.

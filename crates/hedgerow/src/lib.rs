@@ -5,10 +5,15 @@
 
 pub mod api_keys;
 mod app;
+pub mod checks;
 pub mod config;
 mod context;
 mod error;
+pub mod export;
 pub mod health;
+pub mod import;
+pub mod place;
+pub mod project;
 pub mod records;
 mod token;
 pub mod users;
