@@ -8,10 +8,11 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
 use hedgerow::schema::write::{self, Body as Rows};
 use hedgerow::schema::{Entity, InputError, ListQuery, Schema, Selected, WriteKind, WriteQuery};
 use hedgerow::{Ctx, Error, records};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use url::form_urlencoded;
 
 use crate::identity;
@@ -79,14 +80,30 @@ impl Asked {
     /// The body, read to its end; it is read before a connection to the database is taken.
     async fn body(&mut self, limit: usize) -> Result<Bytes, Failure> {
         understandable(&self.headers)?;
-        let body = std::mem::take(&mut self.body);
-        match Limited::new(body, limit).collect().await {
-            Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge(limit)),
-            Err(_) => Err(Failure::BodyBroken),
+        // A client that asks first is told before it sends anything.
+        let declared = self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if declared.is_some_and(|length: usize| length > limit) && self.headers.contains_key(header::EXPECT) {
+            return Err(Failure::TooLarge(limit));
         }
+        let mut body = std::mem::take(&mut self.body);
+        let mut bytes = BytesMut::new();
+        let mut length = 0;
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| Failure::BodyBroken)?.into_data() else { continue };
+            length += data.len();
+            if length <= limit {
+                bytes.extend_from_slice(&data);
+            } else if length > limit.saturating_add(MAX_DISCARDED) {
+                break;
+            }
+        }
+        if length > limit { Err(Failure::TooLarge(limit)) } else { Ok(bytes.freeze()) }
     }
 }
+
+/// So much of a body that is too large is still read: many clients listen for an answer only when they have sent
+/// everything, and would see a broken connection instead.
+const MAX_DISCARDED: usize = 32 << 20;
 
 /// `GET /api/v1/{entity}`
 pub(crate) async fn list(

@@ -1,0 +1,5 @@
+//! The data API as its clients see it: stories over HTTP, on a real database each.
+
+mod access;
+mod bad_input;
+mod records;

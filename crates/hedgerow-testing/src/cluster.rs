@@ -1,0 +1,202 @@
+//! One cluster for each test process, one template for each set of entities, one database for each test.
+//!
+//! Always holds: two processes never share a cluster (a directory is locked by its server); a process begins with no
+//! database of an earlier one.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use hedgerow::database::private_server::{
+    Durability, PrivateServer, PrivateServerError, PrivateServerOptions,
+};
+use hedgerow::database::setup::{self, LoginProof};
+use hedgerow::database::{DatabaseUrl, Logins, migrate};
+use hedgerow::schema::{Identifier, Roles, Schema, ddl};
+use sha2::{Digest, Sha256};
+use tokio::sync::{Mutex, OnceCell};
+use tokio_postgres::NoTls;
+
+struct Cluster {
+    server: PrivateServer,
+    /// Template databases by what they were made of.
+    templates: Mutex<HashMap<String, String>>,
+}
+
+static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A database of a test's own, dropped at its end.
+#[derive(Debug)]
+pub struct TestDatabase {
+    /// Its name.
+    pub name: String,
+    /// The logins of requests.
+    pub logins: Logins,
+    /// The login that owns the tables.
+    pub owner: DatabaseUrl,
+    /// The login that sees everything.
+    pub superuser: DatabaseUrl,
+}
+
+/// The superuser's URL of this process's cluster, for what needs a server but none of our tables.
+pub async fn cluster_url() -> DatabaseUrl {
+    cluster().await.url("postgres", "postgres")
+}
+
+impl TestDatabase {
+    /// A database with Hedgerow's own tables and those of `schema`.
+    pub async fn with(schema: &Schema) -> Self {
+        let cluster = cluster().await;
+        let template = cluster.template(schema).await;
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let superuser = cluster.url("postgres", &name);
+        run(&cluster.url("postgres", "postgres"), &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        let login = |login: &str| superuser.with_login(login, None);
+        let [tenant, auth, admin] = setup::login_names(&Roles::default()).map(|name| login(&name));
+        let logins = Logins { tenant, auth: Some(auth), admin: Some(admin) };
+        Self { name, logins, owner: login(setup::PRIVATE_OWNER), superuser }
+    }
+
+    /// Runs statements as the superuser, past row-level security.
+    pub async fn sql(&self, statements: &str) {
+        run(&self.superuser, statements).await;
+    }
+
+    /// Runs statements as the owner of the tables.
+    pub async fn owner_sql(&self, statements: &str) {
+        run(&self.owner, statements).await;
+    }
+
+    /// The values of the first column, as the superuser sees them, as text.
+    pub async fn column(&self, query: &str) -> Vec<String> {
+        let (client, driver) = connect(&self.superuser).await;
+        let rows = client.simple_query(query).await.unwrap_or_else(|error| panic!("{query}: {error:?}"));
+        drop(client);
+        driver.await.expect("the driver ends");
+        let values = rows.iter().filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
+            _ => None,
+        });
+        values.collect()
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let statement = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        let url = self.superuser.with_database("postgres");
+        // A test's runtime may be ending right now; the statement gets its own.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(run(&url, &statement));
+        });
+        let _ = dropping.join();
+    }
+}
+
+async fn cluster() -> &'static Cluster {
+    CLUSTER
+        .get_or_init(|| async {
+            let server = tokio::task::spawn_blocking(start).await.expect("the cluster starts");
+            let cluster = Cluster { server, templates: Mutex::default() };
+            cluster.make_fresh().await;
+            cluster
+        })
+        .await
+}
+
+/// Takes the first directory that no other process uses.
+fn start() -> PrivateServer {
+    let user = rustix::process::getuid().as_raw();
+    for slot in 0.. {
+        let state: PathBuf = std::env::temp_dir().join(format!("hedgerow-tests-{user}")).join(format!("slot-{slot}"));
+        let mut logins = setup::login_names(&Roles::default()).to_vec();
+        logins.push(setup::PRIVATE_OWNER.to_owned());
+        let options = PrivateServerOptions {
+            durability: Durability::Throwaway,
+            logins,
+            settings: vec![("max_connections".to_owned(), "300".to_owned())],
+            ..PrivateServerOptions::new(&state)
+        };
+        match PrivateServer::start(&options, &mut |_| {}) {
+            Ok(server) => return server,
+            Err(PrivateServerError::AlreadyRunning { .. }) => {}
+            // A throwaway cluster does not survive a crash of the machine; another one is made.
+            Err(error) if slot > 100 => panic!("no cluster can be started: {error}"),
+            Err(PrivateServerError::Ended { .. }) => {
+                let _ = std::fs::remove_dir_all(&state);
+            }
+            Err(error) => panic!("no cluster can be started: {error}"),
+        }
+    }
+    unreachable!("slots do not end")
+}
+
+impl Cluster {
+    fn url(&self, login: &str, database: &str) -> DatabaseUrl {
+        self.server.url(login, database).parse().expect("the server's own URL")
+    }
+
+    /// Removes what an earlier process left: databases, and the roles that setup makes anew.
+    async fn make_fresh(&self) {
+        let url = self.url("postgres", "postgres");
+        let (client, driver) = connect(&url).await;
+        let databases = "SELECT datname FROM pg_database WHERE datname LIKE 'test\\_%' OR datname LIKE 'template\\_%'";
+        for row in client.query(databases, &[]).await.expect("databases are listed") {
+            let name: String = row.get(0);
+            client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("an old database goes");
+        }
+        for row in client.query("SELECT rolname FROM pg_roles WHERE rolname LIKE 'hedgerow%'", &[]).await.expect("roles") {
+            let role: String = row.get(0);
+            let drop = format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}");
+            client.batch_execute(&drop).await.expect("an old role goes");
+        }
+        drop(client);
+        driver.await.expect("the driver ends");
+    }
+
+    async fn template(&self, schema: &Schema) -> String {
+        let key = fingerprint(schema);
+        let mut templates = self.templates.lock().await;
+        if let Some(name) = templates.get(&key) {
+            return name.clone();
+        }
+        let name = format!("template_{}", &key[..16]);
+        let superuser = self.url("postgres", &name);
+        let database = Identifier::parse(&name).expect("a plain name");
+        setup::create_private_database(&superuser, &database).await.expect("the template database is made");
+        let owner = superuser.with_login(setup::PRIVATE_OWNER, None);
+        let roles = Roles::default();
+        setup::setup(&owner, &roles, LoginProof::Peer, None).await.expect("roles are set up");
+        migrate::apply(&owner, &roles, schema, &[], |_| {}).await.expect("the schema is applied");
+        templates.insert(key, name.clone());
+        name
+    }
+}
+
+fn fingerprint(schema: &Schema) -> String {
+    let roles = Roles::default();
+    let mut hash = Sha256::new();
+    for entity in schema.entities() {
+        for statement in ddl::create_entity(entity, &roles).iter().chain(&ddl::relations(entity, schema)) {
+            hash.update(statement.text());
+        }
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn run(url: &DatabaseUrl, statements: &str) {
+    let (client, driver) = connect(url).await;
+    client.batch_execute(statements).await.unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+    drop(client);
+    driver.await.expect("the driver ends");
+}
+
+async fn connect(url: &DatabaseUrl) -> (tokio_postgres::Client, tokio::task::JoinHandle<()>) {
+    let (client, connection) = tokio_postgres::connect(&url.to_string(), NoTls).await.expect("a connection");
+    let driver = tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    (client, driver)
+}
