@@ -27,5 +27,6 @@ pub use json::{JsonRows, RowFormat};
 pub use pool::{PoolSettings, StatementMode};
 pub use postgres_types::{FromSql, ToSql, Type};
 pub use row::{ColumnIndex, Row};
+pub use secrecy::{ExposeSecret, SecretString};
 pub use transaction::Transaction;
 pub use url::{DatabaseUrl, SyntaxError, UrlError};

@@ -247,6 +247,41 @@ impl DatabaseUrl {
         SecretString::from(self.format(true))
     }
 
+    /// The place as libpq's environment variables (manual, section 34.15), for its programs: unlike arguments, nobody
+    /// else on the computer can read them.
+    pub fn libpq_environment(&self) -> Vec<(&'static str, SecretString)> {
+        let (mut hosts, mut ports) = (Vec::new(), Vec::new());
+        for address in &self.addresses {
+            match address {
+                Address::Tcp(host, port) => {
+                    hosts.push(host.clone());
+                    ports.push(port.to_string());
+                }
+                Address::Unix(file) => {
+                    hosts.push(file.parent().map(|directory| directory.display().to_string()).unwrap_or_default());
+                    ports.push(file.extension().and_then(|port| port.to_str()).unwrap_or("5432").to_owned());
+                }
+            }
+        }
+        let tls = match self.tls {
+            TlsMode::Disable => "disable",
+            TlsMode::Prefer => "prefer",
+            TlsMode::Require => "require",
+            TlsMode::Verify => "verify-full",
+        };
+        let mut variables = vec![
+            ("PGHOST", SecretString::from(hosts.join(","))),
+            ("PGPORT", SecretString::from(ports.join(","))),
+            ("PGUSER", SecretString::from(self.user.as_str())),
+            ("PGDATABASE", SecretString::from(self.database.as_str())),
+            ("PGSSLMODE", SecretString::from(tls)),
+        ];
+        variables.extend(self.password.clone().map(|password| ("PGPASSWORD", password)));
+        let root = self.root_certificate.as_ref().map(|file| file.display().to_string());
+        variables.extend(root.map(|file| ("PGSSLROOTCERT", SecretString::from(file))));
+        variables
+    }
+
     fn format(&self, with_password: bool) -> String {
         let encode = |text: &str| {
             percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)

@@ -1,0 +1,261 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hedgerow::import::{Format, Match, Missing};
+use hedgerow::schema::Scope;
+
+/// Multi-tenant application backend on PostgreSQL.
+#[derive(Debug, Parser)]
+#[command(name = "hedgerow", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// The project's folder.
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    pub(crate) project: PathBuf,
+    /// Never download PostgreSQL.
+    #[arg(long, global = true)]
+    pub(crate) no_download: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a project that runs.
+    Init {
+        /// Where.
+        #[arg(default_value = ".")]
+        directory: PathBuf,
+    },
+    /// Run the project for development: database, tables, server, reload on change.
+    Dev(Listen),
+    /// Serve in production: needs DATABASE_URL and a secret, never changes the schema.
+    Serve(Listen),
+    /// Make roles and logins in a database of your own, once; prints environment lines.
+    Setup(Setup),
+    /// Bring the database to what the entity files say.
+    #[command(subcommand)]
+    Migrate(Migrate),
+    /// Users.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// API keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Import rows from a CSV, JSON or NDJSON file, through the same checks as the API.
+    Import(Import),
+    /// Export rows.
+    Export(Export),
+    /// Open psql on the project's database: past row-level security, or as a user.
+    Psql(Psql),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Listen {
+    /// Address to listen on.
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Port to listen on; 0 takes a free one.
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Setup {
+    /// Make the first administrator.
+    #[arg(long, value_name = "EMAIL")]
+    pub(crate) admin: Option<String>,
+    /// Give logins that exist new passwords.
+    #[arg(long)]
+    pub(crate) new_passwords: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Migrate {
+    /// Apply what is pending.
+    Apply {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Make a user.
+    Create {
+        /// E-mail address.
+        #[arg(long)]
+        email: String,
+        /// Name; the part before the @ when not given.
+        #[arg(long)]
+        name: Option<String>,
+        /// Role; `admin` may write reference data.
+        #[arg(long)]
+        role: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List all users.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a key; it is shown once.
+    Create {
+        /// Whose: id or e-mail address.
+        #[arg(long, value_name = "ID|EMAIL")]
+        user: String,
+        /// What for.
+        #[arg(long)]
+        name: String,
+        /// What it allows, such as tasks:read, tasks:* or *.
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        scopes: Vec<Scope>,
+        /// When it ends, from now, such as 90d or 12h.
+        #[arg(long, value_name = "DURATION")]
+        expires: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List keys.
+    List {
+        /// Of one user: id or e-mail address.
+        #[arg(long, value_name = "ID|EMAIL")]
+        user: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stop a key at once.
+    Revoke {
+        /// The key's id.
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The entity.
+    pub(crate) entity: String,
+    /// The file; - is standard input.
+    pub(crate) file: PathBuf,
+    /// Whose rows they become: id or e-mail address.
+    #[arg(long = "as", value_name = "USER", required_unless_present = "as_column")]
+    pub(crate) user: Option<String>,
+    /// The column that names the owner of each row: id or e-mail address.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "user")]
+    pub(crate) as_column: Option<String>,
+    /// A relation that the file names by another field, such as planeId=planes.tailnum.
+    #[arg(long = "match", value_name = "FIELD=ENTITY.KEY")]
+    pub(crate) matches: Vec<Match>,
+    /// What happens where a relation names no row.
+    #[arg(long, value_enum, default_value = "reject")]
+    pub(crate) missing: MissingWord,
+    /// A text that means NULL, besides the empty one.
+    #[arg(long = "null", value_name = "TEXT")]
+    pub(crate) nulls: Vec<String>,
+    /// A column that is called otherwise than its field.
+    #[arg(long, value_name = "COLUMN=FIELD", value_parser = pair)]
+    pub(crate) rename: Vec<(String, String)>,
+    /// A column to leave out.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) ignore: Vec<String>,
+    /// How the file is read; by its ending when not given.
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FormatWord>,
+    /// Import the good rows even when others are refused.
+    #[arg(long)]
+    pub(crate) partial: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The entity.
+    pub(crate) entity: String,
+    /// As whom: id or e-mail address; without it, the rows of all users.
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// How the rows are written.
+    #[arg(long, value_enum, default_value = "csv")]
+    pub(crate) format: FormatWord,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Psql {
+    /// As whom: id or e-mail address; without it, past row-level security.
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Arguments for psql.
+    #[arg(last = true)]
+    pub(crate) arguments: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum MissingWord {
+    /// The relation becomes NULL.
+    Null,
+    /// The row is refused.
+    Reject,
+}
+
+impl From<MissingWord> for Missing {
+    fn from(word: MissingWord) -> Self {
+        match word {
+            MissingWord::Null => Self::Null,
+            MissingWord::Reject => Self::Reject,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FormatWord {
+    /// Comma-separated, with a header.
+    Csv,
+    /// An array of objects.
+    Json,
+    /// One object a line.
+    Ndjson,
+}
+
+impl From<FormatWord> for Format {
+    fn from(word: FormatWord) -> Self {
+        match word {
+            FormatWord::Csv => Self::Csv,
+            FormatWord::Json => Self::Json,
+            FormatWord::Ndjson => Self::Ndjson,
+        }
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
+        _ => Err("it has the form COLUMN=FIELD".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,180 @@
+//! `hedgerow dev`: one command from entity files to a running API, and on from there with every saved file.
+
+use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use hedgerow::api_keys::{self, ApiKeySecret, NewApiKey};
+use hedgerow::checks::{Tolerance, examine};
+use hedgerow::database::private_server::ServerState;
+use hedgerow::database::setup::{self, LoginProof};
+use hedgerow::database::migrate;
+use hedgerow::place::Place;
+use hedgerow::project::Project;
+use hedgerow::schema::{Schema, Scope};
+use hedgerow::users::{self, ADMIN, NewUser, User};
+use hedgerow::{App, Error};
+
+use crate::arguments::{Arguments, Listen};
+use crate::commands::migrate::bring_up_to_date;
+use crate::commands::{said, serve};
+use crate::exit::Exit;
+use crate::output;
+use crate::session::{find_place, open_app, open_project};
+
+/// Whose rows the seeds are, and whose key is printed.
+const EMAIL: &str = "dev@example.com";
+/// How often the entity files are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Result<Exit> {
+    let project = open_project(&arguments.project, listen.flags())?;
+    let schema = project.schema()?;
+    let mut place = find_place(&project, arguments.no_download).await?;
+    if !place.is_private {
+        prepare_own_database(&project, &mut place).await?;
+    }
+    bring_up_to_date(&project, &place, &schema).await?;
+    let app = open_app(&project, &place, schema, project.config.pool);
+    if !serve::show(&examine(&app, Tolerance::DEVELOPMENT).await?) {
+        anyhow::bail!("this database is not fit to serve from");
+    }
+    let (user, key) = developer(&app, &project).await?;
+    plant_seeds(&project, &place, &user).await?;
+
+    let server = serve::bind(&app, &project.config).await?;
+    greet(&server.address().to_string(), &app.schema(), &key);
+    let watcher = watch(&project, &place, &app);
+    let failure = server_failure(&place);
+    let stop = async {
+        tokio::select! {
+            () = serve::stop_signal() => None,
+            reason = failure => Some(reason),
+            never = watcher => never,
+        }
+    };
+    let (done, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.run(async {
+        let _ = stopped.await;
+    }));
+    let failed = stop.await;
+    drop(done);
+    serving.await.context("the server ended unexpectedly")?;
+    app.close().await;
+    place.close().await?;
+    match failed {
+        Some(reason) => anyhow::bail!("the private PostgreSQL server is down: {reason}"),
+        None => Ok(Exit::Done),
+    }
+}
+
+/// A database of the user's own: the roles are made, and the one login may take them.
+async fn prepare_own_database(project: &Project, place: &mut Place) -> anyhow::Result<()> {
+    let owner = place.owner.get_or_insert_with(|| place.logins.tenant.clone());
+    let login = place.logins.tenant.user();
+    setup::setup(owner, &project.config.roles, LoginProof::Peer, Some(login)).await?;
+    Ok(())
+}
+
+/// The developer's own user, and a key that works; it is kept in the project's local state.
+async fn developer(app: &App, project: &Project) -> anyhow::Result<(User, String)> {
+    let user = match users::find(app, EMAIL).await {
+        Ok(user) => user,
+        Err(Error::Input(_)) => {
+            let new = NewUser { email: EMAIL.into(), name: Some("Developer".into()), role: Some(ADMIN.into()) };
+            users::create(app, &new).await.map_err(said)?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let file = project.state_directory().join("dev-key");
+    if let Some(key) = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<ApiKeySecret>().ok()) {
+        match api_keys::authenticate(app, &key).await {
+            Ok(known) if known.id == user.id => return Ok((user, key.reveal().to_owned())),
+            Ok(_) | Err(Error::InvalidCredential) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let new = NewApiKey { name: "hedgerow dev".into(), scopes: vec![Scope::ALL], expires_at: None };
+    let (_, key) = api_keys::create(app, &user, &new).await.map_err(said)?;
+    write_private(&file, key.reveal()).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok((user, key.reveal().to_owned()))
+}
+
+fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // A file that others could read before would keep its rights.
+    let _ = fs::remove_file(file);
+    let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    writeln!(out, "{text}")
+}
+
+async fn plant_seeds(project: &Project, place: &Place, user: &User) -> anyhow::Result<()> {
+    let files = project.seeds()?;
+    let Some(owner) = place.owner.as_ref().filter(|_| !files.is_empty()) else { return Ok(()) };
+    let new = migrate::seed(&place.logins.tenant, owner, &project.config.roles, &user.id, &files).await?;
+    for name in new {
+        output::note(&format!("planted seeds/{name}.sql as {EMAIL}"));
+    }
+    Ok(())
+}
+
+fn greet(address: &str, schema: &Schema, key: &str) {
+    output::note(&format!("\nlistening on http://{address}, stop with Ctrl-C"));
+    let names: Vec<&str> = schema.entities().iter().map(|entity| entity.name.as_str()).collect();
+    if names.is_empty() {
+        output::note("there is no entity yet; save one as entities/NAME.toml");
+        return;
+    }
+    output::note(&format!("entities: {}", names.join(", ")));
+    // One that needs no other row first is the one to start with.
+    let first = schema.entities().iter().find(|entity| entity.relations().next().is_none());
+    let first = first.map_or(names[0], |entity| entity.name.as_str());
+    output::note(&format!("try, as {EMAIL}:\n"));
+    output::note(&format!("  curl -H 'Authorization: Bearer {key}' 'http://{address}/api/v1/{first}?limit=3'\n"));
+}
+
+/// Applies each change of the entity files; never done.
+async fn watch(project: &Project, place: &Place, app: &App) -> Option<String> {
+    let mut seen = project.entity_files().ok();
+    let mut ticks = tokio::time::interval(LOOK);
+    loop {
+        ticks.tick().await;
+        let Ok(files) = project.entity_files() else { continue };
+        if seen.as_ref() == Some(&files) {
+            continue;
+        }
+        seen = Some(files);
+        let changed = async {
+            let schema = project.schema()?;
+            bring_up_to_date(project, place, &schema).await?;
+            app.replace_schema(schema);
+            anyhow::Ok(())
+        };
+        match changed.await {
+            Ok(()) => output::note("entity files changed; the API follows them"),
+            Err(error) => {
+                output::failure(&error);
+                output::note("the API stays as it was; save a correction");
+            }
+        }
+    }
+}
+
+/// Done when a private server has ended for good.
+async fn server_failure(place: &Place) -> String {
+    let Some(server) = place.server() else { return std::future::pending().await };
+    let mut state = server.state();
+    loop {
+        if let ServerState::Failed { reason } = &*state.borrow_and_update() {
+            return reason.clone();
+        }
+        if state.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}

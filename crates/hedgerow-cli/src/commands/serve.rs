@@ -1,0 +1,88 @@
+//! `hedgerow serve`: production. It changes no schema, starts no database, and does not start over a danger.
+
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+use hedgerow::App;
+use hedgerow::checks::{Finding, Severity, Tolerance, examine};
+use hedgerow::config::Config;
+use hedgerow::place::{Place, PrivateUse};
+use hedgerow_server::{Server, ServerOptions, router};
+
+use crate::arguments::{Arguments, Listen};
+use crate::exit::Exit;
+use crate::output;
+use crate::session::{open_app, open_project};
+
+pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Result<Exit> {
+    let project = open_project(&arguments.project, listen.flags())?;
+    let config = &project.config;
+    if !config.server.has_good_secret() {
+        bail!("serving needs HEDGEROW_SECRET (or BETTER_AUTH_SECRET) of at least 32 characters; make one with `openssl rand -base64 32`");
+    }
+    let schema = project.schema()?;
+    let place = Place::find(&project, PrivateUse::Refused, |_| {}).await?;
+    let app = open_app(&project, &place, schema, config.pool);
+    let tolerance =
+        Tolerance { outdated_server: config.outdated_server, privileged_login: config.privileged_login };
+    if !show(&examine(&app, tolerance).await?) {
+        bail!("this database is not fit to serve from; nothing was changed");
+    }
+    let server = bind(&app, config).await?;
+    tracing::info!(address = %server.address(), "serving");
+    server.run(stop_signal()).await;
+    app.close().await;
+    place.close().await?;
+    Ok(Exit::Done)
+}
+
+/// Shows what was found; whether serving may go on.
+pub(crate) fn show(findings: &[Finding]) -> bool {
+    for finding in findings {
+        let word = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        output::note(&format!("{word}: {}", finding.message));
+        output::note(&format!("hint: {}", finding.remedy));
+    }
+    findings.iter().all(|finding| finding.severity != Severity::Error)
+}
+
+/// Takes the address of the settings.
+pub(crate) async fn bind(app: &App, config: &Config) -> anyhow::Result<Server> {
+    let options =
+        ServerOptions { body_limit: config.server.body_limit, request_timeout: config.server.request_timeout };
+    Ok(Server::bind(&config.server.host, config.server.port, router(app.clone(), options)).await?)
+}
+
+/// Done at Ctrl-C or SIGTERM; a second one ends the program at once.
+pub(crate) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    output::note("stopping; once more ends at once");
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        #[expect(clippy::disallowed_methods, reason = "the second signal says that nothing is worth waiting for")]
+        std::process::exit(130);
+    });
+}
+
+impl Listen {
+    /// As settings.
+    pub(crate) fn flags(&self) -> BTreeMap<String, String> {
+        let host = self.host.as_ref().map(|host| ("server.host".to_owned(), host.clone()));
+        let port = self.port.map(|port| ("server.port".to_owned(), port.to_string()));
+        host.into_iter().chain(port).collect()
+    }
+}

@@ -1,0 +1,114 @@
+//! What a command works on: the project, its database and its application, opened in this order and closed in reverse.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use hedgerow::database::PoolSettings;
+use hedgerow::database::private_server::{Download, Progress};
+use hedgerow::place::{Place, PrivateUse};
+use hedgerow::project::Project;
+use hedgerow::schema::Schema;
+use hedgerow::{App, AppOptions, World};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::arguments::Arguments;
+use crate::output;
+
+/// Opens the project in the folder of the command line, with what `.env` adds to the environment.
+pub(crate) fn open_project(directory: &Path, flags: BTreeMap<String, String>) -> anyhow::Result<Project> {
+    let mut environment: BTreeMap<String, String> = BTreeMap::new();
+    let file = directory.join(".env");
+    if file.exists() {
+        let entries = dotenvy::from_path_iter(&file).context("cannot read .env")?;
+        for entry in entries {
+            let (name, value) = entry.context("cannot read .env")?;
+            environment.insert(name, value);
+        }
+    }
+    environment.extend(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))));
+    Ok(Project::open(directory, environment, flags)?)
+}
+
+/// Where the project's database is; a private server is started for the command if none runs.
+pub(crate) async fn find_place(project: &Project, no_download: bool) -> anyhow::Result<Place> {
+    let download = if no_download { Download::Refused } else { Download::Allowed };
+    let mut shown = Shown::default();
+    Ok(Place::find(project, PrivateUse::Allowed(download), move |progress| shown.show(&progress)).await?)
+}
+
+/// Shows the start of a private server: one line for what takes long, a bar for what has a length.
+#[derive(Default)]
+struct Shown {
+    bar: Option<ProgressBar>,
+}
+
+impl Shown {
+    fn show(&mut self, progress: &Progress) {
+        let line = match progress {
+            Progress::Downloading { done, total } => {
+                let bar = self.bar.get_or_insert_with(|| {
+                    output::note("PostgreSQL is not installed; downloading it once, into the cache");
+                    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
+                    ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                });
+                if let Some(total) = total {
+                    bar.set_length(*total);
+                }
+                bar.set_position(*done);
+                return;
+            }
+            Progress::Unpacking => "unpacking PostgreSQL",
+            Progress::Initialising => "making a database cluster of the project's own (.hedgerow/postgres)",
+            Progress::Recovering => "PostgreSQL was not stopped cleanly; it replays its log, nothing committed is lost",
+            Progress::Notice(text) => {
+                output::note(&format!("note: {text}"));
+                return;
+            }
+            _ => return,
+        };
+        if let Some(bar) = self.bar.take() {
+            bar.finish();
+        }
+        output::note(line);
+    }
+}
+
+/// A project with its database and an application on it, for one command.
+pub(crate) struct Session {
+    pub(crate) project: Project,
+    pub(crate) place: Place,
+    pub(crate) app: App,
+}
+
+impl Session {
+    /// Opens everything.
+    pub(crate) async fn open(arguments: &Arguments) -> anyhow::Result<Self> {
+        let project = open_project(&arguments.project, BTreeMap::new())?;
+        let schema = project.schema()?;
+        let place = find_place(&project, arguments.no_download).await?;
+        // A command may take long with one statement; it is the person at the terminal who ends it.
+        let pool = PoolSettings { statement_timeout: Duration::ZERO, ..project.config.pool };
+        let app = open_app(&project, &place, schema, pool);
+        Ok(Self { project, place, app })
+    }
+
+    /// Closes everything and waits for it.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        self.app.close().await;
+        Ok(self.place.close().await?)
+    }
+}
+
+/// The application of a project on the place of its database.
+pub(crate) fn open_app(project: &Project, place: &Place, schema: Schema, pool: PoolSettings) -> App {
+    let options = AppOptions {
+        logins: place.logins.clone(),
+        pool,
+        roles: project.config.roles.clone(),
+        limits: project.config.limits,
+        world: World::default(),
+    };
+    App::open(options, schema)
+}
