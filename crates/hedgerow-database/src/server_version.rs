@@ -108,7 +108,7 @@ static HOLES: [Hole; 4] = [
     },
 ];
 
-/// What is wrong with a server version; its `Display` says so, with the way out.
+/// What is wrong with a server version; its `Display` says so, [`Self::remedy`] the way out.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KnownHoles {
     /// The version asked about.
@@ -130,26 +130,28 @@ pub fn known_holes(version: ServerVersion) -> Option<KnownHoles> {
     Some(KnownHoles { version, fixed_in, holes })
 }
 
+impl KnownHoles {
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        let Self { version, fixed_in, .. } = self;
+        if version.major < ServerVersion::OLDEST_MAJOR {
+            return format!("move the data to PostgreSQL {fixed_in} or newer (pg_upgrade)");
+        }
+        format!(
+            "update the server to {fixed_in} or newer and restart it \
+             (Debian, Ubuntu: `apt-get update && apt-get install postgresql-{}`)",
+            fixed_in.major
+        )
+    }
+}
+
 impl fmt::Display for KnownHoles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let KnownHoles { version, fixed_in, holes } = self;
-        writeln!(f, "PostgreSQL {version} has known holes in row-level security, which isolates tenants:")?;
-        for hole in holes {
-            writeln!(f, "  {}: {}", hole.cve, hole.what)?;
+        write!(f, "PostgreSQL {} has known holes in row-level security, which isolates tenants:", self.version)?;
+        for hole in &self.holes {
+            write!(f, "\n  {}: {}", hole.cve, hole.what)?;
         }
-        let major = fixed_in.major;
-        if version.major < ServerVersion::OLDEST_MAJOR {
-            return write!(
-                f,
-                "hint: PostgreSQL {} is not supported; move the data to PostgreSQL {fixed_in} or newer (pg_upgrade)",
-                version.major
-            );
-        }
-        write!(
-            f,
-            "hint: update the server to {fixed_in} or newer and restart it \
-             (Debian, Ubuntu: `apt-get update && apt-get install postgresql-{major}`)"
-        )
+        Ok(())
     }
 }
 
@@ -194,12 +196,13 @@ mod tests {
 
     #[test]
     fn the_message_names_the_holes_and_the_way_out() {
-        let message = known_holes(version("15.18")).unwrap().to_string();
+        let found = known_holes(version("15.18")).unwrap();
+        let message = found.to_string();
         for part in ["15.18", "CVE-2026-120154", "CVE-2026-116327", "CVE-2026-116311", "CVE-2026-14666"] {
             assert!(message.contains(part), "{part} in {message}");
         }
-        assert!(message.contains("update the server to 15.20 or newer"), "{message}");
-        assert!(message.contains("apt-get install postgresql-15`"), "{message}");
-        assert!(known_holes(version("13.9")).unwrap().to_string().contains("PostgreSQL 13 is not supported"));
+        assert!(found.remedy().contains("update the server to 15.20 or newer"), "{}", found.remedy());
+        assert!(found.remedy().contains("apt-get install postgresql-15`"), "{}", found.remedy());
+        assert!(known_holes(version("13.9")).unwrap().remedy().contains("move the data to PostgreSQL 15.20"));
     }
 }
