@@ -51,7 +51,10 @@ impl TestDatabase {
         let template = cluster.template(schema).await;
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let superuser = cluster.url("postgres", &name);
-        run(&cluster.url("postgres", "postgres"), &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        let server = cluster.url("postgres", "postgres");
+        run(&server, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        // Rights on the database itself are not copied with it.
+        run(&server, &format!("REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")).await;
         let login = |login: &str| superuser.with_login(login, None);
         let [tenant, auth, admin] = setup::login_names(&Roles::default()).map(|name| login(&name));
         let logins = Logins { tenant, auth: Some(auth), admin: Some(admin) };
@@ -69,16 +72,30 @@ impl TestDatabase {
     }
 
     /// The values of the first column, as the superuser sees them, as text.
+    ///
+    /// # Panics
+    /// When the query fails.
     pub async fn column(&self, query: &str) -> Vec<String> {
+        self.try_column(query).await.unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
+    /// The same, or what the server said.
+    ///
+    /// # Errors
+    /// The server's message.
+    pub async fn try_column(&self, query: &str) -> Result<Vec<String>, String> {
         let (client, driver) = connect(&self.superuser).await;
-        let rows = client.simple_query(query).await.unwrap_or_else(|error| panic!("{query}: {error:?}"));
+        let answer = client.simple_query(query).await;
         drop(client);
         driver.await.expect("the driver ends");
-        let values = rows.iter().filter_map(|message| match message {
+        let message = |error: tokio_postgres::Error| {
+            error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
+        };
+        let values = answer.map_err(message)?.into_iter().filter_map(|message| match message {
             tokio_postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
             _ => None,
         });
-        values.collect()
+        Ok(values.collect())
     }
 }
 

@@ -1,0 +1,648 @@
+//! Isolation, attacked from every side, and proof that the attacks would notice.
+//!
+//! `attack` runs a matrix of entity x identity x command on a database and returns what got through. The first test
+//! wants nothing to get through; the others break one barrier each by hand and want `attack` to notice. Every attack has a
+//! positive control: an owner who no longer sees or writes their own rows is a finding too.
+
+use std::fmt::Write as _;
+
+use hedgerow::App;
+use hedgerow::AppOptions;
+use hedgerow::database::{Database, Error, Identity, Meaning, Row, UserId};
+use hedgerow_testing::{TestDatabase, schema_of};
+
+/// One entity of each kind of access, and relations of both kinds.
+const ENTITIES: &[(&str, &str)] = &[
+    ("own", "fields.text = { type = \"text\" }"),
+    ("shown", "access = { read = \"signed_in\", write = \"signed_in\" }\nfields.text = { type = \"text\" }"),
+    ("open", "access = { read = \"public\" }\nfields.text = { type = \"text\" }"),
+    ("reference", "access = { read = \"public\", write = \"admin\" }\nfields.text = { type = \"text\" }"),
+    (
+        "child",
+        "fields.parent = { type = \"relation\", entity = \"own\", on_delete = \"set_null\" }\n\
+         fields.of = { type = \"relation\", entity = \"reference\" }\n\
+         fields.text = { type = \"text\", immutable = true }",
+    ),
+];
+
+struct Scene {
+    database: TestDatabase,
+    connections: Database,
+}
+
+fn user(id: &str) -> Identity {
+    Identity::User(id.parse().expect("an id"))
+}
+
+fn admin() -> Identity {
+    Identity::Admin("root".parse().expect("an id"))
+}
+
+impl Scene {
+    /// alice and bob with one row in each entity, root with the reference row; all past row-level security.
+    async fn set() -> Self {
+        let schema = schema_of(ENTITIES);
+        let database = TestDatabase::with(&schema).await;
+        let mut rows = String::from(
+            "INSERT INTO \"user\" (id, name, email, role) VALUES
+               ('alice', 'Alice', 'alice@example.com', 'member'), ('bob', 'Bob', 'bob@example.com', 'member'),
+               ('root', 'Root', 'root@example.com', 'admin');
+             INSERT INTO reference (id, \"userId\", text) VALUES ('reference-root', 'root', 'root''s'), ('reference-spare', 'root', 'root''s');",
+        );
+        for name in ["alice", "bob"] {
+            for table in ["own", "shown", "open"] {
+                let _ = write!(rows, "INSERT INTO {table} (id, \"userId\", text) VALUES ('{table}-{name}', '{name}', '{name}''s');");
+            }
+            let _ = write!(
+                rows,
+                "INSERT INTO child (id, \"userId\", parent, \"of\", text) VALUES ('child-{name}', '{name}', 'own-{name}', 'reference-root', '{name}''s');
+                 INSERT INTO api_keys (id, \"userId\", name, key, prefix) VALUES ('key-{name}', '{name}', 'k', repeat('{}', 64), 'p');",
+                if name == "alice" { 'a' } else { 'b' }
+            );
+        }
+        database.sql(&rows).await;
+        let mut options = AppOptions::new(database.logins.clone());
+        options.pool.max_connections = 2;
+        let app = App::open(options, schema);
+        Self { connections: app.database().clone(), database }
+    }
+
+    async fn ids(&self, identity: &Identity, sql: &'static str) -> Result<Vec<String>, Error> {
+        let rows = self.connections.flight(identity).rows(sql, &[]).await?;
+        rows.iter().map(|row: &Row| row.get(0)).collect()
+    }
+
+    /// What a statement did: `3 rows`, or what refused it.
+    async fn effect(&self, identity: &Identity, sql: &'static str) -> String {
+        // In a transaction that is rolled back: an attack that succeeds must not change what the next one meets.
+        let outcome = async {
+            let mut transaction = self.connections.transaction(identity).await?;
+            let count = transaction.execute(sql, &[]).await?;
+            transaction.rollback().await?;
+            Ok::<_, Error>(count)
+        };
+        match outcome.await {
+            Ok(count) => format!("{count} rows"),
+            Err(error) => match error.server().map(|error| error.meaning()) {
+                Some(Meaning::NotAllowed) => "refused".to_owned(),
+                Some(Meaning::NotNull) => "no owner".to_owned(),
+                Some(Meaning::ForeignKey) => "no such row".to_owned(),
+                Some(Meaning::Unique) => "exists".to_owned(),
+                _ => format!("{error:?}"),
+            },
+        }
+    }
+}
+
+/// What got through.
+async fn attack(scene: &Scene) -> Vec<String> {
+    let mut through = Vec::new();
+    let bob = user("bob");
+    let readers: [(&str, Identity); 6] = [
+        ("bob", bob.clone()),
+        ("anonymous", Identity::Anonymous),
+        ("unknown user", user("nobody")),
+        ("auth", Identity::Auth),
+        ("admin", admin()),
+        ("system", Identity::System { reason: "a test" }),
+    ];
+    // SELECT: which rows of each table each of them sees; "-" is no right at all.
+    let selects: [(&str, &'static str, [&str; 6]); 7] = [
+        ("own", "SELECT id FROM own ORDER BY id", ["own-bob", "-", "", "-", "-", "-"]),
+        ("child", "SELECT id FROM child ORDER BY id", ["child-bob", "-", "", "-", "-", "-"]),
+        ("shown", "SELECT id FROM shown ORDER BY id", ["shown-alice shown-bob", "-", "shown-alice shown-bob", "-", "-", "-"]),
+        ("open", "SELECT id FROM open ORDER BY id", ["open-alice open-bob", "open-alice open-bob", "open-alice open-bob", "-", "-", "-"]),
+        ("reference", "SELECT id FROM reference ORDER BY id", ["reference-root reference-spare", "reference-root reference-spare", "reference-root reference-spare", "-", "reference-root reference-spare", "reference-root reference-spare"]),
+        ("user", "SELECT id FROM \"user\" ORDER BY id", ["bob", "-", "", "alice bob root", "alice bob root", "alice bob root"]),
+        ("api_keys", "SELECT id FROM api_keys ORDER BY id", ["key-bob", "-", "", "key-alice key-bob", "-", "-"]),
+    ];
+    for (table, sql, expected) in selects {
+        for ((who, identity), expected) in readers.iter().zip(expected) {
+            let seen = match scene.ids(identity, sql).await {
+                Ok(ids) => ids.join(" "),
+                Err(error) if error.server().is_some_and(|error| error.meaning() == Meaning::NotAllowed) => "-".to_owned(),
+                Err(error) => format!("{error:?}"),
+            };
+            if seen != expected {
+                through.push(format!("SELECT {table} as {who}: {seen:?}, expected {expected:?}"));
+            }
+        }
+    }
+    // Everything else as bob, with its control. Each is a statement, and what it must come to.
+    let as_bob: &[(&'static str, &str)] = &[
+        // The hash of a key is readable for nobody but sign-in, not even the own one.
+        ("SELECT key FROM api_keys", "refused"),
+        // Counting is reading.
+        ("SELECT id FROM own WHERE (SELECT count(*) FROM own) <> 1", "0 rows"),
+        // INSERT: the owner cannot be said, it is filled in.
+        ("INSERT INTO own (text) VALUES ('x')", "1 rows"),
+        ("INSERT INTO own (text) VALUES ('x') RETURNING id, \"userId\"", "1 rows"),
+        ("INSERT INTO own (\"userId\", text) VALUES ('alice', 'x')", "refused"),
+        ("INSERT INTO own (\"userId\", text) VALUES ('bob', 'x')", "refused"),
+        ("INSERT INTO own (\"createdAt\", text) VALUES (now(), 'x')", "refused"),
+        ("INSERT INTO shown (text) VALUES ('x')", "1 rows"),
+        ("INSERT INTO shown (\"userId\", text) VALUES ('alice', 'x')", "refused"),
+        ("INSERT INTO open (text) VALUES ('x')", "1 rows"),
+        ("INSERT INTO open (\"userId\", text) VALUES ('alice', 'x')", "refused"),
+        ("INSERT INTO reference (text) VALUES ('x')", "refused"),
+        ("INSERT INTO \"user\" (id, name, email) VALUES ('eve', 'Eve', 'eve@example.com')", "refused"),
+        // UPDATE: own rows only, also where others can be read; the owner cannot change.
+        ("UPDATE own SET text = 'x'", "1 rows"),
+        ("UPDATE own SET text = 'x' WHERE id = 'own-alice'", "0 rows"),
+        ("UPDATE own SET text = 'x' RETURNING id", "1 rows"),
+        ("UPDATE own SET \"userId\" = 'alice'", "refused"),
+        ("UPDATE own SET id = 'other'", "refused"),
+        ("UPDATE own SET \"createdAt\" = now()", "refused"),
+        ("UPDATE shown SET text = 'x'", "1 rows"),
+        ("UPDATE shown SET text = 'x' WHERE id = 'shown-alice'", "0 rows"),
+        ("UPDATE shown SET \"userId\" = 'alice'", "refused"),
+        ("UPDATE open SET text = 'x'", "1 rows"),
+        ("UPDATE open SET text = 'x' WHERE id = 'open-alice'", "0 rows"),
+        ("UPDATE open SET \"userId\" = 'alice'", "refused"),
+        ("UPDATE reference SET text = 'x'", "refused"),
+        ("UPDATE child SET text = 'x'", "refused"),
+        ("UPDATE \"user\" SET role = 'admin'", "refused"),
+        ("INSERT INTO api_keys (name, key, prefix) VALUES ('k', repeat('c', 64), 'p')", "1 rows"),
+        ("INSERT INTO api_keys (\"userId\", name, key, prefix) VALUES ('alice', 'k', repeat('c', 64), 'p')", "refused"),
+        ("UPDATE api_keys SET name = 'x'", "1 rows"),
+        ("UPDATE api_keys SET scopes = '{*}'", "refused"),
+        ("UPDATE api_keys SET \"userId\" = 'alice'", "refused"),
+        // DELETE: a row that can be read is not a row that can be deleted.
+        ("DELETE FROM own", "1 rows"),
+        ("DELETE FROM own WHERE id = 'own-alice'", "0 rows"),
+        ("DELETE FROM shown", "1 rows"),
+        ("DELETE FROM open", "1 rows"),
+        ("DELETE FROM open WHERE id = 'open-alice' RETURNING *", "0 rows"),
+        ("DELETE FROM reference", "refused"),
+        ("DELETE FROM child", "1 rows"),
+        ("DELETE FROM api_keys", "1 rows"),
+        ("DELETE FROM \"user\"", "refused"),
+        ("TRUNCATE own", "refused"),
+        // Upsert onto a foreign id: neither taken over nor read.
+        ("INSERT INTO own (id, text) VALUES ('own-alice', 'x') ON CONFLICT (id) DO UPDATE SET text = 'x'", "refused"),
+        ("INSERT INTO own (id, text) VALUES ('own-alice', 'x') ON CONFLICT (id) DO NOTHING RETURNING id", "0 rows"),
+        ("INSERT INTO own (id, text) VALUES ('own-bob', 'x') ON CONFLICT (id) DO UPDATE SET text = 'x'", "1 rows"),
+        ("INSERT INTO open (id, text) VALUES ('open-alice', 'x') ON CONFLICT (id) DO UPDATE SET text = 'x'", "refused"),
+        ("MERGE INTO open USING (SELECT 'open-alice' AS id) n ON open.id = n.id WHEN MATCHED THEN UPDATE SET text = 'x'", "refused"),
+        ("MERGE INTO own USING (SELECT 'own-alice' AS id) n ON own.id = n.id WHEN MATCHED THEN DELETE", "0 rows"),
+        // Foreign keys: only to own rows; to a foreign one as to none at all. Reference data is everybody's to point at.
+        ("INSERT INTO child (parent) VALUES ('own-bob')", "1 rows"),
+        ("INSERT INTO child (parent) VALUES ('own-alice')", "no such row"),
+        ("INSERT INTO child (parent) VALUES ('nothing')", "no such row"),
+        ("UPDATE child SET parent = 'own-alice'", "no such row"),
+        ("INSERT INTO child (\"of\") VALUES ('reference-root')", "1 rows"),
+        ("INSERT INTO child (\"of\") VALUES ('nothing')", "no such row"),
+        // Ways around.
+        ("SET LOCAL row_security = off", "0 rows"),
+        ("SET ROLE hedgerow_admin", "refused"),
+        ("SET ROLE hedgerow_auth", "refused"),
+        ("SELECT set_config('role', 'hedgerow_auth', true)", "refused"),
+        ("SELECT set_config('role', 'postgres', true)", "refused"),
+        ("CREATE TABLE mine (id int)", "refused"),
+        ("CREATE TEMPORARY TABLE own (id int)", "refused"),
+        ("ALTER TABLE own DISABLE ROW LEVEL SECURITY", "refused"),
+        ("CREATE POLICY all_of_it ON own USING (true)", "refused"),
+        ("SELECT * FROM hedgerow.migrations", "refused"),
+    ];
+    for (sql, expected) in as_bob {
+        let effect = scene.effect(&bob, sql).await;
+        if effect != *expected {
+            through.push(format!("bob: {sql}: {effect}, expected {expected}"));
+        }
+    }
+    let as_others: &[(&str, Identity, &'static str, &str)] = &[
+        // No identity writes nothing, where a right to write exists at all.
+        ("anonymous", Identity::Anonymous, "INSERT INTO open (text) VALUES ('x')", "refused"),
+        ("anonymous", Identity::Anonymous, "UPDATE open SET text = 'x'", "refused"),
+        ("anonymous", Identity::Anonymous, "DELETE FROM open", "refused"),
+        ("anonymous", Identity::Anonymous, "DELETE FROM reference", "refused"),
+        ("unknown user", user("nobody"), "INSERT INTO own (text) VALUES ('x')", "no such row"),
+        ("unknown user", user("nobody"), "UPDATE own SET text = 'x'", "0 rows"),
+        ("unknown user", user("nobody"), "DELETE FROM open", "0 rows"),
+        ("auth", Identity::Auth, "INSERT INTO own (text) VALUES ('x')", "refused"),
+        ("auth", Identity::Auth, "UPDATE \"user\" SET name = 'x'", "3 rows"),
+        ("auth", Identity::Auth, "INSERT INTO \"user\" (id, name, email) VALUES ('eve', 'E', 'e@example.com')", "1 rows"),
+        ("auth", Identity::Auth, "DELETE FROM \"user\" WHERE id = 'bob'", "1 rows"),
+        ("auth", Identity::Auth, "UPDATE api_keys SET revoked = true", "2 rows"),
+        ("auth", Identity::Auth, "UPDATE api_keys SET \"userId\" = 'bob'", "refused"),
+        ("auth", Identity::Auth, "INSERT INTO api_keys (name, key, prefix) VALUES ('k', repeat('c', 64), 'p')", "refused"),
+        ("auth", Identity::Auth, "SELECT key FROM api_keys", "2 rows"),
+        ("admin", admin(), "INSERT INTO reference (text) VALUES ('x')", "1 rows"),
+        ("admin", admin(), "UPDATE reference SET text = 'x'", "2 rows"),
+        ("admin", admin(), "UPDATE reference SET \"userId\" = 'bob'", "refused"),
+        ("admin", admin(), "INSERT INTO reference (\"userId\", text) VALUES ('bob', 'x')", "refused"),
+        ("admin", admin(), "DELETE FROM reference WHERE id = 'reference-spare'", "1 rows"),
+        ("admin", admin(), "UPDATE own SET text = 'x'", "refused"),
+        ("admin", admin(), "UPDATE \"user\" SET role = 'admin'", "refused"),
+        ("system", Identity::System { reason: "a test" }, "INSERT INTO reference (text) VALUES ('x')", "refused"),
+        ("system", Identity::System { reason: "a test" }, "SELECT FROM own", "refused"),
+    ];
+    for (who, identity, sql, expected) in as_others {
+        let effect = scene.effect(identity, sql).await;
+        if effect != *expected {
+            through.push(format!("{who}: {sql}: {effect}, expected {expected}"));
+        }
+    }
+    through.extend(barriers(scene).await);
+    through
+}
+
+/// Each barrier alone: what stands before it is opened first, in a transaction of the superuser that is rolled back, so
+/// that a barrier which another one covers is still seen to hold. The shape of everything is compared with what the code
+/// says, too.
+async fn barriers(scene: &Scene) -> Vec<String> {
+    let mut through = Vec::new();
+    let probe = Probe::on(scene).await;
+    // What opens the way, what is tried as bob, how many rows it may touch (an error is fine).
+    let floors = [
+        ("own", "own-alice"),
+        ("shown", "shown-alice"),
+        ("open", "open-alice"),
+        ("child", "child-alice"),
+        ("reference", "reference-root"),
+        ("api_keys", "key-alice"),
+        ("\"user\"", "alice"),
+    ];
+    for (table, foreign) in floors {
+        let text = if matches!(table, "api_keys" | "\"user\"") { "name" } else { "text" };
+        // Rows that others point at could not go or be given away for that reason alone.
+        let opened = format!(
+            "DELETE FROM child WHERE '{table}' IN ('own', 'reference');
+             CREATE POLICY hole ON {table} USING (true) WITH CHECK (true); GRANT ALL ON {table} TO hedgerow_app;"
+        );
+        let readable = matches!(table, "shown" | "open" | "reference");
+        let own = u64::from(!matches!(table, "reference" | "\"user\""));
+        let tries = [
+            // The floor of SELECT, unless the row is for everyone.
+            (format!("SELECT FROM {table} WHERE id = '{foreign}'"), u64::from(readable)),
+            (format!("UPDATE {table} SET {text} = 'x' WHERE id = '{foreign}'"), 0),
+            (format!("DELETE FROM {table} WHERE id = '{foreign}'"), 0),
+            // Without a condition the policies of SELECT are not asked.
+            (format!("UPDATE {table} SET {text} = 'x'"), own),
+            (format!("DELETE FROM {table}"), own),
+        ];
+        for (sql, most) in tries {
+            if let Some(count) = probe.rows("hedgerow_app", "bob", &opened, &sql).await
+                && count > most
+            {
+                through.push(format!("floor of {table}: {sql}: {count} rows"));
+            }
+        }
+        let everything = format!("SELECT FROM {table}");
+        let for_nobody = probe.rows("hedgerow_app", "", &opened, &everything).await;
+        if !matches!(table, "open" | "reference") && for_nobody.is_some_and(|count| count > 0) {
+            through.push(format!("floor of {table}: {for_nobody:?} rows for nobody"));
+        }
+        let insert = match table {
+            "api_keys" => "INSERT INTO api_keys (\"userId\", name, key, prefix) VALUES ('alice', 'k', repeat('c', 64), 'p')".to_owned(),
+            "\"user\"" => "INSERT INTO \"user\" (id, name, email) VALUES ('eve', 'E', 'e@example.com')".to_owned(),
+            _ => format!("INSERT INTO {table} (\"userId\", text) VALUES ('alice', 'x')"),
+        };
+        if probe.rows("hedgerow_app", "bob", &opened, &insert).await.is_some() {
+            through.push(format!("floor of {table}: {insert}"));
+        }
+        if table != "\"user\"" {
+            let give_away = format!("UPDATE {table} SET \"userId\" = 'alice'");
+            if probe.rows("hedgerow_app", "bob", &opened, &give_away).await.is_some_and(|count| count > 0) {
+                through.push(format!("floor of {table}: {give_away}"));
+            }
+        }
+        through.extend(rights(&probe, table, text).await);
+        // FORCE and ENABLE: the owner of the tables is bound too.
+        let as_owner = format!("SET LOCAL ROLE hedgerow_owner; SELECT count(*) FROM {table}");
+        let count = scene.database.try_column(&as_owner).await;
+        if !matches!(table, "open" | "reference") && count != Ok(vec!["0".to_owned()]) {
+            through.push(format!("the owner sees {count:?} rows of {table}"));
+        }
+    }
+    // An identity that was set once on a connection reads as an empty text afterwards; nobody's row may match it.
+    for setting in ["''", "NULL"] {
+        let sql = format!(
+            "SELECT set_config('app.user_id', {setting}, true); SET LOCAL ROLE hedgerow_app; SELECT coalesce(string_agg(id, ' '), 'none') FROM own"
+        );
+        let seen = scene.database.try_column(&sql).await;
+        if !seen.as_ref().is_ok_and(|seen| seen.last().is_some_and(|last| last == "none")) {
+            through.push(format!("identity {setting}: {seen:?}"));
+        }
+        let sql = format!("SELECT set_config('app.user_id', {setting}, true); SELECT public.get_auth_user_id() IS NULL");
+        let nobody = scene.database.try_column(&sql).await;
+        if !nobody.is_ok_and(|nobody| nobody.last().is_some_and(|last| last == "t")) {
+            through.push(format!("identity {setting} is somebody"));
+        }
+    }
+    // SET NULL clears the relation, not the owner.
+    let sql = "BEGIN; DELETE FROM own WHERE id = 'own-alice'; SELECT \"userId\" || coalesce(parent, ' points nowhere') FROM child WHERE id = 'child-alice'; ROLLBACK";
+    if scene.database.try_column(sql).await != Ok(vec!["alice points nowhere".to_owned()]) {
+        through.push("SET NULL took more than the relation".to_owned());
+    }
+    probe.close().await;
+    through.extend(shape(scene).await);
+    through
+}
+
+/// The grants alone, row-level security being off: what each role may do with a table.
+async fn rights(probe: &Probe, table: &str, text: &str) -> Vec<String> {
+    let expected = |role: &str| match (table, role) {
+        ("own" | "shown" | "open", "hedgerow_app") => "select insert update delete",
+        ("child", "hedgerow_app") => "select insert delete",
+        ("open" | "reference", "hedgerow_anon") | ("reference", "hedgerow_app") => "select",
+        ("reference", "hedgerow_admin") => "select insert update delete",
+        ("api_keys", "hedgerow_app") => "select insert update delete",
+        ("api_keys", "hedgerow_auth") => "select revoke",
+        ("\"user\"", "hedgerow_app" | "hedgerow_admin") => "select",
+        ("\"user\"", "hedgerow_auth") => "select insert update delete",
+        _ => "",
+    };
+    let key = |column: &str, value: &str| format!("({column} key, name, prefix) VALUES ({value} repeat('c', 64), 'k', 'p')");
+    let (insert, foreign) = match table {
+        "api_keys" => (key("", ""), key("\"userId\",", "'alice',")),
+        "\"user\"" => {
+            let person = "(id, name, email) VALUES ('eve', 'E', 'e@example.com')";
+            (person.to_owned(), format!("{person} RETURNING 1/0"))
+        }
+        _ => (format!("({text}) VALUES ('x')"), format!("(\"userId\", {text}) VALUES ('alice', 'x')")),
+    };
+    let stamp = if table == "\"user\"" { "WHERE 1/0 = 0" } else { "" };
+    let tries = [
+        ("select", format!("SELECT {text} FROM {table}")),
+        ("insert", format!("INSERT INTO {table} {insert}")),
+        ("update", format!("UPDATE {table} SET {text} = 'x'")),
+        ("delete", format!("DELETE FROM {table}")),
+        ("revoke", "UPDATE api_keys SET revoked = true, \"lastUsed\" = now()".to_owned()),
+        // Never anybody's.
+        ("insert for another", format!("INSERT INTO {table} {foreign}")),
+        ("give away", format!("UPDATE {table} SET \"userId\" = 'alice'")),
+        ("rename", format!("UPDATE {table} SET id = id || '2' {stamp}")),
+        ("backdate", format!("UPDATE {table} SET \"createdAt\" = now() {stamp}")),
+        ("truncate", format!("TRUNCATE {table} CASCADE")),
+        ("steal a hash", "SELECT key FROM api_keys WHERE current_user <> 'hedgerow_auth' OR 1/0 = 0".to_owned()),
+    ];
+    let opened = format!(
+        "DELETE FROM child; DELETE FROM api_keys WHERE '{table}' <> 'api_keys'; ALTER TABLE {table} DISABLE ROW LEVEL SECURITY;"
+    );
+    let mut through = Vec::new();
+    for role in ["hedgerow_app", "hedgerow_anon", "hedgerow_auth", "hedgerow_admin"] {
+        let mut may = Vec::new();
+        for (what, sql) in &tries {
+            let about_keys = matches!(*what, "revoke" | "steal a hash") && table != "api_keys";
+            let by_design = *what == "revoke" && role != "hedgerow_auth";
+            if !about_keys && !by_design && probe.rows(role, "bob", &opened, sql).await.is_some() {
+                may.push(*what);
+            }
+        }
+        if may.join(" ") != expected(role) {
+            through.push(format!("{role} may {:?} {table}, expected {:?}", may.join(" "), expected(role)));
+        }
+    }
+    through
+}
+
+/// A superuser's connection on which each try is a transaction that is rolled back.
+struct Probe {
+    client: tokio_postgres::Client,
+    driver: tokio::task::JoinHandle<Result<(), tokio_postgres::Error>>,
+}
+
+impl Probe {
+    async fn on(scene: &Scene) -> Self {
+        let url = scene.database.superuser.to_string();
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("a connection");
+        Self { client, driver: tokio::spawn(connection) }
+    }
+
+    /// How many rows `sql` touches as this role and user, after `opened` was done as the superuser; `None` is refused.
+    async fn rows(&self, role: &str, user: &str, opened: &str, sql: &str) -> Option<u64> {
+        let begin = format!("BEGIN; {opened} SELECT set_config('app.user_id', '{user}', true); SET LOCAL ROLE {role}");
+        let opened = self.client.batch_execute(&begin).await;
+        let outcome = match opened {
+            Ok(()) => self.client.simple_query(sql).await.ok(),
+            Err(_) => None,
+        };
+        self.client.batch_execute("ROLLBACK").await.expect("a rollback");
+        outcome.map(|messages| {
+            let counts = messages.iter().filter_map(|message| match message {
+                tokio_postgres::SimpleQueryMessage::CommandComplete(count) => Some(*count),
+                _ => None,
+            });
+            counts.sum()
+        })
+    }
+
+    async fn close(self) {
+        drop(self.client);
+        let _ = self.driver.await;
+    }
+}
+
+/// Flags, policies, grants, functions and foreign keys as the catalog has them, against the snapshot of how they were
+/// made. What the code intends is reviewed in the snapshot; what somebody changed by hand differs from it.
+async fn shape(scene: &Scene) -> Vec<String> {
+    let now = catalog(&scene.database).await;
+    static MADE: tokio::sync::OnceCell<Vec<String>> = tokio::sync::OnceCell::const_new();
+    let made = MADE
+        .get_or_init(|| async {
+            let untouched = TestDatabase::with(&schema_of(ENTITIES)).await;
+            catalog(&untouched).await
+        })
+        .await;
+    let missing = made.iter().filter(|line| !now.contains(line)).map(|line| format!("gone: {line}"));
+    let added = now.iter().filter(|line| !made.contains(line)).map(|line| format!("new: {line}"));
+    missing.chain(added).collect()
+}
+
+async fn catalog(database: &TestDatabase) -> Vec<String> {
+    database
+        .column(
+            "SELECT format('table %s: rls %s, force %s, owner %s', c.oid::regclass, relrowsecurity, relforcerowsecurity, relowner::regrole)
+               FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+             UNION ALL
+             SELECT format('policy %s %s: %s %s TO %s USING %s CHECK %s', p.polrelid::regclass, polname,
+                      CASE WHEN polpermissive THEN 'permissive' ELSE 'restrictive' END, polcmd,
+                      CASE polroles WHEN '{0}' THEN 'PUBLIC' ELSE polroles::regrole[]::text END,
+                      pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
+               FROM pg_policy p
+             UNION ALL
+             SELECT format('grant on %s: %s', c.oid::regclass, acl) FROM pg_class c, unnest(relacl) acl
+               WHERE relnamespace = 'public'::regnamespace AND acl::text NOT LIKE 'hedgerow_owner=%' -- differs by version
+             UNION ALL
+             SELECT format('grant on %s.%s: %s', a.attrelid::regclass, attname, acl) FROM pg_attribute a, unnest(attacl) acl
+               WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+             UNION ALL
+             SELECT format('default %s.%s: %s', adrelid::regclass, attname, pg_get_expr(adbin, adrelid))
+               FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+               WHERE adrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+             UNION ALL
+             SELECT format('constraint %s %s: %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
+               WHERE connamespace = 'public'::regnamespace
+             UNION ALL
+             SELECT format('function %s: volatile %s, definer %s, %s', oid::regprocedure, provolatile, prosecdef,
+                      coalesce(pg_get_function_sqlbody(oid), prosrc))
+               FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+             UNION ALL
+             SELECT format('trigger %s %s: %s', tgrelid::regclass, tgname, tgenabled) FROM pg_trigger WHERE NOT tgisinternal
+             UNION ALL
+             SELECT format('role %s: super %s, bypass %s, inherit %s, login %s, may take %s', rolname, rolsuper, rolbypassrls,
+                      rolinherit, rolcanlogin, (SELECT string_agg(roleid::regrole::text, ' ' ORDER BY roleid::regrole::text)
+                        FROM pg_auth_members WHERE member = r.oid))
+               FROM pg_roles r WHERE rolname LIKE 'hedgerow%'
+             ORDER BY 1",
+        )
+        .await
+}
+
+#[tokio::test]
+async fn nothing_gets_through() {
+    let scene = Scene::set().await;
+    assert_eq!(attack(&scene).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_protection_is_the_one_that_was_reviewed() {
+    let database = TestDatabase::with(&schema_of(ENTITIES)).await;
+    insta::assert_snapshot!(catalog(&database).await.join("\n"));
+}
+
+/// Breaks one thing, and wants the attack to notice.
+async fn is_noticed(broken: &str) {
+    let scene = Scene::set().await;
+    scene.database.sql(broken).await;
+    let findings = attack(&scene).await;
+    assert!(!findings.is_empty(), "nobody notices: {broken}");
+    // The shape of the catalog sees everything; the behaviour must see it too, or the attacks have a blind spot.
+    let behaviour = findings.iter().filter(|finding| !finding.starts_with("gone: ") && !finding.starts_with("new: "));
+    assert!(behaviour.count() > 0, "only the catalog shows it: {broken}\n{findings:#?}");
+}
+
+#[tokio::test]
+async fn every_broken_flag_is_noticed() {
+    for table in ["own", "shown", "open", "reference", "child", "api_keys", "\"user\""] {
+        is_noticed(&format!("ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")).await;
+        if !matches!(table, "open" | "reference") {
+            is_noticed(&format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_broken_floor_is_noticed() {
+    for table in ["own", "shown", "open", "reference", "child", "api_keys", "\"user\""] {
+        for command in ["select", "insert", "update", "delete"] {
+            // What is for everyone has nothing to lose by its floor of SELECT.
+            if command == "select" && matches!(table, "open" | "reference") {
+                continue;
+            }
+            is_noticed(&format!("DROP POLICY hedgerow_floor_{command} ON {table}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_missing_policy_is_noticed() {
+    for table in ["own", "shown", "open", "reference", "child", "api_keys", "\"user\""] {
+        for verb in ["view", "create", "update", "delete"] {
+            is_noticed(&format!("DROP POLICY \"Users can {verb} own records\" ON {table}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_widened_right_is_noticed() {
+    for broken in [
+        "GRANT UPDATE (\"userId\") ON own TO hedgerow_app; DROP POLICY hedgerow_floor_update ON own; DROP POLICY \"Users can update own records\" ON own; CREATE POLICY u ON own FOR UPDATE USING (true)",
+        "GRANT INSERT (\"userId\") ON own TO hedgerow_app",
+        "GRANT UPDATE (\"userId\") ON shown TO hedgerow_app",
+        "GRANT UPDATE (id) ON own TO hedgerow_app",
+        "GRANT INSERT ON own TO hedgerow_app",
+        "GRANT UPDATE (text) ON child TO hedgerow_app",
+        "GRANT SELECT ON api_keys TO hedgerow_app",
+        "GRANT UPDATE ON api_keys TO hedgerow_app",
+        "GRANT TRUNCATE ON own TO hedgerow_app",
+        "GRANT INSERT ON reference TO hedgerow_app",
+        "GRANT DELETE ON reference TO hedgerow_app",
+        "GRANT UPDATE ON reference TO hedgerow_app",
+        "GRANT SELECT ON own TO hedgerow_anon",
+        "GRANT SELECT ON own TO PUBLIC",
+        "GRANT DELETE ON open TO hedgerow_anon",
+        "GRANT SELECT ON own TO hedgerow_auth",
+        "GRANT SELECT ON own TO hedgerow_admin",
+        "GRANT UPDATE ON \"user\" TO hedgerow_app",
+        "GRANT UPDATE ON \"user\" TO hedgerow_admin",
+        "GRANT INSERT ON api_keys TO hedgerow_auth",
+        "GRANT USAGE ON SCHEMA hedgerow TO hedgerow_app; GRANT SELECT ON hedgerow.migrations TO hedgerow_app",
+        "GRANT CREATE ON SCHEMA public TO hedgerow_app",
+        "REVOKE SELECT ON own FROM hedgerow_app",
+        "REVOKE DELETE ON own FROM hedgerow_app",
+        "REVOKE INSERT ON own FROM hedgerow_app",
+    ] {
+        is_noticed(broken).await;
+    }
+}
+
+#[tokio::test]
+async fn every_loosened_expression_is_noticed() {
+    for broken in [
+        "ALTER POLICY hedgerow_floor_select ON own USING (true)",
+        "ALTER POLICY hedgerow_floor_insert ON own WITH CHECK (true)",
+        "ALTER POLICY hedgerow_floor_update ON own USING (true) WITH CHECK (true)",
+        "ALTER POLICY hedgerow_floor_update ON own WITH CHECK (true)",
+        "ALTER POLICY hedgerow_floor_delete ON open USING (true)",
+        "ALTER POLICY hedgerow_floor_select ON shown USING (true); ALTER POLICY \"Users can view own records\" ON shown USING (true); GRANT SELECT ON shown TO hedgerow_anon",
+        "ALTER POLICY hedgerow_floor_select ON \"user\" USING (true)",
+        "ALTER POLICY hedgerow_floor_update ON \"user\" USING (true) WITH CHECK (true)",
+        "ALTER POLICY hedgerow_floor_select ON own TO hedgerow_admin",
+        "ALTER TABLE child DROP CONSTRAINT child_parent_fkey",
+        "ALTER TABLE child DROP CONSTRAINT child_parent_fkey, ADD FOREIGN KEY (parent) REFERENCES own (id)",
+        "ALTER TABLE child DROP CONSTRAINT child_parent_fkey, ALTER \"userId\" DROP NOT NULL, ADD FOREIGN KEY (\"userId\", parent) REFERENCES own (\"userId\", id) ON DELETE SET NULL",
+        "ALTER TABLE own ALTER \"userId\" DROP DEFAULT",
+        "CREATE OR REPLACE FUNCTION public.get_auth_user_id() RETURNS text LANGUAGE sql STABLE RETURN current_setting('app.user_id', true)",
+        "CREATE OR REPLACE FUNCTION public.get_auth_user_id() RETURNS text LANGUAGE sql STABLE RETURN 'alice'",
+    ] {
+        is_noticed(broken).await;
+    }
+}
+
+#[tokio::test]
+async fn logins_cannot_become_more_than_their_own_roles() {
+    let scene = Scene::set().await;
+    // Through the pool's own login, before and after any switch of role.
+    let check = async |login: &str, role: &str, expected: bool| {
+        let url = scene.database.superuser.with_login(login, None).to_string();
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("a connection");
+        let driver = tokio::spawn(connection);
+        let outcome = client.batch_execute(&format!("SET ROLE {role}")).await.is_ok();
+        drop(client);
+        let _ = driver.await;
+        assert_eq!(outcome, expected, "{login} becomes {role}");
+    };
+    for (login, roles) in [
+        ("hedgerow_app_login", ["hedgerow_app", "hedgerow_anon"].as_slice()),
+        ("hedgerow_auth_login", &["hedgerow_auth"]),
+        ("hedgerow_admin_login", &["hedgerow_admin"]),
+    ] {
+        for role in ["hedgerow_app", "hedgerow_anon", "hedgerow_auth", "hedgerow_admin", "hedgerow_owner", "postgres"] {
+            check(login, role, roles.contains(&role)).await;
+        }
+    }
+    // NOINHERIT: a login that forgot to switch has no rights at all.
+    let url = scene.database.logins.tenant.to_string();
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("a connection");
+    let driver = tokio::spawn(connection);
+    assert!(client.batch_execute("SELECT FROM own").await.is_err());
+    drop(client);
+    let _ = driver.await;
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_and_mixes_nobody_up() {
+    let scene = Scene::set().await;
+    let sql = "SELECT id FROM own ORDER BY id";
+    let ids: Vec<UserId> = ["alice", "bob"].map(|id| id.parse().expect("an id")).into();
+    for round in 0..40 {
+        let id = &ids[round % 2];
+        let seen = scene.ids(&Identity::User(id.clone()), sql).await.expect("an answer");
+        assert_eq!(seen, [format!("own-{id}")], "round {round}");
+        // An error in between, and nobody: neither leaves anything behind.
+        assert!(scene.ids(&Identity::Anonymous, "SELECT (1/0)::text").await.is_err());
+        assert_eq!(scene.ids(&Identity::Anonymous, "SELECT coalesce(public.get_auth_user_id(), 'nobody')").await.expect("an answer"), ["nobody"]);
+    }
+}

@@ -1,0 +1,3 @@
+//! The library on a real database: isolation, barrier by barrier; transactions; import; the checks before serving.
+
+mod isolation;
