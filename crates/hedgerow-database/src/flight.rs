@@ -99,24 +99,30 @@ impl<'d> Flight<'d> {
         let role = self.identity.role();
         let mut lease = self.pool.lend().await?;
         let identity = IdentityStatement::new(self.identity, self.roles, self.pool);
-        let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
-        let mut identity_sink = Count::default();
-        let mut steps = [
-            identity.step(&mut identity_sink),
-            Step {
-                text: sql,
-                role: Some(role),
-                parameters: Parameters::Typed(&types, parameters),
-                expected: None,
-                sink,
-            },
-        ];
-        let outcome = within(self.pool, lease.exchange(&mut steps)).await;
-        if outcome.as_ref().is_err_and(is_type_trouble) {
-            // The tables may have changed since the server was asked.
-            self.pool.forget_types(role, sql);
+        let mut retried = false;
+        loop {
+            let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
+            let mut identity_sink = Count::default();
+            let parameters = Parameters::Typed(&types, parameters);
+            let mut steps = [
+                identity.step(&mut identity_sink),
+                Step { text: sql, role: Some(role), parameters, expected: None, sink: &mut *sink },
+            ];
+            match within(self.pool, lease.exchange(&mut steps)).await {
+                Err(error) => {
+                    // The tables may have changed since the server was asked.
+                    if is_type_trouble(&error) {
+                        self.pool.forget_types(role, sql);
+                    }
+                    if retried || !is_stale_plan(&error) {
+                        return Err(error);
+                    }
+                    retried = true;
+                    lease.forget_statements();
+                }
+                Ok(()) => return Ok(()),
+            }
         }
-        outcome
     }
 
     /// Sends a query of the builder, and returns its rows as JSON, at most `wanted` of them.

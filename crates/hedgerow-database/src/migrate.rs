@@ -133,7 +133,7 @@ const LOCK_KEY: i64 = 0x6865_6467_6572_6f77;
 
 const BOOKKEEPING: &str = "\
 CREATE SCHEMA IF NOT EXISTS hedgerow;
-CREATE TABLE IF NOT EXISTS hedgerow.migrations (
+CREATE TABLE hedgerow.migrations (
   kind TEXT NOT NULL,
   name TEXT NOT NULL,
   checksum TEXT NOT NULL,
@@ -174,7 +174,7 @@ async fn run(
     report: &mut dyn FnMut(MigrateEvent),
 ) -> Result<Vec<Applied>, MigrateError> {
     lock(owner, report).await.map_err(|source| failed("get the migration lock", source))?;
-    owner.run(BOOKKEEPING).await.map_err(|source| failed("make the table hedgerow.migrations", source))?;
+    make_bookkeeping(owner).await.map_err(|source| failed("make the table hedgerow.migrations", source))?;
     let known = recorded(owner).await.map_err(|source| failed("read hedgerow.migrations", source))?;
     let mut applied = Vec::new();
     let mut done = |step: Applied| {
@@ -226,6 +226,13 @@ async fn lock(owner: &Owner, report: &mut dyn FnMut(MigrateEvent)) -> Result<(),
         owner.run("SET lock_timeout = '30s'").await?;
     }
     Ok(())
+}
+
+async fn make_bookkeeping(owner: &Owner) -> Result<(), Error> {
+    // Asked first: even IF NOT EXISTS needs the right to create, which an owner on a managed host may lack by then.
+    let asked = owner.client.query_one("SELECT to_regclass('hedgerow.migrations') IS NOT NULL", &[]).await;
+    let exists: bool = asked.map_err(|source| from_driver("look for the bookkeeping", source))?.get(0);
+    if exists { Ok(()) } else { owner.run(BOOKKEEPING).await }
 }
 
 async fn recorded(owner: &Owner) -> Result<HashMap<(String, String), String>, Error> {

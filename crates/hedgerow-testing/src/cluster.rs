@@ -17,6 +17,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::NoTls;
 
+/// A name that may log in without a password and that no setup makes: for a test that needs a role of its own.
+pub const SPARE_LOGIN: &str = "spare_login";
+
 struct Cluster {
     server: PrivateServer,
     /// Template databases by what they were made of.
@@ -39,6 +42,13 @@ pub struct TestDatabase {
     pub superuser: DatabaseUrl,
 }
 
+/// The TCP address of this process's cluster, where a login needs a password.
+pub async fn cluster_address() -> (String, u16) {
+    let url = cluster().await.server.url("postgres", "postgres");
+    let port = url.rsplit_once("/postgres").and_then(|(rest, _)| rest.rsplit_once(':')).and_then(|(_, port)| port.parse().ok());
+    ("127.0.0.1".to_owned(), port.unwrap_or(5432))
+}
+
 /// The superuser's URL of this process's cluster, for what needs a server but none of our tables.
 pub async fn cluster_url() -> DatabaseUrl {
     cluster().await.url("postgres", "postgres")
@@ -52,7 +62,7 @@ impl TestDatabase {
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let superuser = cluster.url("postgres", &name);
         let server = cluster.url("postgres", "postgres");
-        run(&server, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        run(&server, &format!("CREATE DATABASE {name} OWNER {} TEMPLATE {template}", setup::PRIVATE_OWNER)).await;
         // Rights on the database itself are not copied with it.
         run(&server, &format!("REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")).await;
         let login = |login: &str| superuser.with_login(login, None);
@@ -129,10 +139,13 @@ fn start() -> PrivateServer {
     for slot in 0.. {
         let state: PathBuf = std::env::temp_dir().join(format!("hedgerow-tests-{user}")).join(format!("slot-{slot}"));
         let mut logins = setup::login_names(&Roles::default()).to_vec();
-        logins.push(setup::PRIVATE_OWNER.to_owned());
+        logins.extend([setup::PRIVATE_OWNER.to_owned(), SPARE_LOGIN.to_owned()]);
+        // For what speaks TCP and passwords, such as a pooler.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let options = PrivateServerOptions {
             durability: Durability::Throwaway,
             logins,
+            port: Some(free.expect("a free port").port()),
             settings: vec![("max_connections".to_owned(), "300".to_owned())],
             ..PrivateServerOptions::new(&state)
         };
@@ -164,7 +177,7 @@ impl Cluster {
             let name: String = row.get(0);
             client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("an old database goes");
         }
-        for row in client.query("SELECT rolname FROM pg_roles WHERE rolname LIKE 'hedgerow%'", &[]).await.expect("roles") {
+        for row in client.query("SELECT rolname FROM pg_roles WHERE rolname LIKE 'hedgerow%' OR rolname = 'spare_login'", &[]).await.expect("roles") {
             let role: String = row.get(0);
             let drop = format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}");
             client.batch_execute(&drop).await.expect("an old role goes");
