@@ -53,7 +53,9 @@ fn log(default: &str) {
         let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
         registry.with(layer.with_ansi(output::in_colour()).compact()).init();
     } else {
-        registry.with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).init();
+        registry
+            .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
+            .init();
     }
 }
 
@@ -64,7 +66,9 @@ fn filter_directive(text: &'static str) -> tracing_subscriber::filter::Directive
 /// A table for people.
 fn table(header: &[&str]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
     table.set_header(header);
     table
 }

@@ -54,7 +54,10 @@ pub(crate) fn failure(error: &anyhow::Error) -> Exit {
 
 fn is_unreachable(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        matches!(cause.downcast_ref(), Some(hedgerow::database::Error::Connect { .. } | hedgerow::database::Error::Io { .. }))
+        matches!(
+            cause.downcast_ref(),
+            Some(hedgerow::database::Error::Connect { .. } | hedgerow::database::Error::Io { .. })
+        )
     })
 }
 
@@ -87,7 +90,8 @@ pub(crate) fn mistakes(mistakes: &Mistakes) {
         // An empty span, at the end of a file for example, is shown as one character.
         let end = problem.span.end.max(problem.span.start + 1).min(file.text.len());
         let span = problem.span.start.min(end)..end;
-        let snippet = Snippet::source(&file.text).path(&file.name).annotation(AnnotationKind::Primary.span(span));
+        let snippet =
+            Snippet::source(&file.text).path(&file.name).annotation(AnnotationKind::Primary.span(span));
         let title = Level::ERROR.primary_title(&problem.message);
         let mut group = Group::with_title(title).element(snippet);
         if let Some(hint) = &problem.hint {

@@ -27,7 +27,9 @@ pub(crate) fn open_project(directory: &Path, flags: BTreeMap<String, String>) ->
             environment.insert(name, value);
         }
     }
-    environment.extend(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))));
+    environment.extend(
+        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+    );
     Ok(Project::open(directory, environment, flags)?)
 }
 
@@ -50,8 +52,10 @@ impl Shown {
             Progress::Downloading { done, total } => {
                 let bar = self.bar.get_or_insert_with(|| {
                     output::note("PostgreSQL is not installed; downloading it once, into the cache");
-                    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
-                    ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                    let style =
+                        ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec}");
+                    ProgressBar::no_length()
+                        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
                 });
                 if let Some(total) = total {
                     bar.set_length(*total);
@@ -61,7 +65,9 @@ impl Shown {
             }
             Progress::Unpacking => "unpacking PostgreSQL",
             Progress::Initialising => "making a database cluster of the project's own (.hedgerow/postgres)",
-            Progress::Recovering => "PostgreSQL was not stopped cleanly; it replays its log, nothing committed is lost",
+            Progress::Recovering => {
+                "PostgreSQL was not stopped cleanly; it replays its log, nothing committed is lost"
+            }
             Progress::Notice(text) => {
                 output::note(&format!("note: {text}"));
                 return;

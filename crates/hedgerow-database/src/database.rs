@@ -48,11 +48,12 @@ impl Database {
     pub fn open(logins: &Logins, settings: PoolSettings, roles: Roles) -> Self {
         let side =
             PoolSettings { max_connections: settings.max_connections.min(SIDE_CONNECTIONS), ..settings };
-        let side_pool = |url: &Option<DatabaseUrl>| Pool::new(url.as_ref().unwrap_or(&logins.tenant), side);
+        let side_pool =
+            |url: &Option<DatabaseUrl>, role| Pool::new(url.as_ref().unwrap_or(&logins.tenant), side, role);
         Self {
-            tenant: Pool::new(&logins.tenant, settings),
-            auth: side_pool(&logins.auth),
-            admin: side_pool(&logins.admin),
+            tenant: Pool::new(&logins.tenant, settings, &roles.app),
+            auth: side_pool(&logins.auth, &roles.auth),
+            admin: side_pool(&logins.admin, &roles.admin),
             roles,
         }
     }
@@ -76,6 +77,19 @@ impl Database {
             Identity::Auth => &self.auth,
             Identity::Admin(_) | Identity::System { .. } => &self.admin,
         }
+    }
+
+    /// Sends a query as the login itself, without an identity: what a flight is compared with.
+    ///
+    /// # Errors
+    /// As a flight's.
+    #[cfg(feature = "bench")]
+    pub async fn plain_for_benchmarks(
+        &self,
+        query: &hedgerow_schema::Query,
+        wanted: usize,
+    ) -> Result<crate::JsonRows, Error> {
+        crate::flight::plain(&self.tenant, query, wanted).await
     }
 
     /// The names of the roles.

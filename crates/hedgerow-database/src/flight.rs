@@ -16,13 +16,21 @@ use crate::pool::{Lease, Pool, timeouts};
 use crate::row::{Row, Rows};
 use crate::wire::{Count, Parameters, Sink, Step};
 
-/// Sets who asks, for one transaction.
-const IDENTITY: &str =
-    "SELECT pg_catalog.set_config('role', $1, true), pg_catalog.set_config('app.user_id', $2, true)";
+/// Sets who asks, for one transaction. A connection starts with the role that its pool mostly needs; the role is set
+/// where it is another, whatever happened to the session in between.
+macro_rules! identity {
+    () => {
+        "SELECT CASE WHEN current_user::text = $1 THEN $1 ELSE pg_catalog.set_config('role', $1, true) END, \
+         pg_catalog.set_config('app.user_id', $2, true)"
+    };
+}
+const IDENTITY: &str = identity!();
 /// The same behind a pooler, where a connection cannot be given its timeouts once.
-const IDENTITY_AND_TIMEOUTS: &str = "SELECT pg_catalog.set_config('role', $1, true), \
-     pg_catalog.set_config('app.user_id', $2, true), pg_catalog.set_config('statement_timeout', $3, true), \
-     pg_catalog.set_config('idle_in_transaction_session_timeout', $4, true)";
+const IDENTITY_AND_TIMEOUTS: &str = concat!(
+    identity!(),
+    ", pg_catalog.set_config('statement_timeout', $3, true), \
+     pg_catalog.set_config('idle_in_transaction_session_timeout', $4, true)"
+);
 
 /// Statements for one identity, about to be sent.
 ///
@@ -231,6 +239,19 @@ impl<'d> Flight<'d> {
             }
         }
     }
+}
+
+/// A query and nothing else, for the benchmark.
+#[cfg(feature = "bench")]
+pub(crate) async fn plain(pool: &Pool, query: &Query, wanted: usize) -> Result<JsonRows, Error> {
+    let mut lease = pool.lend().await?;
+    let mut sink = JsonSink::new(&query.columns, wanted);
+    let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
+    let parameters = Parameters::Text(query.sql.binds());
+    let mut steps =
+        [Step { text: query.sql.text(), role: None, parameters, expected: Some(&expected), sink: &mut sink }];
+    within(pool, lease.exchange(&mut steps)).await?;
+    Ok(sink.rows)
 }
 
 /// A statement of a flight, the columns it must have, and where its rows go.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use deadpool::managed::{
     self, Metrics, Object, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
 };
+use hedgerow_schema::Identifier;
 use postgres_types::Type;
 use tokio_util::task::TaskTracker;
 
@@ -107,7 +108,10 @@ impl managed::Manager for Manager {
 
 impl Pool {
     /// Opens nothing yet. Must be called within a tokio runtime, which closes idle connections in the background.
-    pub(crate) fn new(url: &DatabaseUrl, mut settings: PoolSettings) -> Self {
+    ///
+    /// `role` is what most of the pool's work runs as. A connection starts with it, because a role that changes with
+    /// each transaction costs the server more than the identity itself.
+    pub(crate) fn new(url: &DatabaseUrl, mut settings: PoolSettings, role: &Identifier) -> Self {
         settings.max_connections = url.connection_limit().unwrap_or(settings.max_connections).max(1);
         settings.acquire_timeout = url.pool_timeout().unwrap_or(settings.acquire_timeout);
         let named = match settings.statements {
@@ -119,6 +123,7 @@ impl Pool {
         let mut startup = vec![("TimeZone", "UTC".to_owned())];
         if !url.is_transaction_pooler() {
             startup.extend(timeouts(&settings));
+            startup.push(("role", role.to_string()));
         }
         let manager = Manager { url: url.clone(), mode, settings: startup };
         let wait = Some(settings.acquire_timeout);

@@ -147,7 +147,11 @@ impl KnownHoles {
 
 impl fmt::Display for KnownHoles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PostgreSQL {} has known holes in row-level security, which isolates tenants:", self.version)?;
+        write!(
+            f,
+            "PostgreSQL {} has known holes in row-level security, which isolates tenants:",
+            self.version
+        )?;
         for hole in &self.holes {
             write!(f, "\n  {}: {}", hole.cve, hole.what)?;
         }

@@ -258,7 +258,9 @@ impl DatabaseUrl {
                     ports.push(port.to_string());
                 }
                 Address::Unix(file) => {
-                    hosts.push(file.parent().map(|directory| directory.display().to_string()).unwrap_or_default());
+                    hosts.push(
+                        file.parent().map(|directory| directory.display().to_string()).unwrap_or_default(),
+                    );
                     ports.push(file.extension().and_then(|port| port.to_str()).unwrap_or("5432").to_owned());
                 }
             }

@@ -33,6 +33,9 @@ pub(crate) use stream::{Stream, connect as connect_stream};
 /// kilobytes of the server's memory.
 const MAX_PREPARED: NonZeroUsize = NonZeroUsize::new(300).expect("not zero");
 
+/// What is asked of the system at once.
+const READ_SIZE: usize = 32 * 1024;
+
 /// How statements are named on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Statements {
@@ -507,6 +510,8 @@ impl Connection {
                 Ok(None) => {}
                 Err(error) => return Err(self.broken(error)),
             }
+            // Without room, a page of rows would come in dozens of small reads.
+            self.input.reserve(READ_SIZE);
             let read = self.stream.read_buf(&mut self.input).await;
             match read {
                 Ok(0) => {

@@ -88,8 +88,10 @@ impl Answer {
         let mut text = format!("{} {}", self.status, document["code"].as_str().unwrap_or("no code"));
         if let Some(errors) = document["errors"].as_array() {
             let word = |error: &Value, key: &str| error[key].as_str().unwrap_or_default().to_owned();
-            let list: Vec<_> =
-                errors.iter().map(|error| format!("{}: {}", word(error, "field"), word(error, "code"))).collect();
+            let list: Vec<_> = errors
+                .iter()
+                .map(|error| format!("{}: {}", word(error, "field"), word(error, "code")))
+                .collect();
             text.push_str(&format!(" [{}]", list.join(", ")));
         }
         text
@@ -100,7 +102,10 @@ impl Answer {
 pub fn schema_of(entities: &[(&str, &str)]) -> Schema {
     let files: Vec<EntityFile> = entities
         .iter()
-        .map(|(name, text)| EntityFile { name: format!("entities/{name}.toml"), text: format!("name = \"{name}\"\n{text}") })
+        .map(|(name, text)| EntityFile {
+            name: format!("entities/{name}.toml"),
+            text: format!("name = \"{name}\"\n{text}"),
+        })
         .collect();
     Schema::parse(&files).unwrap_or_else(|problems| panic!("{problems}"))
 }
@@ -193,7 +198,9 @@ impl TestApp {
         let mut headers: Vec<(String, String)> = match who.into() {
             Who::Anyone => Vec::new(),
             Who::User(user) => vec![("authorization".to_owned(), format!("Bearer {}", user.key))],
-            Who::Headers(headers) => headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            Who::Headers(headers) => {
+                headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+            }
         };
         if body.is_some() && !headers.iter().any(|(name, _)| name == "content-type") {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
@@ -230,7 +237,8 @@ fn send(method: &str, url: &str, headers: &[(String, String)], body: Option<Stri
     };
     let mut response = response.unwrap_or_else(|error| panic!("{method} {url}: {error}"));
     let headers = response.headers().iter();
-    let headers = headers.map(|(k, v)| (k.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
+    let headers =
+        headers.map(|(k, v)| (k.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
     let status = response.status().as_u16();
     let text = response.body_mut().read_to_string().expect("a body of text");
     Answer { status, headers, text }

@@ -45,7 +45,10 @@ pub struct TestDatabase {
 /// The TCP address of this process's cluster, where a login needs a password.
 pub async fn cluster_address() -> (String, u16) {
     let url = cluster().await.server.url("postgres", "postgres");
-    let port = url.rsplit_once("/postgres").and_then(|(rest, _)| rest.rsplit_once(':')).and_then(|(_, port)| port.parse().ok());
+    let port = url
+        .rsplit_once("/postgres")
+        .and_then(|(rest, _)| rest.rsplit_once(':'))
+        .and_then(|(_, port)| port.parse().ok());
     ("127.0.0.1".to_owned(), port.unwrap_or(5432))
 }
 
@@ -62,7 +65,8 @@ impl TestDatabase {
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let superuser = cluster.url("postgres", &name);
         let server = cluster.url("postgres", "postgres");
-        run(&server, &format!("CREATE DATABASE {name} OWNER {} TEMPLATE {template}", setup::PRIVATE_OWNER)).await;
+        run(&server, &format!("CREATE DATABASE {name} OWNER {} TEMPLATE {template}", setup::PRIVATE_OWNER))
+            .await;
         // Rights on the database itself are not copied with it.
         run(&server, &format!("REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")).await;
         let login = |login: &str| superuser.with_login(login, None);
@@ -137,7 +141,8 @@ async fn cluster() -> &'static Cluster {
 fn start() -> PrivateServer {
     let user = rustix::process::getuid().as_raw();
     for slot in 0.. {
-        let state: PathBuf = std::env::temp_dir().join(format!("hedgerow-tests-{user}")).join(format!("slot-{slot}"));
+        let state: PathBuf =
+            std::env::temp_dir().join(format!("hedgerow-tests-{user}")).join(format!("slot-{slot}"));
         let mut logins = setup::login_names(&Roles::default()).to_vec();
         logins.extend([setup::PRIVATE_OWNER.to_owned(), SPARE_LOGIN.to_owned()]);
         // For what speaks TCP and passwords, such as a pooler.
@@ -172,12 +177,23 @@ impl Cluster {
     async fn make_fresh(&self) {
         let url = self.url("postgres", "postgres");
         let (client, driver) = connect(&url).await;
-        let databases = "SELECT datname FROM pg_database WHERE datname LIKE 'test\\_%' OR datname LIKE 'template\\_%'";
+        let databases =
+            "SELECT datname FROM pg_database WHERE datname LIKE 'test\\_%' OR datname LIKE 'template\\_%'";
         for row in client.query(databases, &[]).await.expect("databases are listed") {
             let name: String = row.get(0);
-            client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("an old database goes");
+            client
+                .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
+                .await
+                .expect("an old database goes");
         }
-        for row in client.query("SELECT rolname FROM pg_roles WHERE rolname LIKE 'hedgerow%' OR rolname = 'spare_login'", &[]).await.expect("roles") {
+        for row in client
+            .query(
+                "SELECT rolname FROM pg_roles WHERE rolname LIKE 'hedgerow%' OR rolname = 'spare_login'",
+                &[],
+            )
+            .await
+            .expect("roles")
+        {
             let role: String = row.get(0);
             let drop = format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}");
             client.batch_execute(&drop).await.expect("an old role goes");

@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::Context;
 use hedgerow::api_keys::{self, ApiKeySecret, NewApiKey};
 use hedgerow::checks::{Tolerance, examine};
+use hedgerow::database::migrate;
 use hedgerow::database::private_server::ServerState;
 use hedgerow::database::setup::{self, LoginProof};
-use hedgerow::database::migrate;
 use hedgerow::place::Place;
 use hedgerow::project::Project;
 use hedgerow::schema::{Schema, Scope};
@@ -83,13 +83,16 @@ async fn developer(app: &App, project: &Project) -> anyhow::Result<(User, String
     let user = match users::find(app, EMAIL).await {
         Ok(user) => user,
         Err(Error::Input(_)) => {
-            let new = NewUser { email: EMAIL.into(), name: Some("Developer".into()), role: Some(ADMIN.into()) };
+            let new =
+                NewUser { email: EMAIL.into(), name: Some("Developer".into()), role: Some(ADMIN.into()) };
             users::create(app, &new).await.map_err(said)?
         }
         Err(error) => return Err(error.into()),
     };
     let file = project.state_directory().join("dev-key");
-    if let Some(key) = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<ApiKeySecret>().ok()) {
+    if let Some(key) =
+        fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<ApiKeySecret>().ok())
+    {
         match api_keys::authenticate(app, &key).await {
             Ok(known) if known.id == user.id => return Ok((user, key.reveal().to_owned())),
             Ok(_) | Err(Error::InvalidCredential) => {}
@@ -135,7 +138,9 @@ fn greet(address: &str, schema: &Schema, key: &str) {
     let first = schema.entities().iter().find(|entity| entity.relations().next().is_none());
     let first = first.map_or(names[0], |entity| entity.name.as_str());
     output::note(&format!("try, as {EMAIL}:\n"));
-    output::note(&format!("  curl -H 'Authorization: Bearer {key}' 'http://{address}/api/v1/{first}?limit=3'\n"));
+    output::note(&format!(
+        "  curl -H 'Authorization: Bearer {key}' 'http://{address}/api/v1/{first}?limit=3'\n"
+    ));
 }
 
 /// Applies each change of the entity files; never done.

@@ -16,7 +16,8 @@ pub(crate) async fn run(arguments: &Arguments, command: &Export) -> anyhow::Resu
         Some(user) => Some(users::find(&session.app, user).await.map_err(said)?.id),
         None => None,
     };
-    let mut out: BufWriter<Box<dyn Write + Send>> = BufWriter::with_capacity(1 << 16, Box::new(std::io::stdout()));
+    let mut out: BufWriter<Box<dyn Write + Send>> =
+        BufWriter::with_capacity(1 << 16, Box::new(std::io::stdout()));
     export(&session.app, &command.entity, user.as_ref(), command.format.into(), &mut out).await?;
     session.close().await?;
     Ok(Exit::Done)

@@ -100,7 +100,10 @@ fn show(report: &ImportReport, entity: &str, seconds: f64, refused_all: bool) {
         output::note(&format!("line {}: {}", refusal.line, reasons.join("; ")));
     }
     if report.refused > SHOWN as u64 {
-        output::note(&format!("… and {} more refused rows (--json names up to 1000)", report.refused - SHOWN as u64));
+        output::note(&format!(
+            "… and {} more refused rows (--json names up to 1000)",
+            report.refused - SHOWN as u64
+        ));
     }
     if report.unmatched > 0 {
         output::note(&format!("{} relations named no row and became null", report.unmatched));
@@ -122,9 +125,10 @@ fn show(report: &ImportReport, entity: &str, seconds: f64, refused_all: bool) {
 
 fn show_json(report: &ImportReport, seconds: f64) {
     let refusals = report.refusals.iter().map(|refusal| {
-        let errors = refusal.errors.iter().map(|error| {
-            json!({ "field": error.field, "code": error.code, "message": error.message })
-        });
+        let errors = refusal
+            .errors
+            .iter()
+            .map(|error| json!({ "field": error.field, "code": error.code, "message": error.message }));
         json!({ "line": refusal.line, "errors": errors.collect::<Vec<_>>() })
     });
     output::json(&json!({

@@ -68,7 +68,9 @@ indexed = true
 ];
 
 pub(crate) fn run(directory: &Path) -> anyhow::Result<Exit> {
-    if let Some((name, _)) = FILES.iter().find(|(name, _)| *name != ".gitignore" && directory.join(name).exists()) {
+    if let Some((name, _)) =
+        FILES.iter().find(|(name, _)| *name != ".gitignore" && directory.join(name).exists())
+    {
         bail!("{} exists already; nothing was changed", directory.join(name).display());
     }
     for (name, text) in FILES {
@@ -82,7 +84,8 @@ pub(crate) fn run(directory: &Path) -> anyhow::Result<Exit> {
         };
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    let place = if directory == Path::new(".") { String::new() } else { format!("cd {} && ", directory.display()) };
+    let place =
+        if directory == Path::new(".") { String::new() } else { format!("cd {} && ", directory.display()) };
     output::note(&format!("made a project with the entity `notes`; run it with:\n  {place}hedgerow dev"));
     Ok(Exit::Done)
 }

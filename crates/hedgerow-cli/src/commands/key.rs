@@ -36,7 +36,9 @@ pub(crate) async fn run(arguments: &Arguments, command: &KeyCommand) -> anyhow::
                 output::json(&value);
             } else {
                 output::data(secret.reveal());
-                output::note("this key is shown once and kept nowhere; it goes into the header Authorization: Bearer …");
+                output::note(
+                    "this key is shown once and kept nowhere; it goes into the header Authorization: Bearer …",
+                );
             }
         }
         KeyCommand::List { user, json } => {
@@ -50,9 +52,17 @@ pub(crate) async fn run(arguments: &Arguments, command: &KeyCommand) -> anyhow::
             } else {
                 let mut table = table(&["id", "user", "name", "key", "scopes", "ends", "state"]);
                 for key in &keys {
-                    let ends = key.expires_at.map_or("never".to_owned(), |end| end.strftime("%Y-%m-%d %H:%M").to_string());
+                    let ends = key
+                        .expires_at
+                        .map_or("never".to_owned(), |end| end.strftime("%Y-%m-%d %H:%M").to_string());
                     let expired = key.expires_at.is_some_and(|end| end <= app.world().now());
-                    let state = if key.revoked { "revoked" } else if expired { "expired" } else { "active" };
+                    let state = if key.revoked {
+                        "revoked"
+                    } else if expired {
+                        "expired"
+                    } else {
+                        "active"
+                    };
                     let prefix = format!("{}_…", key.prefix);
                     let scopes = key.scopes.join(" ");
                     table.add_row([&key.id, key.user_id.as_str(), &key.name, &prefix, &scopes, &ends, state]);
@@ -62,7 +72,9 @@ pub(crate) async fn run(arguments: &Arguments, command: &KeyCommand) -> anyhow::
         }
         KeyCommand::Revoke { id } => {
             api_keys::revoke(app, id).await.map_err(|error| match error {
-                hedgerow::Error::NotFound => anyhow!("there is no key with the id {id}; `hedgerow key list` shows all"),
+                hedgerow::Error::NotFound => {
+                    anyhow!("there is no key with the id {id}; `hedgerow key list` shows all")
+                }
                 error => error.into(),
             })?;
             output::note("revoked; the key is refused from now on");

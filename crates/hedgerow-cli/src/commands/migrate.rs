@@ -45,7 +45,12 @@ pub(crate) async fn bring_up_to_date(
     let report = |event: MigrateEvent| match event {
         MigrateEvent::Waiting => output::note("another migration is running; waiting for it"),
         MigrateEvent::Applied(step) => {
-            output::note(&format!("applied {} {} ({} ms)", word(step.kind), step.name, step.took.as_millis()));
+            output::note(&format!(
+                "applied {} {} ({} ms)",
+                word(step.kind),
+                step.name,
+                step.took.as_millis()
+            ));
         }
     };
     Ok(apply(owner, &project.config.roles, schema, &files, report).await?)

@@ -14,7 +14,8 @@ use crate::session::Session;
 
 pub(crate) async fn run(arguments: &Arguments, command: &Psql) -> anyhow::Result<Exit> {
     let session = Session::open(arguments).await?;
-    let own = session.place.programs.as_ref().map(|programs| programs.join("psql")).filter(|psql| psql.exists());
+    let own =
+        session.place.programs.as_ref().map(|programs| programs.join("psql")).filter(|psql| psql.exists());
     let mut psql = Command::new(own.unwrap_or_else(|| PathBuf::from("psql")));
     let url: &DatabaseUrl = match &command.user {
         Some(user) => {
@@ -38,7 +39,8 @@ pub(crate) async fn run(arguments: &Arguments, command: &Psql) -> anyhow::Result
     let ignore = tokio::spawn(async move { while interrupts.recv().await.is_some() {} });
     let waited = tokio::task::spawn_blocking(move || psql.status()).await?;
     ignore.abort();
-    let status = waited.context("cannot run psql; install it, for example with `apt-get install postgresql-client`")?;
+    let status = waited
+        .context("cannot run psql; install it, for example with `apt-get install postgresql-client`")?;
     session.close().await?;
     Ok(if status.success() { Exit::Done } else { Exit::Failed })
 }

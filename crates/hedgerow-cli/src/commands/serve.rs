@@ -18,7 +18,9 @@ pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Resul
     let project = open_project(&arguments.project, listen.flags())?;
     let config = &project.config;
     if !config.server.has_good_secret() {
-        bail!("serving needs HEDGEROW_SECRET (or BETTER_AUTH_SECRET) of at least 32 characters; make one with `openssl rand -base64 32`");
+        bail!(
+            "serving needs HEDGEROW_SECRET (or BETTER_AUTH_SECRET) of at least 32 characters; make one with `openssl rand -base64 32`"
+        );
     }
     let schema = project.schema()?;
     let place = Place::find(&project, PrivateUse::Refused, |_| {}).await?;
@@ -51,15 +53,18 @@ pub(crate) fn show(findings: &[Finding]) -> bool {
 
 /// Takes the address of the settings.
 pub(crate) async fn bind(app: &App, config: &Config) -> anyhow::Result<Server> {
-    let options =
-        ServerOptions { body_limit: config.server.body_limit, request_timeout: config.server.request_timeout };
+    let options = ServerOptions {
+        body_limit: config.server.body_limit,
+        request_timeout: config.server.request_timeout,
+    };
     Ok(Server::bind(&config.server.host, config.server.port, router(app.clone(), options)).await?)
 }
 
 /// Done at Ctrl-C or SIGTERM; a second one ends the program at once.
 pub(crate) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };
@@ -73,7 +78,10 @@ pub(crate) async fn stop_signal() {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        #[expect(clippy::disallowed_methods, reason = "the second signal says that nothing is worth waiting for")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the second signal says that nothing is worth waiting for"
+        )]
         std::process::exit(130);
     });
 }

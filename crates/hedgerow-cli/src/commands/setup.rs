@@ -32,7 +32,8 @@ pub(crate) async fn run(arguments: &Arguments, command: &Setup) -> anyhow::Resul
         ("AUTH_DATABASE_URL", made.logins.auth.as_ref()),
         ("ADMIN_DATABASE_URL", made.logins.admin.as_ref()),
     ];
-    let lines: Vec<(&str, &DatabaseUrl)> = lines.into_iter().filter_map(|(name, url)| Some((name, url?))).collect();
+    let lines: Vec<(&str, &DatabaseUrl)> =
+        lines.into_iter().filter_map(|(name, url)| Some((name, url?))).collect();
     let mut answer = Map::new();
     for (name, url) in &lines {
         // A login that kept its password cannot be printed with one; its line is where it was printed first.
@@ -54,7 +55,9 @@ pub(crate) async fn run(arguments: &Arguments, command: &Setup) -> anyhow::Resul
     }
     if !made.kept.is_empty() {
         let kept = made.kept.join(", ");
-        output::note(&format!("{kept} existed and kept their passwords; --new-passwords gives them new ones"));
+        output::note(&format!(
+            "{kept} existed and kept their passwords; --new-passwords gives them new ones"
+        ));
     }
     output::note("roles and logins are ready; next: hedgerow migrate apply");
     Ok(Exit::Done)
@@ -65,7 +68,11 @@ fn reveal(url: &DatabaseUrl) -> String {
     url.to_secret_string().expose_secret().to_owned()
 }
 
-async fn first_admin(owner: &DatabaseUrl, roles: &hedgerow::schema::Roles, email: &str) -> anyhow::Result<String> {
+async fn first_admin(
+    owner: &DatabaseUrl,
+    roles: &hedgerow::schema::Roles,
+    email: &str,
+) -> anyhow::Result<String> {
     // Users are Hedgerow's own table: it is there before any entity's.
     migrate::apply(owner, roles, &Schema::default(), &[], |_| {}).await?;
     let logins = Logins { tenant: owner.clone(), auth: None, admin: None };

@@ -34,7 +34,9 @@ async fn open(connections: usize) -> (TestDatabase, Database) {
 
 fn insert(schema: &Schema, id: &str, json: &str) -> Query {
     let entity = schema.entity("notes").expect("notes");
-    let Ok(Body::One(row)) = write::read_body(entity, WriteKind::Create, json.as_bytes()) else { panic!("{json}") };
+    let Ok(Body::One(row)) = write::read_body(entity, WriteKind::Create, json.as_bytes()) else {
+        panic!("{json}")
+    };
     statement::insert(entity, &[id.to_owned()], &[&row], Some(&hedgerow_schema::query::select_all(entity)))
 }
 
@@ -78,7 +80,9 @@ async fn a_flight_that_is_dropped_anywhere_leaves_a_sound_pool() {
     let (test, database) = open(2).await;
     let ann = user("ann");
     for polls in 0..200 {
-        let flight = database.flight(&ann).execute("INSERT INTO notes (text) SELECT repeat('x', 1000) FROM generate_series(1, 20)", &[]);
+        let flight = database
+            .flight(&ann)
+            .execute("INSERT INTO notes (text) SELECT repeat('x', 1000) FROM generate_series(1, 20)", &[]);
         let mut flight = pin!(flight);
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..polls % 8 {
@@ -92,7 +96,8 @@ async fn a_flight_that_is_dropped_anywhere_leaves_a_sound_pool() {
     for (identity, expected) in [(&ann, 0), (&user("bob"), 0)] {
         assert_eq!(number(&database, identity, "SELECT count(*) % 20 FROM notes").await, expected);
     }
-    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
+    let open =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
     assert_eq!(test.column(open).await, ["0"]);
 }
 
@@ -137,9 +142,17 @@ async fn idle_connections_are_closed() {
 #[tokio::test]
 async fn a_statement_that_takes_too_long_is_ended_by_the_server() {
     let test = TestDatabase::with(&notes()).await;
-    let settings = PoolSettings { max_connections: 1, statement_timeout: Duration::from_millis(200), ..PoolSettings::default() };
+    let settings = PoolSettings {
+        max_connections: 1,
+        statement_timeout: Duration::from_millis(200),
+        ..PoolSettings::default()
+    };
     let database = Database::open(&test.logins, settings, Roles::default());
-    let error = database.flight(&Identity::Anonymous).rows("SELECT pg_sleep(20)::text", &[]).await.expect_err("too slow");
+    let error = database
+        .flight(&Identity::Anonymous)
+        .rows("SELECT pg_sleep(20)::text", &[])
+        .await
+        .expect_err("too slow");
     assert_eq!(error.server().map(|error| error.meaning()), Some(Meaning::Cancelled));
     assert_eq!(number(&database, &Identity::Anonymous, "SELECT 1::int8").await, 1);
 }
@@ -150,7 +163,8 @@ async fn statements_follow_tables_that_change_under_them() {
     let ann = user("ann");
     let columns = async || {
         let built = database.flight(&ann).sql_rows(&Sql::new("SELECT * FROM notes")).await.expect("rows");
-        let typed = database.flight(&ann).rows("SELECT * FROM notes WHERE n = $1", &[&1_i64]).await.expect("rows");
+        let typed =
+            database.flight(&ann).rows("SELECT * FROM notes WHERE n = $1", &[&1_i64]).await.expect("rows");
         assert_eq!(built.len() + typed.len(), 2);
         built[0].columns().count()
     };
@@ -166,7 +180,10 @@ async fn statements_follow_tables_that_change_under_them() {
     let schema = notes();
     let entity = schema.entity("notes").expect("notes");
     let query = ListQuery::parse(entity, &[], Limits::default()).expect("a query");
-    let error = ask().json(&statement::list(entity, &query, Asker::User("ann")), 10).await.expect_err("n is no integer");
+    let error = ask()
+        .json(&statement::list(entity, &query, Asker::User("ann")), 10)
+        .await
+        .expect_err("n is no integer");
     assert!(matches!(error, Error::Protocol(_)), "{error:?}");
 }
 
@@ -198,7 +215,8 @@ async fn a_flight_of_megabytes_in_both_directions_does_not_stall() {
     // The server wants to send the first row back while it has the second still to read.
     let queries = [insert(&schema, "1", &large), insert(&schema, "2", &large), insert(&schema, "3", &large)];
     let flight = database.flight(&ann).json_each(&queries);
-    let rows = tokio::time::timeout(Duration::from_secs(60), flight).await.expect("no stall").expect("three rows");
+    let rows =
+        tokio::time::timeout(Duration::from_secs(60), flight).await.expect("no stall").expect("three rows");
     assert!(rows.iter().all(|rows| rows.objects.len() > 8 << 20));
 }
 
@@ -208,8 +226,16 @@ async fn a_login_that_may_not_take_a_role_runs_nothing() {
     // sign-in's work through the tenants' login
     let logins = hedgerow_database::Logins { auth: None, admin: None, ..test.logins.clone() };
     let database = Database::open(&logins, PoolSettings::default(), Roles::default());
-    for identity in [Identity::Auth, Identity::Admin("ann".parse().expect("an id")), Identity::System { reason: "a test" }] {
-        let error = database.flight(&identity).rows("SELECT set_config('app.ran', 'yes', false)", &[]).await.expect_err("no role");
+    for identity in [
+        Identity::Auth,
+        Identity::Admin("ann".parse().expect("an id")),
+        Identity::System { reason: "a test" },
+    ] {
+        let error = database
+            .flight(&identity)
+            .rows("SELECT set_config('app.ran', 'yes', false)", &[])
+            .await
+            .expect_err("no role");
         assert_eq!(error.server().map(|error| error.meaning()), Some(Meaning::NotAllowed), "{identity:?}");
         assert!(database.transaction(&identity).await.is_err());
     }
@@ -217,13 +243,18 @@ async fn a_login_that_may_not_take_a_role_runs_nothing() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_an_error_with_its_place() {
-    let logins = |url: &str| hedgerow_database::Logins { tenant: url.parse().expect("a URL"), auth: None, admin: None };
+    let logins = |url: &str| hedgerow_database::Logins {
+        tenant: url.parse().expect("a URL"),
+        auth: None,
+        admin: None,
+    };
     for (url, expected) in [
         ("postgresql://u:hunter2@127.0.0.1:1/d", "cannot connect to postgresql://u@127.0.0.1:1/d"),
         ("postgresql://u@%2Fnowhere/d", "cannot connect to postgresql://u@%2Fnowhere:5432/d"),
     ] {
         let database = Database::open(&logins(url), PoolSettings::default(), Roles::default());
-        let error = database.flight(&Identity::Anonymous).rows("SELECT 1", &[]).await.expect_err("nobody there");
+        let error =
+            database.flight(&Identity::Anonymous).rows("SELECT 1", &[]).await.expect_err("nobody there");
         assert_eq!(error.to_string(), expected);
         assert!(error.is_unavailable());
     }

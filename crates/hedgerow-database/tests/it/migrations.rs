@@ -11,7 +11,11 @@ fn file(name: &str, text: &str) -> MigrationFile {
     MigrationFile { name: name.to_owned(), text: text.to_owned() }
 }
 
-async fn run(test: &TestDatabase, schema: &Schema, files: &[MigrationFile]) -> Result<Vec<Applied>, MigrateError> {
+async fn run(
+    test: &TestDatabase,
+    schema: &Schema,
+    files: &[MigrationFile],
+) -> Result<Vec<Applied>, MigrateError> {
     apply(&test.owner, &Roles::default(), schema, files, |_| {}).await
 }
 
@@ -80,7 +84,8 @@ async fn a_failing_file_leaves_nothing_and_names_its_line() {
 async fn two_runners_apply_everything_once() {
     let test = TestDatabase::with(&Schema::default()).await;
     let schema = schema_of(&[NOTES, LINKS]);
-    let files = [file("0001_slow", "SELECT pg_sleep(0.3);"), file("0002_x", "CREATE INDEX x ON notes (text);")];
+    let files =
+        [file("0001_slow", "SELECT pg_sleep(0.3);"), file("0002_x", "CREATE INDEX x ON notes (text);")];
     let runner = async || {
         let mut waited = false;
         let report = |event| waited |= event == MigrateEvent::Waiting;
@@ -97,7 +102,9 @@ async fn two_runners_apply_everything_once() {
 async fn a_backfill_reaches_the_rows_of_every_tenant() {
     let (test, schema) = with_rows().await;
     // Under FORCE the owner would see no row, and UPDATE would change none, without a word.
-    run(&test, &schema, &[file("0001_backfill", "UPDATE notes SET text = text || '!';")]).await.expect("applied");
+    run(&test, &schema, &[file("0001_backfill", "UPDATE notes SET text = text || '!';")])
+        .await
+        .expect("applied");
     assert_eq!(test.column("SELECT string_agg(text, ' ' ORDER BY id) FROM notes").await, ["a! b!"]);
     let forced = "SELECT bool_and(relforcerowsecurity)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'";
     assert_eq!(test.column(forced).await, ["true"]);
@@ -126,7 +133,9 @@ async fn a_table_that_is_reached_without_its_name_fails_instead_of_lying() {
     // The name is put together at run time, so FORCE stays on; row_security = off makes the server refuse.
     let hidden = "DO $$ BEGIN EXECUTE format('UPDATE %I SET text = ''x''', 'no' || 'tes'); END $$;";
     let error = run(&test, &schema, &[file("0001_hidden", hidden)]).await.expect_err("refused");
-    let said = hedgerow_database::migrate::server_error(&error).map(|error| error.message.clone()).unwrap_or_default();
+    let said = hedgerow_database::migrate::server_error(&error)
+        .map(|error| error.message.clone())
+        .unwrap_or_default();
     assert!(said.contains("row-level security"), "{error:?}");
     assert_eq!(test.column("SELECT string_agg(text, ' ' ORDER BY id) FROM notes").await, ["a b"]);
 }
@@ -136,8 +145,14 @@ async fn an_open_table_is_not_committed() {
     let (test, schema) = with_rows().await;
     for (text, problem) in [
         ("CREATE TABLE extra (id int);", "extra has row-level security disabled"),
-        ("CREATE TABLE extra (id int); ALTER TABLE extra ENABLE ROW LEVEL SECURITY;", "extra has no FORCE ROW LEVEL SECURITY"),
-        ("CREATE TABLE extra (id int); ALTER TABLE extra ENABLE ROW LEVEL SECURITY; ALTER TABLE extra FORCE ROW LEVEL SECURITY;", "extra has no restrictive policy"),
+        (
+            "CREATE TABLE extra (id int); ALTER TABLE extra ENABLE ROW LEVEL SECURITY;",
+            "extra has no FORCE ROW LEVEL SECURITY",
+        ),
+        (
+            "CREATE TABLE extra (id int); ALTER TABLE extra ENABLE ROW LEVEL SECURITY; ALTER TABLE extra FORCE ROW LEVEL SECURITY;",
+            "extra has no restrictive policy",
+        ),
         ("ALTER TABLE notes DISABLE ROW LEVEL SECURITY;", "notes has row-level security disabled"),
         ("DROP POLICY hedgerow_floor_update ON notes;", "notes has no restrictive policy"),
     ] {
@@ -146,7 +161,11 @@ async fn an_open_table_is_not_committed() {
         assert_eq!(test.column("SELECT count(*) FROM pg_class WHERE relname = 'extra'").await, ["0"]);
     }
     // With FORCE taken off for the file and put back by the runner, nobody has to think of it.
-    run(&test, &schema, &[file("0001_fine", "ALTER TABLE notes NO FORCE ROW LEVEL SECURITY; SELECT count(*) FROM notes;")])
-        .await
-        .expect("FORCE is back");
+    run(
+        &test,
+        &schema,
+        &[file("0001_fine", "ALTER TABLE notes NO FORCE ROW LEVEL SECURITY; SELECT count(*) FROM notes;")],
+    )
+    .await
+    .expect("FORCE is back");
 }

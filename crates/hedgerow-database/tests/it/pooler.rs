@@ -37,7 +37,8 @@ fn installed() -> Option<PathBuf> {
 async fn pooler(database: &TestDatabase) -> Option<Pooler> {
     let program = installed()?;
     let (host, server_port) = cluster_address().await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
     let directory = tempfile::tempdir().expect("a directory");
     let file = |name: &str| directory.path().join(name).display().to_string();
     database.sql("ALTER ROLE hedgerow_app_login PASSWORD 'for the pooler'").await;
@@ -60,7 +61,8 @@ async fn pooler(database: &TestDatabase) -> Option<Pooler> {
         }
         command.args(["-u", nobody]);
     }
-    let process = command.arg(file("ini")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("pgbouncer");
+    let process =
+        command.arg(file("ini")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("pgbouncer");
     let pooler = Pooler { process, directory, port };
     let deadline = Instant::now() + Duration::from_secs(10);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -129,6 +131,7 @@ async fn many_users_over_two_server_connections_never_meet() {
     }
     let named = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'hedgerow_app_login'";
     assert_eq!(test.column(named).await, ["2"]);
-    let error = programs[0].flight(&user("u0")).rows("SELECT 1 FROM nowhere", &[]).await.expect_err("no such table");
+    let error =
+        programs[0].flight(&user("u0")).rows("SELECT 1 FROM nowhere", &[]).await.expect_err("no such table");
     assert!(matches!(error, Error::Server(_)), "{error:?}");
 }

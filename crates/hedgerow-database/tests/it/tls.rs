@@ -9,10 +9,13 @@ use hedgerow_schema::Roles;
 /// What a flight through `url` says of its connection, or the innermost reason why there is none.
 async fn connect(url: &str) -> String {
     let logins = Logins { tenant: url.parse().expect("a URL"), auth: None, admin: None };
-    let roles = Roles { anon: hedgerow_schema::Identifier::parse("visitor").expect("a name"), ..Roles::default() };
+    let roles =
+        Roles { anon: hedgerow_schema::Identifier::parse("visitor").expect("a name"), ..Roles::default() };
     let settings = PoolSettings { max_connections: 1, ..PoolSettings::default() };
     let database = Database::open(&logins, settings, roles);
-    let asked = database.flight(&Identity::Anonymous).rows("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]);
+    let asked = database
+        .flight(&Identity::Anonymous)
+        .rows("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]);
     match asked.await {
         Ok(rows) if rows[0].get::<bool>(0).expect("a boolean") => "encrypted".to_owned(),
         Ok(_) => "plain".to_owned(),
@@ -32,7 +35,8 @@ async fn passwords_and_certificates_are_taken_as_seriously_as_asked() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = |name: &str| directory.path().join(name).display().to_string();
     let state = directory.path().join("state");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("rights");
     let mut options = PrivateServerOptions {
         port: Some(port),
@@ -41,10 +45,16 @@ async fn passwords_and_certificates_are_taken_as_seriously_as_asked() {
     };
     let start = async |options: &PrivateServerOptions| {
         let options = options.clone();
-        tokio::task::spawn_blocking(move || PrivateServer::start(&options, &mut |_| {})).await.expect("no panic").expect("a server")
+        tokio::task::spawn_blocking(move || PrivateServer::start(&options, &mut |_| {}))
+            .await
+            .expect("no panic")
+            .expect("a server")
     };
     let server = start(&options).await;
-    let (client, driver) = tokio_postgres::connect(&server.url("postgres", "postgres"), tokio_postgres::NoTls).await.expect("a connection");
+    let (client, driver) =
+        tokio_postgres::connect(&server.url("postgres", "postgres"), tokio_postgres::NoTls)
+            .await
+            .expect("a connection");
     let driver = tokio::spawn(driver);
     client
         .batch_execute("CREATE ROLE visitor; CREATE ROLE guest LOGIN PASSWORD 'pass w\u{f6}rd'; GRANT visitor TO guest; GRANT pg_read_all_stats TO visitor")
@@ -53,7 +63,9 @@ async fn passwords_and_certificates_are_taken_as_seriously_as_asked() {
     drop(client);
     let _ = driver.await;
 
-    let url = |password: &str, parameters: &str| format!("postgresql://guest{password}@localhost:{port}/postgres{parameters}");
+    let url = |password: &str, parameters: &str| {
+        format!("postgresql://guest{password}@localhost:{port}/postgres{parameters}")
+    };
     let right = ":pass%20w%C3%B6rd";
     assert_eq!(connect(&url(right, "")).await, "plain");
     assert_eq!(connect(&url(right, "?sslmode=disable")).await, "plain");
@@ -71,7 +83,9 @@ async fn passwords_and_certificates_are_taken_as_seriously_as_asked() {
     if rustix::process::getuid().is_root() {
         chown(file("key.pem"), Some(data_owner), None).expect("an owner");
     }
-    for (name, value) in [("ssl", "on"), ("ssl_cert_file", &file("cert.pem")), ("ssl_key_file", &file("key.pem"))] {
+    for (name, value) in
+        [("ssl", "on"), ("ssl_cert_file", &file("cert.pem")), ("ssl_key_file", &file("key.pem"))]
+    {
         options.settings.push((name.to_owned(), value.to_owned()));
     }
     let server = start(&options).await;

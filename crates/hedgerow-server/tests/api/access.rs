@@ -5,9 +5,11 @@ use insta::assert_snapshot;
 use serde_json::json;
 
 const NOTES: &str = "fields.text = { type = \"text\" }";
-const SIGNED_IN: &str = "access = { read = \"signed_in\", write = \"signed_in\" }\nfields.text = { type = \"text\" }";
+const SIGNED_IN: &str =
+    "access = { read = \"signed_in\", write = \"signed_in\" }\nfields.text = { type = \"text\" }";
 const PUBLIC: &str = "access = { read = \"public\" }\nfields.text = { type = \"text\" }";
-const REFERENCE: &str = "access = { read = \"public\", write = \"admin\" }\nfields.text = { type = \"text\" }";
+const REFERENCE: &str =
+    "access = { read = \"public\", write = \"admin\" }\nfields.text = { type = \"text\" }";
 
 async fn one_row(app: &TestApp, owner: &TestUser, entity: &str) -> String {
     let row = app.post(owner, &format!("/api/v1/{entity}"), json!({"text": "t"})).await.expect(201).json();
@@ -56,7 +58,10 @@ async fn rows_that_others_may_read_are_still_only_their_owners_to_write() {
         let own = app.patch(&ann, &row, json!({"text": "y"})).await.expect(200).json();
         assert_eq!(own["text"], "y");
         let _ = one_row(&app, &bob, entity).await;
-        assert_eq!(app.get(&bob, &format!("/api/v1/{entity}")).await.json().as_array().map(Vec::len), Some(2));
+        assert_eq!(
+            app.get(&bob, &format!("/api/v1/{entity}")).await.json().as_array().map(Vec::len),
+            Some(2)
+        );
     }
     app.close().await;
 }
@@ -86,7 +91,8 @@ async fn nobody_reads_only_what_is_public_and_writes_nothing() {
 async fn reference_data_is_written_by_administrators_and_pointed_at_by_everyone() {
     let orders = "fields.item = { type = \"relation\", entity = \"items\" }";
     let app = TestApp::with(&[("items", REFERENCE), ("orders", orders)]).await;
-    let (root, other) = (app.user_with("root", "admin", &["*"]).await, app.user_with("other", "admin", &["*"]).await);
+    let (root, other) =
+        (app.user_with("root", "admin", &["*"]).await, app.user_with("other", "admin", &["*"]).await);
     let bob = app.user("bob").await;
     let item = one_row(&app, &root, "items").await;
     let id = item.rsplit('/').next().expect("an id");
@@ -113,7 +119,10 @@ async fn a_relation_cannot_point_at_another_tenants_row() {
     let app = TestApp::with(&[
         ("notes", NOTES),
         ("links", "fields.note = { type = \"relation\", entity = \"notes\" }"),
-        ("marks", "access = { read = \"public\" }\nfields.note = { type = \"relation\", entity = \"posts\" }"),
+        (
+            "marks",
+            "access = { read = \"public\" }\nfields.note = { type = \"relation\", entity = \"posts\" }",
+        ),
         ("posts", SIGNED_IN),
     ])
     .await;

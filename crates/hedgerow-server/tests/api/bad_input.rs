@@ -52,7 +52,10 @@ async fn bodies_that_are_wrong_are_refused_by_name() {
         (r#"{"TEXT": "a"}"#, "400 unknown_field [TEXT: unknown_field]"),
         (r#"{"": 1}"#, "400 unknown_field [: unknown_field]"),
         (r#"{"text\u0000": 1}"#, "400 unknown_field [text\0: unknown_field]"),
-        (r#"{"text\"; DROP TABLE notes; --": 1}"#, "400 unknown_field [text\"; DROP TABLE notes; --: unknown_field]"),
+        (
+            r#"{"text\"; DROP TABLE notes; --": 1}"#,
+            "400 unknown_field [text\"; DROP TABLE notes; --: unknown_field]",
+        ),
         (r#"{"text": "a", "text": "b"}"#, "400 repeated_field [text: repeated_field]"),
         (r#"{"id": "x"}"#, "400 read_only_field [id: read_only_field]"),
         (r#"{"userId": "x"}"#, "400 read_only_field [userId: read_only_field]"),
@@ -85,7 +88,10 @@ async fn bodies_that_are_wrong_are_refused_by_name() {
         (r#"{"of": ""}"#, "400 invalid_id [of: invalid_id]"),
         (r#"{"of": "nowhere"}"#, "409 relation_not_found [of: relation_not_found]"),
         (r#"{"name": null}"#, "400 required [name: required]"),
-        (r#"{"count": "x", "day": 1, "nope": 1}"#, "400 invalid_input [count: invalid_integer, day: invalid_date, nope: unknown_field]"),
+        (
+            r#"{"count": "x", "day": 1, "nope": 1}"#,
+            "400 invalid_input [count: invalid_integer, day: invalid_date, nope: unknown_field]",
+        ),
     ] {
         let answer = app.ask(&ann, "POST", "/api/v1/notes", Some(body.to_owned())).await;
         assert_eq!(answer.problem(), expected, "{}", &body[..body.len().min(200)]);
@@ -139,7 +145,10 @@ async fn queries_that_are_wrong_are_refused_by_name() {
         ("select=1;DROP TABLE notes", "400 unknown_field [select: unknown_field]"),
         ("and=(text.eq.a)", "400 unsupported_parameter [and: unsupported_parameter]"),
         ("%22%3BDROP=eq.1", "400 unknown_field [\";DROP: unknown_field]"),
-        ("nope=eq.1&limit=x&order=text.up", "400 invalid_input [nope: unknown_field, limit: invalid_limit, order: invalid_order]"),
+        (
+            "nope=eq.1&limit=x&order=text.up",
+            "400 invalid_input [nope: unknown_field, limit: invalid_limit, order: invalid_order]",
+        ),
     ] {
         let answer = app.get(&ann, &format!("/api/v1/notes?{}", query.replace(' ', "%20"))).await;
         assert_eq!(answer.problem(), expected, "{query}");
@@ -152,7 +161,11 @@ async fn sql_in_every_place_stays_text() {
     let (app, ann) = app().await;
     let attack = "'; DROP TABLE notes; --";
     let encoded = "%27%3B%20DROP%20TABLE%20notes%3B%20--";
-    let row = app.post(&ann, "/api/v1/notes", json!({"name": attack, "data": {attack: attack}})).await.expect(201).json();
+    let row = app
+        .post(&ann, "/api/v1/notes", json!({"name": attack, "data": {attack: attack}}))
+        .await
+        .expect(201)
+        .json();
     assert_eq!((&row["name"], &row["data"][attack]), (&json!(attack), &json!(attack)));
     for query in [
         format!("name=eq.{encoded}"),
@@ -192,7 +205,10 @@ async fn bodies_that_are_too_large_or_odd_are_refused() {
     let answer = app.ask(&ann, "POST", "/api/v1/notes", Some(large)).await;
     assert_eq!(answer.problem(), "413 body_too_large");
     let rows = vec![json!({}); 1001];
-    assert_eq!(app.post(&ann, "/api/v1/notes", json!(rows)).await.problem(), "400 too_many_rows [: too_many_rows]");
+    assert_eq!(
+        app.post(&ann, "/api/v1/notes", json!(rows)).await.problem(),
+        "400 too_many_rows [: too_many_rows]"
+    );
     let bearer = format!("Bearer {}", ann.key);
     for (headers, expected) in [
         (("content-type", "text/plain"), "415 unsupported_media_type"),
@@ -204,13 +220,26 @@ async fn bodies_that_are_too_large_or_odd_are_refused() {
         let answer = app.ask(Who::Headers(&headers), "POST", "/api/v1/notes", Some("{}".to_owned())).await;
         assert_eq!(answer.problem(), expected, "{headers:?}");
     }
-    let headers = [("authorization", bearer.as_str()), ("content-type", "application/vnd.api+json; charset=utf-8")];
+    let headers =
+        [("authorization", bearer.as_str()), ("content-type", "application/vnd.api+json; charset=utf-8")];
     let _ = app.ask(Who::Headers(&headers), "POST", "/api/v1/notes", Some("{}".to_owned())).await.expect(201);
-    assert_eq!(app.ask(&ann, "POST", "/api/v1/notes/x", Some("{}".into())).await.problem(), "405 no_such_method");
+    assert_eq!(
+        app.ask(&ann, "POST", "/api/v1/notes/x", Some("{}".into())).await.problem(),
+        "405 no_such_method"
+    );
     assert_eq!(app.ask(&ann, "OPTIONS", "/api/v1/notes", None).await.problem(), "405 no_such_method");
-    assert_eq!(app.patch(&ann, "/api/v1/notes/x", json!({})).await.problem(), "400 empty_change [: empty_change]");
-    assert_eq!(app.patch(&ann, "/api/v1/notes/x", json!([{}])).await.problem(), "400 invalid_body [: invalid_body]");
-    assert_eq!(app.get(&ann, "/api/v1/notes/x?limit=1").await.problem(), "400 unknown_parameter [limit: unknown_parameter]");
+    assert_eq!(
+        app.patch(&ann, "/api/v1/notes/x", json!({})).await.problem(),
+        "400 empty_change [: empty_change]"
+    );
+    assert_eq!(
+        app.patch(&ann, "/api/v1/notes/x", json!([{}])).await.problem(),
+        "400 invalid_body [: invalid_body]"
+    );
+    assert_eq!(
+        app.get(&ann, "/api/v1/notes/x?limit=1").await.problem(),
+        "400 unknown_parameter [limit: unknown_parameter]"
+    );
     app.close().await;
 }
 

@@ -61,7 +61,8 @@ fn stable(mut row: Value) -> Value {
 
 fn titles(answer: &Answer) -> String {
     let rows = answer.json();
-    let titles = rows.as_array().expect("an array").iter().map(|row| row["title"].as_str().unwrap_or("?").to_owned());
+    let titles =
+        rows.as_array().expect("an array").iter().map(|row| row["title"].as_str().unwrap_or("?").to_owned());
     titles.collect::<Vec<_>>().join(" ")
 }
 
@@ -106,7 +107,8 @@ async fn many_rows_are_created_at_once_in_their_order() {
     let app = TestApp::with(&[("tasks", TASKS)]).await;
     let ann = app.user("ann").await;
     // Different fields go in different statements; the answer keeps the order of the request.
-    let body = json!([{"title": "a"}, {"title": "b", "points": 1}, {"title": "c"}, {"title": "d", "points": 2}]);
+    let body =
+        json!([{"title": "a"}, {"title": "b", "points": 1}, {"title": "c"}, {"title": "d", "points": 2}]);
     let created = app.post(&ann, "/api/v1/tasks?select=title,points", body).await.expect(201);
     assert_snapshot!(created.text, @r#"[{"title":"a","points":null},{"title":"b","points":1},{"title":"c","points":null},{"title":"d","points":2}]"#);
     assert_eq!(created.header("location"), None);
@@ -194,7 +196,8 @@ async fn pages_link_to_each_other() {
     let _ = app.post(&ann, "/api/v1/tasks", json!(rows)).await.expect(201);
     let page = async |query: &str| {
         let answer = app.get(&ann, &format!("/api/v1/tasks?{query}")).await.expect(200);
-        let [range, link] = ["content-range", "link"].map(|name| answer.header(name).unwrap_or("-").to_owned());
+        let [range, link] =
+            ["content-range", "link"].map(|name| answer.header(name).unwrap_or("-").to_owned());
         format!("{} | {range} | {link}", titles(&answer))
     };
     assert_snapshot!(page("order=title&limit=2").await, @r#"t0 t1 | 0-1/* | </api/v1/tasks?order=title&limit=2&offset=2>; rel="next""#);
@@ -224,7 +227,8 @@ async fn rows_change_and_go_by_filter() {
     let ann = app.user("ann").await;
     let rows: Vec<Value> = (0..4).map(|n| json!({"title": format!("t{n}"), "points": n})).collect();
     let _ = app.post(&ann, "/api/v1/tasks", json!(rows)).await.expect(201);
-    let changed = app.patch(&ann, "/api/v1/tasks?points=gte.2&select=title,status", json!({"status": "done"})).await;
+    let changed =
+        app.patch(&ann, "/api/v1/tasks?points=gte.2&select=title,status", json!({"status": "done"})).await;
     assert_snapshot!(changed.expect(200).text, @r#"[{"title":"t2","status":"done"},{"title":"t3","status":"done"}]"#);
     let gone = app.delete(&ann, "/api/v1/tasks?status=eq.done&select=title").await.expect(200);
     assert_snapshot!(gone.text, @r#"[{"title":"t2"},{"title":"t3"}]"#);
@@ -245,7 +249,10 @@ fields.task = { type = "relation", entity = "tasks", on_delete = "cascade", requ
     let ann = app.user("ann").await;
     let id = async |title: &str, parent: Value| {
         let body = json!({"title": title, "parent": parent});
-        app.post(&ann, "/api/v1/tasks", body).await.expect(201).json()["id"].as_str().expect("an id").to_owned()
+        app.post(&ann, "/api/v1/tasks", body).await.expect(201).json()["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
     };
     let top = id("top", Value::Null).await;
     let child = id("child", json!(top)).await;
@@ -264,7 +271,8 @@ fields.task = { type = "relation", entity = "tasks", on_delete = "cascade", requ
     // restrict: not while a bill points there. cascade: then the note goes too.
     let refused = app.delete(&ann, &format!("/api/v1/tasks/{child}")).await;
     assert_snapshot!(refused.problem(), @"409 still_referenced [: still_referenced]");
-    let _ = app.delete(&ann, &format!("/api/v1/bills/{}", bill["id"].as_str().expect("an id"))).await.expect(204);
+    let _ =
+        app.delete(&ann, &format!("/api/v1/bills/{}", bill["id"].as_str().expect("an id"))).await.expect(204);
     let _ = app.delete(&ann, &format!("/api/v1/tasks/{child}")).await.expect(204);
     let note = format!("/api/v1/notes/{}", note["id"].as_str().expect("an id"));
     assert_snapshot!(app.get(&ann, &note).await.problem(), @"404 not_found");
@@ -287,7 +295,9 @@ async fn a_user_can_be_deleted_with_everything_in_whatever_order_the_cascade_run
 
 #[tokio::test]
 async fn unique_fields_are_unique_within_one_owner() {
-    let app = TestApp::with(&[("shops", "fields.slug = { type = \"text\", max_length = 50, unique = true }")]).await;
+    let app =
+        TestApp::with(&[("shops", "fields.slug = { type = \"text\", max_length = 50, unique = true }")])
+            .await;
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
     let body = || json!({"slug": "corner"});
     let _ = app.post(&ann, "/api/v1/shops", body()).await.expect(201);
@@ -308,7 +318,11 @@ fields.kind = { type = "text", immutable = true }
 "#;
     let app = TestApp::with(&[("things", fields)]).await;
     let ann = app.user("ann").await;
-    let row = app.post(&ann, "/api/v1/things", json!({"name": "n", "secret": "s", "kind": "k"})).await.expect(201).json();
+    let row = app
+        .post(&ann, "/api/v1/things", json!({"name": "n", "secret": "s", "kind": "k"}))
+        .await
+        .expect(201)
+        .json();
     assert_eq!(row["total"], 5);
     assert_eq!(row.get("secret"), None);
     let path = format!("/api/v1/things/{}", row["id"].as_str().expect("an id"));
@@ -319,7 +333,11 @@ fields.kind = { type = "text", immutable = true }
     assert_snapshot!(problem(app.patch(&ann, &path, json!({"kind": "x"})).await).await, @"400 immutable_field [kind: immutable_field]");
     assert_snapshot!(problem(app.patch(&ann, &path, json!({"total": 1})).await).await, @"400 read_only_field [total: read_only_field]");
     let kept = app.put(&ann, &path, json!({"name": "m"})).await.expect(200).json();
-    assert_eq!((&kept["kind"], &kept["total"]), (&json!("k"), &json!(5)), "PUT leaves alone what cannot be written");
+    assert_eq!(
+        (&kept["kind"], &kept["total"]),
+        (&json!("k"), &json!(5)),
+        "PUT leaves alone what cannot be written"
+    );
     app.close().await;
 }
 
@@ -328,7 +346,8 @@ async fn large_numbers_survive_javascript() {
     let app = TestApp::with(&[("tasks", TASKS)]).await;
     let ann = app.user("ann").await;
     let body = r#"{"title": "n", "points": 9223372036854775807, "price": 99999999.99}"#;
-    let row = app.ask(&ann, "POST", "/api/v1/tasks?select=points,price", Some(body.to_owned())).await.expect(201);
+    let row =
+        app.ask(&ann, "POST", "/api/v1/tasks?select=points,price", Some(body.to_owned())).await.expect(201);
     assert_snapshot!(row.text, @r#"{"points":"9223372036854775807","price":99999999.99}"#);
     let body = r#"{"title": "n", "points": "9007199254740993"}"#;
     let row = app.ask(&ann, "POST", "/api/v1/tasks?select=points", Some(body.to_owned())).await.expect(201);

@@ -52,7 +52,8 @@ async fn run(app: &TestApp, options: &ImportOptions, text: &str) -> Result<Impor
 /// `4: note too_long, 7: …`
 fn refusals(report: &ImportReport) -> String {
     let lines = report.refusals.iter().map(|refusal| {
-        let errors: Vec<_> = refusal.errors.iter().map(|error| format!("{} {}", error.field, error.code)).collect();
+        let errors: Vec<_> =
+            refusal.errors.iter().map(|error| format!("{} {}", error.field, error.code)).collect();
         format!("{}: {}", refusal.line, errors.join(" & "))
     });
     lines.collect::<Vec<_>>().join(", ")
@@ -132,14 +133,18 @@ async fn rows_that_the_database_refuses_are_found_in_their_batch() {
 async fn natural_keys_are_looked_up_among_the_owners_rows() {
     let (app, ann, bob) = app().await;
     for user in [&ann, &bob] {
-        let report = run(&app, &options("hangars", Owner::User(Box::new(user.user.clone()))), "code\n5\n").await;
+        let report =
+            run(&app, &options("hangars", Owner::User(Box::new(user.user.clone()))), "code\n5\n").await;
         assert_eq!(report.expect("a report").written, 1);
     }
     let mut options = options("flights", Owner::Column("who".to_owned()));
     options.matches = vec!["hangar=hangars.code".parse().expect("a match")];
-    let report = run(&app, &options, "who,number,hangar\nann@example.com,1,5\nbob@example.com,2,5\n").await.expect("a report");
+    let report = run(&app, &options, "who,number,hangar\nann@example.com,1,5\nbob@example.com,2,5\n")
+        .await
+        .expect("a report");
     assert_eq!(report.written, 2);
-    let mixed = "SELECT count(*) FROM flights f JOIN hangars h ON h.id = f.hangar WHERE h.\"userId\" <> f.\"userId\"";
+    let mixed =
+        "SELECT count(*) FROM flights f JOIN hangars h ON h.id = f.hangar WHERE h.\"userId\" <> f.\"userId\"";
     assert_eq!(app.database.column(mixed).await, ["0"]);
     let found = "SELECT count(*) FROM flights f JOIN hangars h ON h.id = f.hangar";
     assert_eq!(app.database.column(found).await, ["2"]);
@@ -155,9 +160,17 @@ async fn json_keeps_its_types() {
     let report = run(&app, &options, file).await.expect("a report");
     insta::assert_snapshot!(refusals(&report), @"3: nope unknown_field, 4:  invalid_json, 5:  invalid_row, 6: cargo invalid_boolean");
     options.format = Format::Json;
-    let report = run(&app, &options, "[{\"number\": 1, \"extra\": {\"a\": [1, 2.50]}}, {\"number\": 2, \"status\": null}]").await;
+    let report = run(
+        &app,
+        &options,
+        "[{\"number\": 1, \"extra\": {\"a\": [1, 2.50]}}, {\"number\": 2, \"status\": null}]",
+    )
+    .await;
     assert_eq!(report.expect("a report").written, 2);
-    assert_eq!(app.database.column("SELECT extra::text FROM flights WHERE number = 1").await, ["{\"a\": [1, 2.50]}"]);
+    assert_eq!(
+        app.database.column("SELECT extra::text FROM flights WHERE number = 1").await,
+        ["{\"a\": [1, 2.50]}"]
+    );
     let error = run(&app, &options, "{\"number\": 1}").await.expect_err("no array");
     assert!(error.public_message().contains("no array of objects"), "{}", error.public_message());
     app.close().await;
@@ -169,12 +182,18 @@ async fn a_file_that_cannot_be_meant_is_refused_before_the_first_row() {
     let owner = || Owner::User(Box::new(ann.user.clone()));
     let check = async |options: &ImportOptions, file: &str, expected: &str| {
         let error = run(&app, options, file).await.expect_err(expected);
-        let found: Vec<_> = error.inputs().iter().map(|input| format!("{} {}", input.field, input.code)).collect();
+        let found: Vec<_> =
+            error.inputs().iter().map(|input| format!("{} {}", input.field, input.code)).collect();
         let found = if found.is_empty() { error.code().to_owned() } else { found.join(", ") };
         assert_eq!(found, expected);
     };
     check(&options("nothing", owner()), "a\n", "unknown_entity").await;
-    check(&options("flights", owner()), "number,colour,size\n1,2,3\n", "colour unknown_field, size unknown_field").await;
+    check(
+        &options("flights", owner()),
+        "number,colour,size\n1,2,3\n",
+        "colour unknown_field, size unknown_field",
+    )
+    .await;
     check(&options("flights", owner()), "number,number\n", " unreadable_file").await;
     check(&options("flights", Owner::Column("who".into())), "number\n1\n", "who missing_column").await;
     check(&options("planes", owner()), "tailnum\nN3\n", "admin_only").await;
@@ -189,7 +208,9 @@ async fn a_file_that_cannot_be_meant_is_refused_before_the_first_row() {
         with_match.matches = vec![text.parse().expect("a match")];
         check(&with_match, "number\n1\n", expected).await;
     }
-    let unknown = run(&app, &options("flights", Owner::Column("who".into())), "who,number\neve@example.com,1\n,2\n").await;
+    let unknown =
+        run(&app, &options("flights", Owner::Column("who".into())), "who,number\neve@example.com,1\n,2\n")
+            .await;
     assert_eq!(refusals(&unknown.expect("a report")), "2: who unknown_user, 3: who required");
     app.close().await;
 }
@@ -201,9 +222,12 @@ async fn what_is_exported_can_be_imported_again() {
     let file = "number,note,price,at,cargo,extra\n1,\"a, \"\"b\"\"\nc\",12.50,2026-01-31T09:30:00.123Z,true,\"{\"\"a\"\": 1}\"\n2,,,,,\n";
     assert_eq!(run(&app, &options, file).await.expect("a report").written, 2);
     options.owner = Owner::User(Box::new(bob.user.clone()));
-    for (format, other) in [(Format::Csv, Format::Csv), (Format::Ndjson, Format::Ndjson), (Format::Json, Format::Json)] {
+    for (format, other) in
+        [(Format::Csv, Format::Csv), (Format::Ndjson, Format::Ndjson), (Format::Json, Format::Json)]
+    {
         let mut out = Vec::new();
-        let rows = export(&app.app, "flights", Some(&ann.user.id), format, &mut out).await.expect("an export");
+        let rows =
+            export(&app.app, "flights", Some(&ann.user.id), format, &mut out).await.expect("an export");
         assert_eq!(rows, 2);
         let text = String::from_utf8(out).expect("text");
         app.database.sql(&format!("DELETE FROM flights WHERE \"userId\" = '{}'", bob.user.id)).await;

@@ -45,7 +45,10 @@ async fn each_danger_in_the_tables_is_found() {
         ("DROP TABLE notes", "error missing_table"),
         ("ALTER TABLE notes DROP COLUMN text", "error schema_differs"),
         ("ALTER TABLE notes ALTER text TYPE varchar(5)", "error schema_differs"),
-        ("CREATE OR REPLACE FUNCTION get_auth_user_id() RETURNS text LANGUAGE sql STABLE RETURN 'alice'", "error identity_function"),
+        (
+            "CREATE OR REPLACE FUNCTION get_auth_user_id() RETURNS text LANGUAGE sql STABLE RETURN 'alice'",
+            "error identity_function",
+        ),
         ("ALTER FUNCTION get_auth_user_id() VOLATILE", "error identity_function"),
         ("ALTER FUNCTION get_auth_user_id() SECURITY DEFINER", "error identity_function"),
     ] {

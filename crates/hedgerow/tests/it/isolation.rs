@@ -51,7 +51,10 @@ impl Scene {
         );
         for name in ["alice", "bob"] {
             for table in ["own", "shown", "open"] {
-                let _ = write!(rows, "INSERT INTO {table} (id, \"userId\", text) VALUES ('{table}-{name}', '{name}', '{name}''s');");
+                let _ = write!(
+                    rows,
+                    "INSERT INTO {table} (id, \"userId\", text) VALUES ('{table}-{name}', '{name}', '{name}''s');"
+                );
             }
             let _ = write!(
                 rows,
@@ -110,17 +113,46 @@ async fn attack(scene: &Scene) -> Vec<String> {
     let selects: [(&str, &'static str, [&str; 6]); 7] = [
         ("own", "SELECT id FROM own ORDER BY id", ["own-bob", "-", "", "-", "-", "-"]),
         ("child", "SELECT id FROM child ORDER BY id", ["child-bob", "-", "", "-", "-", "-"]),
-        ("shown", "SELECT id FROM shown ORDER BY id", ["shown-alice shown-bob", "-", "shown-alice shown-bob", "-", "-", "-"]),
-        ("open", "SELECT id FROM open ORDER BY id", ["open-alice open-bob", "open-alice open-bob", "open-alice open-bob", "-", "-", "-"]),
-        ("reference", "SELECT id FROM reference ORDER BY id", ["reference-root reference-spare", "reference-root reference-spare", "reference-root reference-spare", "-", "reference-root reference-spare", "reference-root reference-spare"]),
-        ("user", "SELECT id FROM \"user\" ORDER BY id", ["bob", "-", "", "alice bob root", "alice bob root", "alice bob root"]),
-        ("api_keys", "SELECT id FROM api_keys ORDER BY id", ["key-bob", "-", "", "key-alice key-bob", "-", "-"]),
+        (
+            "shown",
+            "SELECT id FROM shown ORDER BY id",
+            ["shown-alice shown-bob", "-", "shown-alice shown-bob", "-", "-", "-"],
+        ),
+        (
+            "open",
+            "SELECT id FROM open ORDER BY id",
+            ["open-alice open-bob", "open-alice open-bob", "open-alice open-bob", "-", "-", "-"],
+        ),
+        (
+            "reference",
+            "SELECT id FROM reference ORDER BY id",
+            [
+                "reference-root reference-spare",
+                "reference-root reference-spare",
+                "reference-root reference-spare",
+                "-",
+                "reference-root reference-spare",
+                "reference-root reference-spare",
+            ],
+        ),
+        (
+            "user",
+            "SELECT id FROM \"user\" ORDER BY id",
+            ["bob", "-", "", "alice bob root", "alice bob root", "alice bob root"],
+        ),
+        (
+            "api_keys",
+            "SELECT id FROM api_keys ORDER BY id",
+            ["key-bob", "-", "", "key-alice key-bob", "-", "-"],
+        ),
     ];
     for (table, sql, expected) in selects {
         for ((who, identity), expected) in readers.iter().zip(expected) {
             let seen = match scene.ids(identity, sql).await {
                 Ok(ids) => ids.join(" "),
-                Err(error) if error.server().is_some_and(|error| error.meaning() == Meaning::NotAllowed) => "-".to_owned(),
+                Err(error) if error.server().is_some_and(|error| error.meaning() == Meaning::NotAllowed) => {
+                    "-".to_owned()
+                }
                 Err(error) => format!("{error:?}"),
             };
             if seen != expected {
@@ -163,7 +195,10 @@ async fn attack(scene: &Scene) -> Vec<String> {
         ("UPDATE child SET text = 'x'", "refused"),
         ("UPDATE \"user\" SET role = 'admin'", "refused"),
         ("INSERT INTO api_keys (name, key, prefix) VALUES ('k', repeat('c', 64), 'p')", "1 rows"),
-        ("INSERT INTO api_keys (\"userId\", name, key, prefix) VALUES ('alice', 'k', repeat('c', 64), 'p')", "refused"),
+        (
+            "INSERT INTO api_keys (\"userId\", name, key, prefix) VALUES ('alice', 'k', repeat('c', 64), 'p')",
+            "refused",
+        ),
         ("UPDATE api_keys SET name = 'x'", "1 rows"),
         ("UPDATE api_keys SET scopes = '{*}'", "refused"),
         ("UPDATE api_keys SET \"userId\" = 'alice'", "refused"),
@@ -179,12 +214,30 @@ async fn attack(scene: &Scene) -> Vec<String> {
         ("DELETE FROM \"user\"", "refused"),
         ("TRUNCATE own", "refused"),
         // Upsert onto a foreign id: neither taken over nor read.
-        ("INSERT INTO own (id, text) VALUES ('own-alice', 'x') ON CONFLICT (id) DO UPDATE SET text = 'x'", "refused"),
-        ("INSERT INTO own (id, text) VALUES ('own-alice', 'x') ON CONFLICT (id) DO NOTHING RETURNING id", "0 rows"),
-        ("INSERT INTO own (id, text) VALUES ('own-bob', 'x') ON CONFLICT (id) DO UPDATE SET text = 'x'", "1 rows"),
-        ("INSERT INTO open (id, text) VALUES ('open-alice', 'x') ON CONFLICT (id) DO UPDATE SET text = 'x'", "refused"),
-        ("MERGE INTO open USING (SELECT 'open-alice' AS id) n ON open.id = n.id WHEN MATCHED THEN UPDATE SET text = 'x'", "refused"),
-        ("MERGE INTO own USING (SELECT 'own-alice' AS id) n ON own.id = n.id WHEN MATCHED THEN DELETE", "0 rows"),
+        (
+            "INSERT INTO own (id, text) VALUES ('own-alice', 'x') ON CONFLICT (id) DO UPDATE SET text = 'x'",
+            "refused",
+        ),
+        (
+            "INSERT INTO own (id, text) VALUES ('own-alice', 'x') ON CONFLICT (id) DO NOTHING RETURNING id",
+            "0 rows",
+        ),
+        (
+            "INSERT INTO own (id, text) VALUES ('own-bob', 'x') ON CONFLICT (id) DO UPDATE SET text = 'x'",
+            "1 rows",
+        ),
+        (
+            "INSERT INTO open (id, text) VALUES ('open-alice', 'x') ON CONFLICT (id) DO UPDATE SET text = 'x'",
+            "refused",
+        ),
+        (
+            "MERGE INTO open USING (SELECT 'open-alice' AS id) n ON open.id = n.id WHEN MATCHED THEN UPDATE SET text = 'x'",
+            "refused",
+        ),
+        (
+            "MERGE INTO own USING (SELECT 'own-alice' AS id) n ON own.id = n.id WHEN MATCHED THEN DELETE",
+            "0 rows",
+        ),
         // Foreign keys: only to own rows; to a foreign one as to none at all. Reference data is everybody's to point at.
         ("INSERT INTO child (parent) VALUES ('own-bob')", "1 rows"),
         ("INSERT INTO child (parent) VALUES ('own-alice')", "no such row"),
@@ -221,11 +274,21 @@ async fn attack(scene: &Scene) -> Vec<String> {
         ("unknown user", user("nobody"), "DELETE FROM open", "0 rows"),
         ("auth", Identity::Auth, "INSERT INTO own (text) VALUES ('x')", "refused"),
         ("auth", Identity::Auth, "UPDATE \"user\" SET name = 'x'", "3 rows"),
-        ("auth", Identity::Auth, "INSERT INTO \"user\" (id, name, email) VALUES ('eve', 'E', 'e@example.com')", "1 rows"),
+        (
+            "auth",
+            Identity::Auth,
+            "INSERT INTO \"user\" (id, name, email) VALUES ('eve', 'E', 'e@example.com')",
+            "1 rows",
+        ),
         ("auth", Identity::Auth, "DELETE FROM \"user\" WHERE id = 'bob'", "1 rows"),
         ("auth", Identity::Auth, "UPDATE api_keys SET revoked = true", "2 rows"),
         ("auth", Identity::Auth, "UPDATE api_keys SET \"userId\" = 'bob'", "refused"),
-        ("auth", Identity::Auth, "INSERT INTO api_keys (name, key, prefix) VALUES ('k', repeat('c', 64), 'p')", "refused"),
+        (
+            "auth",
+            Identity::Auth,
+            "INSERT INTO api_keys (name, key, prefix) VALUES ('k', repeat('c', 64), 'p')",
+            "refused",
+        ),
         ("auth", Identity::Auth, "SELECT key FROM api_keys", "2 rows"),
         ("admin", admin(), "INSERT INTO reference (text) VALUES ('x')", "1 rows"),
         ("admin", admin(), "UPDATE reference SET text = 'x'", "2 rows"),
@@ -234,7 +297,12 @@ async fn attack(scene: &Scene) -> Vec<String> {
         ("admin", admin(), "DELETE FROM reference WHERE id = 'reference-spare'", "1 rows"),
         ("admin", admin(), "UPDATE own SET text = 'x'", "refused"),
         ("admin", admin(), "UPDATE \"user\" SET role = 'admin'", "refused"),
-        ("system", Identity::System { reason: "a test" }, "INSERT INTO reference (text) VALUES ('x')", "refused"),
+        (
+            "system",
+            Identity::System { reason: "a test" },
+            "INSERT INTO reference (text) VALUES ('x')",
+            "refused",
+        ),
         ("system", Identity::System { reason: "a test" }, "SELECT FROM own", "refused"),
     ];
     for (who, identity, sql, expected) in as_others {
@@ -324,7 +392,9 @@ async fn barriers(scene: &Scene) -> Vec<String> {
         if !seen.as_ref().is_ok_and(|seen| seen.last().is_some_and(|last| last == "none")) {
             through.push(format!("identity {setting}: {seen:?}"));
         }
-        let sql = format!("SELECT set_config('app.user_id', {setting}, true); SELECT public.get_auth_user_id() IS NULL");
+        let sql = format!(
+            "SELECT set_config('app.user_id', {setting}, true); SELECT public.get_auth_user_id() IS NULL"
+        );
         let nobody = scene.database.try_column(&sql).await;
         if !nobody.is_ok_and(|nobody| nobody.last().is_some_and(|last| last == "t")) {
             through.push(format!("identity {setting} is somebody"));
@@ -353,7 +423,9 @@ async fn rights(probe: &Probe, table: &str, text: &str) -> Vec<String> {
         ("\"user\"", "hedgerow_auth") => "select insert update delete",
         _ => "",
     };
-    let key = |column: &str, value: &str| format!("({column} key, name, prefix) VALUES ({value} repeat('c', 64), 'k', 'p')");
+    let key = |column: &str, value: &str| {
+        format!("({column} key, name, prefix) VALUES ({value} repeat('c', 64), 'k', 'p')")
+    };
     let (insert, foreign) = match table {
         "api_keys" => (key("", ""), key("\"userId\",", "'alice',")),
         "\"user\"" => {
@@ -375,7 +447,10 @@ async fn rights(probe: &Probe, table: &str, text: &str) -> Vec<String> {
         ("rename", format!("UPDATE {table} SET id = id || '2' {stamp}")),
         ("backdate", format!("UPDATE {table} SET \"createdAt\" = now() {stamp}")),
         ("truncate", format!("TRUNCATE {table} CASCADE")),
-        ("steal a hash", "SELECT key FROM api_keys WHERE current_user <> 'hedgerow_auth' OR 1/0 = 0".to_owned()),
+        (
+            "steal a hash",
+            "SELECT key FROM api_keys WHERE current_user <> 'hedgerow_auth' OR 1/0 = 0".to_owned(),
+        ),
     ];
     let opened = format!(
         "DELETE FROM child; DELETE FROM api_keys WHERE '{table}' <> 'api_keys'; ALTER TABLE {table} DISABLE ROW LEVEL SECURITY;"
@@ -406,13 +481,16 @@ struct Probe {
 impl Probe {
     async fn on(scene: &Scene) -> Self {
         let url = scene.database.superuser.to_string();
-        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("a connection");
+        let (client, connection) =
+            tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("a connection");
         Self { client, driver: tokio::spawn(connection) }
     }
 
     /// How many rows `sql` touches as this role and user, after `opened` was done as the superuser; `None` is refused.
     async fn rows(&self, role: &str, user: &str, opened: &str, sql: &str) -> Option<u64> {
-        let begin = format!("BEGIN; {opened} SELECT set_config('app.user_id', '{user}', true); SET LOCAL ROLE {role}");
+        let begin = format!(
+            "BEGIN; {opened} SELECT set_config('app.user_id', '{user}', true); SET LOCAL ROLE {role}"
+        );
         let opened = self.client.batch_execute(&begin).await;
         let outcome = match opened {
             Ok(()) => self.client.simple_query(sql).await.ok(),
@@ -509,7 +587,8 @@ async fn is_noticed(broken: &str) {
     let findings = attack(&scene).await;
     assert!(!findings.is_empty(), "nobody notices: {broken}");
     // The shape of the catalog sees everything; the behaviour must see it too, or the attacks have a blind spot.
-    let behaviour = findings.iter().filter(|finding| !finding.starts_with("gone: ") && !finding.starts_with("new: "));
+    let behaviour =
+        findings.iter().filter(|finding| !finding.starts_with("gone: ") && !finding.starts_with("new: "));
     assert!(behaviour.count() > 0, "only the catalog shows it: {broken}\n{findings:#?}");
 }
 
@@ -607,7 +686,8 @@ async fn logins_cannot_become_more_than_their_own_roles() {
     // Through the pool's own login, before and after any switch of role.
     let check = async |login: &str, role: &str, expected: bool| {
         let url = scene.database.superuser.with_login(login, None).to_string();
-        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("a connection");
+        let (client, connection) =
+            tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("a connection");
         let driver = tokio::spawn(connection);
         let outcome = client.batch_execute(&format!("SET ROLE {role}")).await.is_ok();
         drop(client);
@@ -619,13 +699,16 @@ async fn logins_cannot_become_more_than_their_own_roles() {
         ("hedgerow_auth_login", &["hedgerow_auth"]),
         ("hedgerow_admin_login", &["hedgerow_admin"]),
     ] {
-        for role in ["hedgerow_app", "hedgerow_anon", "hedgerow_auth", "hedgerow_admin", "hedgerow_owner", "postgres"] {
+        for role in
+            ["hedgerow_app", "hedgerow_anon", "hedgerow_auth", "hedgerow_admin", "hedgerow_owner", "postgres"]
+        {
             check(login, role, roles.contains(&role)).await;
         }
     }
     // NOINHERIT: a login that forgot to switch has no rights at all.
     let url = scene.database.logins.tenant.to_string();
-    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("a connection");
+    let (client, connection) =
+        tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("a connection");
     let driver = tokio::spawn(connection);
     assert!(client.batch_execute("SELECT FROM own").await.is_err());
     drop(client);
@@ -643,6 +726,12 @@ async fn one_connection_serves_many_and_mixes_nobody_up() {
         assert_eq!(seen, [format!("own-{id}")], "round {round}");
         // An error in between, and nobody: neither leaves anything behind.
         assert!(scene.ids(&Identity::Anonymous, "SELECT (1/0)::text").await.is_err());
-        assert_eq!(scene.ids(&Identity::Anonymous, "SELECT coalesce(public.get_auth_user_id(), 'nobody')").await.expect("an answer"), ["nobody"]);
+        assert_eq!(
+            scene
+                .ids(&Identity::Anonymous, "SELECT coalesce(public.get_auth_user_id(), 'nobody')")
+                .await
+                .expect("an answer"),
+            ["nobody"]
+        );
     }
 }

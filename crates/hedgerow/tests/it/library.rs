@@ -16,9 +16,14 @@ async fn statements_run_as_their_user() {
     let test = TestApp::with(&[("notes", NOTES)]).await;
     let (ann, bob) = (test.user("ann").await.user.id, test.user("bob").await.user.id);
     let app = &test.app;
-    let count = app.as_user(&ann).execute("INSERT INTO notes (text, n) VALUES ($1, $2)", &[&"a", &7_i64]).await;
+    let count =
+        app.as_user(&ann).execute("INSERT INTO notes (text, n) VALUES ($1, $2)", &[&"a", &7_i64]).await;
     assert_eq!(count.expect("one row"), 1);
-    let rows = app.as_user(&ann).query("SELECT text, n, \"createdAt\" FROM notes WHERE n = $1", &[&7_i64]).await.expect("rows");
+    let rows = app
+        .as_user(&ann)
+        .query("SELECT text, n, \"createdAt\" FROM notes WHERE n = $1", &[&7_i64])
+        .await
+        .expect("rows");
     assert_eq!(rows[0].columns().collect::<Vec<_>>(), ["text", "n", "createdAt"]);
     assert_eq!(rows[0].get::<Option<i64>>("n").expect("a number"), Some(7));
     assert!(rows[0].get::<jiff::Timestamp>(2).is_ok());
@@ -33,7 +38,8 @@ async fn mistakes_of_the_program_are_named() {
     let test = TestApp::with(&[("notes", NOTES)]).await;
     let ann = test.user("ann").await.user.id;
     let ann = test.app.as_user(&ann);
-    let error = ann.query("SELECT text FROM notes WHERE n = $1", &[&"seven"]).await.expect_err("a text is no number");
+    let error =
+        ann.query("SELECT text FROM notes WHERE n = $1", &[&"seven"]).await.expect_err("a text is no number");
     assert!(matches!(error, Error::Parameter { number: 1, .. }), "{error:?}");
     let error = ann.query("SELECT text FROM notes WHERE n = $1", &[]).await.expect_err("nothing for $1");
     assert!(matches!(error, Error::ParameterCount { wanted: 1, given: 0 }), "{error:?}");
@@ -122,16 +128,25 @@ async fn what_fails_at_the_end_of_a_flight_is_its_error() {
     ).await;
     let as_ann = test.app.as_user(&ann);
     let one = as_ann.execute("INSERT INTO notes (text) VALUES ('a')", &[]).await;
-    assert_eq!(one.expect_err("the commit failed").server().map(|error| error.meaning()), Some(Meaning::Check));
+    assert_eq!(
+        one.expect_err("the commit failed").server().map(|error| error.meaning()),
+        Some(Meaning::Check)
+    );
     let many = as_ann.transaction(async |tx| tx.execute("INSERT INTO notes (text) VALUES ('b')", &[]).await);
-    assert_eq!(many.await.expect_err("the commit failed").server().map(|error| error.meaning()), Some(Meaning::Check));
+    assert_eq!(
+        many.await.expect_err("the commit failed").server().map(|error| error.meaning()),
+        Some(Meaning::Check)
+    );
     assert!(texts(&test.app, &ann).await.is_empty());
     test.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_panics_or_is_dropped_leaves_nothing_behind() {
-    let test = TestApp::with_options(&[("notes", NOTES)], Default::default(), |options| options.pool.max_connections = 1).await;
+    let test = TestApp::with_options(&[("notes", NOTES)], Default::default(), |options| {
+        options.pool.max_connections = 1
+    })
+    .await;
     let (ann, bob) = (test.user("ann").await.user.id, test.user("bob").await.user.id);
     let (app, id) = (test.app.clone(), ann.clone());
     let panicking = tokio::spawn(async move {
@@ -181,7 +196,9 @@ async fn a_transaction_can_run_in_a_task() {
     let app = test.app.clone();
     let task = tokio::spawn(is_send(async move {
         let text = "from a task".to_owned();
-        app.as_user(&ann).transaction(async |tx| tx.execute("INSERT INTO notes (text) VALUES ($1)", &[&text]).await).await
+        app.as_user(&ann)
+            .transaction(async |tx| tx.execute("INSERT INTO notes (text) VALUES ($1)", &[&text]).await)
+            .await
     }));
     assert_eq!(task.await.expect("no panic").expect("committed"), 1);
     test.close().await;

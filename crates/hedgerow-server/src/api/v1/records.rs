@@ -81,7 +81,8 @@ impl Asked {
     async fn body(&mut self, limit: usize) -> Result<Bytes, Failure> {
         understandable(&self.headers)?;
         // A client that asks first is told before it sends anything.
-        let declared = self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let declared =
+            self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if declared.is_some_and(|length: usize| length > limit) && self.headers.contains_key(header::EXPECT) {
             return Err(Failure::TooLarge(limit));
         }
