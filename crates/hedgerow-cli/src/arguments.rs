@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hedgerow::database::private_server::Download;
 use hedgerow::import::{Format, Match, Missing};
 use hedgerow::schema::Scope;
 
@@ -18,6 +19,13 @@ pub(crate) struct Arguments {
     pub(crate) no_download: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// Whether PostgreSQL may be downloaded.
+    pub(crate) fn download(&self) -> Download {
+        if self.no_download { Download::Refused } else { Download::Allowed }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -34,10 +34,18 @@ pub(crate) fn open_project(directory: &Path, flags: BTreeMap<String, String>) ->
 }
 
 /// Where the project's database is; a private server is started for the command if none runs.
-pub(crate) async fn find_place(project: &Project, no_download: bool) -> anyhow::Result<Place> {
-    let download = if no_download { Download::Refused } else { Download::Allowed };
+pub(crate) async fn find_place(project: &Project, download: Download) -> anyhow::Result<Place> {
+    place(project, PrivateUse::Allowed(download)).await
+}
+
+/// The same for `dev`, which does not share the server with another `dev`.
+pub(crate) async fn own_place(project: &Project, download: Download) -> anyhow::Result<Place> {
+    place(project, PrivateUse::Own(download)).await
+}
+
+async fn place(project: &Project, private: PrivateUse) -> anyhow::Result<Place> {
     let mut shown = Shown::default();
-    Ok(Place::find(project, PrivateUse::Allowed(download), move |progress| shown.show(&progress)).await?)
+    Ok(Place::find(project, private, move |progress| shown.show(&progress)).await?)
 }
 
 /// Shows the start of a private server: one line for what takes long, a bar for what has a length.
@@ -93,7 +101,7 @@ impl Session {
     pub(crate) async fn open(arguments: &Arguments) -> anyhow::Result<Self> {
         let project = open_project(&arguments.project, BTreeMap::new())?;
         let schema = project.schema()?;
-        let place = find_place(&project, arguments.no_download).await?;
+        let place = find_place(&project, arguments.download()).await?;
         // A command may take long with one statement; it is the person at the terminal who ends it.
         let pool = PoolSettings { statement_timeout: Duration::ZERO, ..project.config.pool };
         let app = open_app(&project, &place, schema, pool);

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use hedgerow_database::private_server::{
-    self, Download, PrivateServer, PrivateServerError, PrivateServerOptions, Progress,
+    self, Download, PrivateServer, PrivateServerError, PrivateServerOptions, Progress, RunningServer,
 };
 use hedgerow_database::setup::{self, LoginProof, SetupError};
 use hedgerow_database::{DatabaseUrl, Error as DatabaseError, Logins};
@@ -56,8 +56,10 @@ pub enum PlaceError {
 /// Whether a private server may be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrivateUse {
-    /// Yes; whether PostgreSQL may be downloaded for it is said too.
+    /// Yes, and one that runs is used; whether PostgreSQL may be downloaded for it is said too.
     Allowed(Download),
+    /// Yes, and it must be this program that runs it: two would serve one project.
+    Own(Download),
     /// No: `DATABASE_URL` or nothing.
     Refused,
 }
@@ -88,27 +90,36 @@ impl Place {
                 server: None,
             });
         }
-        let PrivateUse::Allowed(download) = private else { return Err(PlaceError::NoUrl) };
-        Self::on_private_server(project, download, progress).await
+        match private {
+            PrivateUse::Allowed(download) => {
+                let state = project.state_directory();
+                let running = tokio::task::spawn_blocking(move || private_server::running(&state)).await?;
+                Self::on_private_server(project, running, download, progress).await
+            }
+            PrivateUse::Own(download) => Self::on_private_server(project, None, download, progress).await,
+            PrivateUse::Refused => Err(PlaceError::NoUrl),
+        }
     }
 
     async fn on_private_server(
         project: &Project,
+        running: Option<RunningServer>,
         download: Download,
         mut progress: impl FnMut(Progress) + Send + 'static,
     ) -> Result<Self, PlaceError> {
         let roles = &project.config.roles;
-        let state = project.state_directory();
         let mut logins = setup::login_names(roles).to_vec();
         logins.push(setup::PRIVATE_OWNER.to_owned());
-        let options = PrivateServerOptions { download, logins, ..PrivateServerOptions::new(&state) };
-        let found = tokio::task::spawn_blocking(move || match private_server::running(&state) {
-            Some(running) => Ok((running.url("postgres", DATABASE), running.bin_dir, None)),
-            None => PrivateServer::start(&options, &mut progress).map(|server| {
+        let options =
+            PrivateServerOptions { download, logins, ..PrivateServerOptions::new(project.state_directory()) };
+        let (url, programs, server) = match running {
+            Some(running) => (running.url("postgres", DATABASE), running.bin_dir, None),
+            None => {
+                let start = move || PrivateServer::start(&options, &mut progress);
+                let server = tokio::task::spawn_blocking(start).await??;
                 (server.url("postgres", DATABASE), server.bin_dir().to_path_buf(), Some(server))
-            }),
-        });
-        let (url, programs, server) = found.await??;
+            }
+        };
         let superuser: DatabaseUrl = url
             .parse()
             .map_err(|error| DatabaseError::Protocol(format!("the private server's URL: {error}")))?;

@@ -22,7 +22,7 @@ use crate::commands::migrate::bring_up_to_date;
 use crate::commands::{said, serve};
 use crate::exit::Exit;
 use crate::output;
-use crate::session::{find_place, open_app, open_project};
+use crate::session::{open_app, open_project, own_place};
 
 /// Whose rows the seeds are, and whose key is printed.
 const EMAIL: &str = "dev@example.com";
@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Result<Exit> {
     let project = open_project(&arguments.project, listen.flags())?;
     let schema = project.schema()?;
-    let mut place = find_place(&project, arguments.no_download).await?;
+    let mut place = own_place(&project, arguments.download()).await?;
     if !place.is_private {
         prepare_own_database(&project, &mut place).await?;
     }

@@ -18,7 +18,7 @@ pub(crate) async fn run(arguments: &Arguments, command: &Migrate) -> anyhow::Res
     let Migrate::Apply { json } = command;
     let project = open_project(&arguments.project, BTreeMap::new())?;
     let schema = project.schema()?;
-    let place = find_place(&project, arguments.no_download).await?;
+    let place = find_place(&project, arguments.download()).await?;
     let applied = bring_up_to_date(&project, &place, &schema).await?;
     if *json {
         let steps = applied.iter().map(|step| {

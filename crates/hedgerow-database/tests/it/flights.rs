@@ -71,7 +71,7 @@ async fn several_statements_of_a_flight_are_all_or_nothing() {
     assert_eq!(rows.iter().map(|rows| rows.count).sum::<usize>(), 2);
     let queries = [insert(&schema, "3", r#"{"n": 3}"#), insert(&schema, "1", r#"{"n": 1}"#)];
     let error = database.flight(&ann).json_each(&queries).await.expect_err("a repeated id");
-    assert_eq!(error.server().map(|error| error.meaning()), Some(Meaning::Unique));
+    assert_eq!(error.server().map(hedgerow_database::ServerError::meaning), Some(Meaning::Unique));
     assert_eq!(test.column("SELECT string_agg(id, ' ' ORDER BY id) FROM notes").await, ["1 2"]);
 }
 
@@ -153,7 +153,7 @@ async fn a_statement_that_takes_too_long_is_ended_by_the_server() {
         .rows("SELECT pg_sleep(20)::text", &[])
         .await
         .expect_err("too slow");
-    assert_eq!(error.server().map(|error| error.meaning()), Some(Meaning::Cancelled));
+    assert_eq!(error.server().map(hedgerow_database::ServerError::meaning), Some(Meaning::Cancelled));
     assert_eq!(number(&database, &Identity::Anonymous, "SELECT 1::int8").await, 1);
 }
 
@@ -236,7 +236,11 @@ async fn a_login_that_may_not_take_a_role_runs_nothing() {
             .rows("SELECT set_config('app.ran', 'yes', false)", &[])
             .await
             .expect_err("no role");
-        assert_eq!(error.server().map(|error| error.meaning()), Some(Meaning::NotAllowed), "{identity:?}");
+        assert_eq!(
+            error.server().map(hedgerow_database::ServerError::meaning),
+            Some(Meaning::NotAllowed),
+            "{identity:?}"
+        );
         assert!(database.transaction(&identity).await.is_err());
     }
 }

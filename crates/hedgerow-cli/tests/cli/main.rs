@@ -1,0 +1,7 @@
+//! The command as its users run it: the real program, real files, a real server of the project's own.
+
+mod commands;
+mod dev;
+mod kill;
+mod production;
+mod project;
