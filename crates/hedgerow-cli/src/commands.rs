@@ -24,7 +24,11 @@ use crate::output;
 /// Runs the command.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     // Commands speak for themselves; the servers tell of each request.
-    log(if matches!(arguments.command, Command::Dev(_) | Command::Serve(_)) { "info" } else { "warn" });
+    log(match arguments.command {
+        Command::Serve(_) => "info",
+        Command::Dev(_) => "info,hedgerow_database=warn",
+        _ => "warn",
+    });
     match &arguments.command {
         Command::Init { directory } => init::run(directory),
         Command::Dev(listen) => dev::run(&arguments, listen).await,

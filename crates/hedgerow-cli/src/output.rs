@@ -64,7 +64,9 @@ fn is_unreachable(error: &anyhow::Error) -> bool {
 /// What to do next, for causes that do not say it themselves.
 fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     use hedgerow::Error;
-    if let Some(error) = cause.downcast_ref::<hedgerow::database::Error>().and_then(hedgerow::database::Error::server) {
+    if let Some(error) =
+        cause.downcast_ref::<hedgerow::database::Error>().and_then(hedgerow::database::Error::server)
+    {
         return match error.code.code() {
             "42P01" | "42883" | "3F000" => Some("run `hedgerow migrate apply` first".to_owned()),
             "42704" | "22023" => Some("run `hedgerow setup` first".to_owned()),

@@ -91,9 +91,12 @@ async fn server(app: &App, tolerance: Tolerance, findings: &mut Vec<Finding>) ->
             severity: severity(tolerance.outdated_server),
             code: "outdated_server",
             message: holes.to_string(),
-            remedy:
-                "update PostgreSQL; until then, database.outdated_server = \"warn\" serves in spite of it"
-                    .to_owned(),
+            remedy: match tolerance.outdated_server {
+                Strictness::Warn => holes.remedy(),
+                Strictness::Refuse => {
+                    format!("{}; database.outdated_server = \"warn\" serves in spite of it", holes.remedy())
+                }
+            },
         });
     }
     Ok(())
