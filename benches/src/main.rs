@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p hedgerow-bench -- [ROWS] [TENANTS]`, by default 1,000,000 rows of 1,000 tenants.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program is for a terminal")]
+
 use std::time::{Duration, Instant};
 
 use hedgerow::database::{PoolSettings, UserId};

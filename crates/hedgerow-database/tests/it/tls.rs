@@ -57,7 +57,7 @@ async fn passwords_and_certificates_are_taken_as_seriously_as_asked() {
             .expect("a connection");
     let driver = tokio::spawn(driver);
     client
-        .batch_execute("CREATE ROLE visitor; CREATE ROLE guest LOGIN PASSWORD 'pass w\u{f6}rd'; GRANT visitor TO guest; GRANT pg_read_all_stats TO visitor")
+        .batch_execute("CREATE ROLE hedgerow_app; CREATE ROLE visitor; CREATE ROLE guest LOGIN PASSWORD 'pass w\u{f6}rd'; GRANT visitor, hedgerow_app TO guest; GRANT pg_read_all_stats TO visitor")
         .await
         .expect("roles");
     drop(client);

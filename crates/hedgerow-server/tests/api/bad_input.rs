@@ -245,9 +245,9 @@ async fn bodies_that_are_too_large_or_odd_are_refused() {
 
 /// Sends bytes as they are, and returns the first line of the answer; empty when there is none.
 fn raw(app: &TestApp, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(app.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    stream.write_all(request).unwrap();
+    let mut stream = TcpStream::connect(app.address()).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a connection");
+    stream.write_all(request).expect("a connection");
     let mut answer = Vec::new();
     let mut buffer = [0; 1024];
     while let Ok(read) = stream.read(&mut buffer) {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use hedgerow::App;
 use hedgerow::AppOptions;
-use hedgerow::database::{Database, Error, Identity, Meaning, Row, UserId};
+use hedgerow::database::{Database, Error, Identity, Meaning, Row, ServerError, UserId};
 use hedgerow_testing::{TestDatabase, schema_of};
 
 /// One entity of each kind of access, and relations of both kinds.
@@ -86,7 +86,7 @@ impl Scene {
         };
         match outcome.await {
             Ok(count) => format!("{count} rows"),
-            Err(error) => match error.server().map(|error| error.meaning()) {
+            Err(error) => match error.server().map(ServerError::meaning) {
                 Some(Meaning::NotAllowed) => "refused".to_owned(),
                 Some(Meaning::NotNull) => "no owner".to_owned(),
                 Some(Meaning::ForeignKey) => "no such row".to_owned(),

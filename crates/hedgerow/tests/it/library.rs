@@ -1,6 +1,6 @@
 //! The library's public face: statements and transactions as a user.
 
-use hedgerow::database::{Error, Meaning};
+use hedgerow::database::{Error, Meaning, ServerError};
 use hedgerow::{App, UserId};
 use hedgerow_testing::TestApp;
 
@@ -29,7 +29,7 @@ async fn statements_run_as_their_user() {
     assert!(rows[0].get::<jiff::Timestamp>(2).is_ok());
     assert!(texts(app, &bob).await.is_empty());
     let refused = app.as_anonymous().query("SELECT text FROM notes", &[]).await.expect_err("no right");
-    assert_eq!(refused.server().map(|error| error.meaning()), Some(Meaning::NotAllowed));
+    assert_eq!(refused.server().map(ServerError::meaning), Some(Meaning::NotAllowed));
     test.close().await;
 }
 
@@ -65,7 +65,7 @@ async fn a_transaction_is_kept_on_ok_and_undone_on_err() {
     let kept = as_ann.transaction(async |tx| {
         tx.execute("INSERT INTO notes (text) VALUES ($1)", &[&"a"]).await?;
         let rows = tx.query("SELECT count(*) FROM notes", &[]).await?;
-        Ok::<i64, Error>(rows[0].get(0)?)
+        rows[0].get::<i64>(0)
     });
     assert_eq!(kept.await.expect("committed"), 1);
 
@@ -128,13 +128,10 @@ async fn what_fails_at_the_end_of_a_flight_is_its_error() {
     ).await;
     let as_ann = test.app.as_user(&ann);
     let one = as_ann.execute("INSERT INTO notes (text) VALUES ('a')", &[]).await;
-    assert_eq!(
-        one.expect_err("the commit failed").server().map(|error| error.meaning()),
-        Some(Meaning::Check)
-    );
+    assert_eq!(one.expect_err("the commit failed").server().map(ServerError::meaning), Some(Meaning::Check));
     let many = as_ann.transaction(async |tx| tx.execute("INSERT INTO notes (text) VALUES ('b')", &[]).await);
     assert_eq!(
-        many.await.expect_err("the commit failed").server().map(|error| error.meaning()),
+        many.await.expect_err("the commit failed").server().map(ServerError::meaning),
         Some(Meaning::Check)
     );
     assert!(texts(&test.app, &ann).await.is_empty());
@@ -144,7 +141,7 @@ async fn what_fails_at_the_end_of_a_flight_is_its_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_panics_or_is_dropped_leaves_nothing_behind() {
     let test = TestApp::with_options(&[("notes", NOTES)], Default::default(), |options| {
-        options.pool.max_connections = 1
+        options.pool.max_connections = 1;
     })
     .await;
     let (ann, bob) = (test.user("ann").await.user.id, test.user("bob").await.user.id);

@@ -1,3 +1,5 @@
+//! The download against servers of our own that answer wrongly in every way.
+
 use std::io::Write;
 use std::net::TcpListener;
 use std::thread;
