@@ -52,7 +52,7 @@ impl Schema {
     ///     text: "name = \"tasks\"\n[fields.title]\ntype = \"text\"\nrequird = true\n".into(),
     /// };
     /// let problems = Schema::parse(&[file]).unwrap_err();
-    /// assert!(problems.to_string().starts_with("entities/tasks.toml:4:1: `requird` is no key of a text field"));
+    /// assert!(problems.to_string().starts_with("entities/tasks.toml:4:1: `requird` is no key of a field of type text"));
     /// ```
     pub fn parse(files: &[EntityFile]) -> Result<Self, Problems> {
         let mut problems = Vec::new();
@@ -202,7 +202,7 @@ fn read_field(reader: &mut Reader<'_>, entry: Entry<'_>) -> Option<Field> {
     let default_entry = table.get("default");
     // Without a type nobody knows which options are right.
     let kind = kind?;
-    reader.finish(&table, &format!("a {} field", kind.name()), LATER_OPTIONS);
+    reader.finish(&table, &format!("a field of type {}", kind.name()), LATER_OPTIONS);
     let default = default_entry.and_then(|entry| read_default(reader, &kind, entry));
 
     if unique || indexed {

@@ -351,6 +351,11 @@ fn read_select<'e>(entity: &'e Entity, text: &str, errors: &mut Vec<InputError>)
 
 fn read_order<'e>(entity: &'e Entity, text: &str, errors: &mut Vec<InputError>) -> Vec<Order<'e>> {
     let mut order = Vec::new();
+    if text.trim().is_empty() {
+        let message = "`order` is a list of fields, `field.desc` turns one round".to_owned();
+        errors.push(InputError::new("order", "invalid_order", message));
+        return order;
+    }
     for item in text.split(',').map(str::trim) {
         let mut parts = item.split('.');
         let Some(column) = find_column(entity, parts.next().unwrap_or_default(), "order", errors) else {

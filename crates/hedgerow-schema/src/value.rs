@@ -33,7 +33,7 @@ pub const MAX_JSON_DEPTH: usize = 32;
 pub fn read(ty: SqlType, text: &str) -> Result<Bind, Mistake> {
     let value = match ty {
         SqlType::Text if text.contains('\0') => {
-            return Err(Mistake::new("nul_byte", "text cannot contain the character U+0000"));
+            return Err(Mistake::new("nul_byte", "cannot contain the character U+0000"));
         }
         SqlType::Text => text.to_owned(),
         SqlType::Int8 => match text.parse::<i64>() {
@@ -87,7 +87,7 @@ fn check_json(text: &str) -> Result<(), Mistake> {
         return Err(Mistake::new("json_too_deep", format!("nests deeper than {MAX_JSON_DEPTH} levels")));
     }
     if has_nul(&value) {
-        return Err(Mistake::new("nul_byte", "text cannot contain the character U+0000"));
+        return Err(Mistake::new("nul_byte", "cannot contain the character U+0000"));
     }
     Ok(())
 }

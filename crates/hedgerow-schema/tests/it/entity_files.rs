@@ -1,0 +1,146 @@
+//! Mistakes in entity files: each is found, in its place, with what is allowed. The snapshot is the whole catalogue of
+//! answers, to be read as a user would.
+
+use std::fmt::Write as _;
+
+use hedgerow_schema::{EntityFile, Schema};
+
+fn parse(files: &[(&str, &str)]) -> Result<Schema, String> {
+    let files: Vec<EntityFile> = files
+        .iter()
+        .map(|(name, text)| EntityFile { name: (*name).to_owned(), text: (*text).to_owned() })
+        .collect();
+    Schema::parse(&files).map_err(|problems| problems.to_string())
+}
+
+/// Texts after the line `name = "tasks"`, each with at least one mistake.
+const MISTAKES: &[&str] = &[
+    // Whole files.
+    "fields.title = { type = \"text\" ",
+    "nmae = 1",
+    "fields = 3",
+    "label = { singular = \"Task\" }",
+    "label = { singular = \"Task\", plural = \"Tasks\", dual = \"x\" }",
+    "soft_delete = true",
+    "metadata = \"yes\"",
+    "[[indexes]]\nfields = [\"a\"]",
+    // Access.
+    "access = { read = \"everyone\" }",
+    "access = { read = \"owner\", write = \"admin\" }",
+    "access = { publish = \"x\" }",
+    "access = { read = \"public\", published_when = \"status = 'x'\" }",
+    // Names.
+    "fields.userId = { type = \"text\" }",
+    "fields.id = { type = \"integer\" }",
+    "fields.select = { type = \"text\" }",
+    "fields.tableoid = { type = \"text\" }",
+    "fields.deletedAt = { type = \"datetime\" }",
+    "fields.\"a b\" = { type = \"text\" }",
+    "fields.\"x\\\"; DROP TABLE users; --\" = { type = \"text\" }",
+    "fields.a = { type = \"text\" }\nfields.A = { type = \"text\" }",
+    "fields.a_name_that_is_longer_than_postgresql_takes_it_because_it_goes_on_and_on = { type = \"text\" }",
+    // Types and options.
+    "fields.a = \"text\"",
+    "fields.a = {}",
+    "fields.a = { type = \"strnig\" }",
+    "fields.a = { type = \"tags\" }",
+    "fields.a = { type = 7 }",
+    "fields.a = { type = \"text\", requird = true }",
+    "fields.a = { type = \"text\", required = \"yes\" }",
+    "fields.a = { type = \"text\", pattern = \"^a\" }",
+    "fields.a = { type = \"text\", min_length = 5, max_length = 3 }",
+    "fields.a = { type = \"text\", max_length = -1 }",
+    "fields.a = { type = \"text\", max_length = 99999999999 }",
+    "fields.a = { type = \"text\", indexed = true }",
+    "fields.a = { type = \"textarea\", unique = true, max_length = 9000 }",
+    "fields.a = { type = \"integer\", min = 3, max = 1 }",
+    "fields.a = { type = \"integer\", min = 1.5 }",
+    "fields.a = { type = \"integer\", max_length = 3 }",
+    "fields.a = { type = \"number\", scale = 2 }",
+    "fields.a = { type = \"number\", precision = 2, scale = 4 }",
+    "fields.a = { type = \"number\", precision = 9999 }",
+    "fields.a = { type = \"number\", min = \"much\" }",
+    "fields.a = { type = \"select\" }",
+    "fields.a = { type = \"select\", options = [] }",
+    "fields.a = { type = \"select\", options = [\"x\", \"x\"] }",
+    "fields.a = { type = \"select\", options = [\"\"] }",
+    "fields.a = { type = \"select\", options = [1] }",
+    "fields.a = { type = \"json\", unique = true }",
+    // Defaults.
+    "fields.a = { type = \"integer\", default = \"one\" }",
+    "fields.a = { type = \"integer\", max = 3, default = 4 }",
+    "fields.a = { type = \"select\", options = [\"x\"], default = \"y\" }",
+    "fields.a = { type = \"text\", max_length = 2, default = \"long\" }",
+    "fields.a = { type = \"date\", default = \"tomorrow\" }",
+    "fields.a = { type = \"text\", required = true, read_only = true }",
+    // Relations.
+    "fields.a = { type = \"relation\" }",
+    "fields.a = { type = \"relation\", entity = \"task\" }",
+    "fields.a = { type = \"relation\", entity = \"tasks\", on_delete = \"explode\" }",
+    "fields.a = { type = \"relation\", entity = \"tasks\", on_delete = \"set_null\", required = true }",
+    "fields.a = { type = \"relation\", entity = \"tasks\", default = \"x\" }",
+    // Several at once.
+    "access = { raed = \"owner\" }\nfields.a = { type = \"txt\" }\nfields.b = { type = \"text\", max = 3 }",
+];
+
+#[test]
+fn every_mistake_is_named_in_its_place() {
+    let mut answers = String::new();
+    for mistake in MISTAKES {
+        let text = format!("name = \"tasks\"\n{mistake}\n");
+        let said = match parse(&[("tasks.toml", &text)]) {
+            Ok(_) => panic!("nobody noticed: {mistake}"),
+            Err(said) => said,
+        };
+        writeln!(answers, "{mistake}\n=> {}\n", said.replace('\n', "\n=> ")).unwrap();
+    }
+    insta::assert_snapshot!(answers);
+}
+
+#[test]
+fn names_of_entities_are_checked() {
+    let mut answers = String::new();
+    for name in [
+        "user",
+        "session",
+        "api-keys",
+        "Tasks",
+        "tasks list",
+        "1st",
+        "_x",
+        "",
+        "audit",
+        "batch",
+        "ta\u{308}sks",
+        "a\\u0000b",
+    ] {
+        let said = parse(&[("x.toml", &format!("name = \"{name}\"\nfields.a = {{ type = \"text\" }}\n"))]);
+        writeln!(answers, "{name:?} => {}", said.err().unwrap_or_else(|| "taken".to_owned())).unwrap();
+    }
+    insta::assert_snapshot!(answers);
+}
+
+#[test]
+fn rules_across_files_name_the_file() {
+    let note = "name = \"notes\"\nfields.a = { type = \"text\" }\n";
+    let said = parse(&[
+        ("notes.toml", note),
+        ("again.toml", note),
+        ("tags.toml", "name = \"tags\"\nfields.note = { type = \"relation\", entity = \"note\" }\n"),
+    ]);
+    insta::assert_snapshot!(said.unwrap_err());
+}
+
+proptest::proptest! {
+    /// Whatever stands in a file, reading it ends with a schema or with problems that lie inside the file.
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "(name = \"tasks\"\n)?([a-z.\\[\\]{}=\"' \n#0-9]|type|fields|\\PC){0,80}") {
+        let file = EntityFile { name: "x.toml".to_owned(), text: text.clone() };
+        if let Err(problems) = Schema::parse(&[file]) {
+            proptest::prop_assert!(!problems.0.is_empty());
+            for problem in problems.0 {
+                proptest::prop_assert!(problem.line <= text.matches('\n').count() + 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What the files of an application become, and what is said where they are wrong. Nothing here needs a database.
+
+mod entity_files;
+mod queries;
+mod statements;
