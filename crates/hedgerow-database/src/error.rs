@@ -42,6 +42,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Rows came, and whoever was to take them did not.
+    #[error("the rows cannot be written to where they should go")]
+    Output(#[source] std::io::Error),
     /// The server said something that does not fit the protocol.
     #[error("the database answered something unexpected: {0}")]
     Protocol(String),

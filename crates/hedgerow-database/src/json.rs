@@ -149,7 +149,7 @@ impl Sink for RowWriter<'_> {
         let written = self.out.write_all(&self.line);
         self.line.clear();
         self.rows += 1;
-        written.map_err(|source| Error::Io { doing: "writing a row", source })
+        written.map_err(Error::Output)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `hedgerow export`: rows to standard output.
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 
 use hedgerow::export::export;
 use hedgerow::users;
@@ -16,9 +16,26 @@ pub(crate) async fn run(arguments: &Arguments, command: &Export) -> anyhow::Resu
         Some(user) => Some(users::find(&session.app, user).await.map_err(said)?.id),
         None => None,
     };
-    let mut out: BufWriter<Box<dyn Write + Send>> =
-        BufWriter::with_capacity(1 << 16, Box::new(std::io::stdout()));
-    export(&session.app, &command.entity, user.as_ref(), command.format.into(), &mut out).await?;
+    let mut out: BufWriter<Box<dyn Write + Send>> = BufWriter::with_capacity(1 << 16, Box::new(io::stdout()));
+    let exported =
+        export(&session.app, &command.entity, user.as_ref(), command.format.into(), &mut out).await;
+    if let Err(error) = exported
+        && !is_closed_pipe(&error)
+    {
+        return Err(error.into());
+    }
     session.close().await?;
     Ok(Exit::Done)
+}
+
+/// Whether the reader, such as `head`, has seen enough.
+fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

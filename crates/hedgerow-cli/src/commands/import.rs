@@ -117,9 +117,10 @@ fn show(report: &ImportReport, entity: &str, seconds: f64, refused_all: bool) {
     let skipped = if report.refused > 0 { format!(", {} refused", report.refused) } else { String::new() };
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = report.written as f64 / seconds.max(0.001);
+    let owners = if report.owners == 1 { "1 owner".to_owned() } else { format!("{} owners", report.owners) };
     output::note(&format!(
-        "imported {} rows of {entity} for {} owners in {seconds:.1} s ({rate:.0} rows/s){skipped}",
-        report.written, report.owners
+        "imported {} rows of {entity} for {owners} in {seconds:.1} s ({rate:.0} rows/s){skipped}",
+        report.written
     ));
 }
 

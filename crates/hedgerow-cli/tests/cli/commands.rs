@@ -187,3 +187,21 @@ fn a_closed_pipe_is_no_crash() {
     let code = child.wait().expect("a status").code();
     assert!(code.is_some_and(|code| code < 70), "{code:?}");
 }
+
+#[test]
+fn an_export_ends_when_its_reader_has_seen_enough() {
+    let project = Project::new();
+    project.run(&["migrate", "apply"]).expect(0);
+    project.run(&["user", "create", "--email", "ann@example.com"]).expect(0);
+    let lines: String =
+        (0..20_000).map(|n| format!("{{\"text\":\"a row that fills pipes\",\"n\":{n}}}\n")).collect();
+    let file = project.write("rows.ndjson", &lines).display().to_string();
+    project.run(&["import", "notes", &file, "--as", "ann@example.com"]).expect(0);
+    let mut export = project.command(&["export", "notes", "--format", "ndjson"]);
+    let child = export.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn();
+    let mut child = child.expect("the program runs");
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().expect("a status");
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+}

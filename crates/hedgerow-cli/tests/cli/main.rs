@@ -2,6 +2,7 @@
 
 mod commands;
 mod dev;
+mod examples;
 mod kill;
 mod production;
 mod project;
