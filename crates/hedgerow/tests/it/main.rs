@@ -4,3 +4,4 @@ mod exchange;
 mod fitness;
 mod isolation;
 mod library;
+mod plans;

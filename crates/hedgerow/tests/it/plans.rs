@@ -1,0 +1,88 @@
+//! How PostgreSQL goes about a tenant's request: by the index, with the identity found out once.
+
+use hedgerow::schema::statement::{self, Asker};
+use hedgerow::schema::{Limits, ListQuery};
+use hedgerow_testing::{TestDatabase, schema_of};
+
+const ENTITIES: &[(&str, &str)] = &[
+    (
+        "tasks",
+        r#"
+        fields.title = { type = "text", required = true, max_length = 200 }
+        fields.status = { type = "select", options = ["todo", "done"], default = "todo", indexed = true }
+        "#,
+    ),
+    (
+        "airports",
+        r#"
+        access = { read = "signed_in", write = "admin" }
+        fields.faa = { type = "text", required = true, unique = true, max_length = 10 }
+        "#,
+    ),
+];
+
+/// The plan of a list as the user `u7` asks for it, among 40 users with 250 rows each.
+async fn plan(database: &TestDatabase, entity: &str, parameters: &[(&str, &str)]) -> String {
+    let schema = schema_of(ENTITIES);
+    let entity = schema.entity(entity).expect("an entity");
+    let query = ListQuery::parse(entity, parameters, Limits::default()).expect("a query");
+    let sql = statement::list(entity, &query, Asker::User("u7")).sql;
+    // `simple_query` has no parameters: the binds as literals, which none of these tests needs to escape.
+    let mut text = sql.text().to_owned();
+    for (at, bind) in sql.binds().iter().enumerate().rev() {
+        let literal = format!("'{}'", bind.value.as_deref().expect("a value"));
+        text = text.replace(&format!("${}", at + 1), &literal);
+    }
+    let explain = format!(
+        "SET ROLE hedgerow_app; SET app.user_id = 'u7'; EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF) {text}"
+    );
+    let lines = database.column(&explain).await;
+    assert!(lines.iter().any(|line| line.contains("rows=")), "{lines:?}");
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn lists_are_read_from_the_index_and_the_identity_is_found_out_once() {
+    let database = TestDatabase::with(&schema_of(ENTITIES)).await;
+    database
+        .sql(
+            "INSERT INTO \"user\" (id, name, email) SELECT 'u' || n, 'u' || n, 'u' || n || '@example.com' FROM generate_series(1, 40) n;
+             INSERT INTO tasks (\"userId\", title, status, \"createdAt\")
+             SELECT 'u' || (n % 40 + 1), repeat('t', 100), CASE WHEN n % 3 = 0 THEN 'done' ELSE 'todo' END, now() - n * interval '1 s'
+             FROM generate_series(1, 10000) n;
+             INSERT INTO airports (\"userId\", faa, \"createdAt\")
+             SELECT 'u1', n::text, now() - n * interval '1 s' FROM generate_series(1, 10000) n;
+             ANALYZE",
+        )
+        .await;
+    for (entity, parameters, index) in [
+        ("tasks", &[("limit", "50")][..], "Index Scan Backward using \"idx_tasks_userId_createdAt_id\""),
+        (
+            "tasks",
+            &[("limit", "50"), ("order", "createdAt.asc")],
+            "Index Scan using \"idx_tasks_userId_createdAt_id\"",
+        ),
+        ("airports", &[("limit", "50")], "Index Scan Backward using \"idx_airports_createdAt_id\""),
+    ] {
+        let plan = plan(&database, entity, parameters).await;
+        assert!(plan.contains(index), "{plan}");
+        // The function is called once for the statement, not once for each row.
+        assert!(plan.contains("InitPlan 1"), "{plan}");
+        assert!(!plan.contains("Filter: (\"userId\" = get_auth_user_id())"), "{plan}");
+        // No row of anybody else was even looked at.
+        assert!(!plan.contains("Rows Removed by Filter"), "{plan}");
+        assert!(!plan.contains("Sort"), "{plan}");
+    }
+    let by_status = plan(&database, "tasks", &[("limit", "50"), ("status", "eq.done")]).await;
+    assert!(by_status.contains("Index") && !by_status.contains("Seq Scan"), "{by_status}");
+    // Another user's rows cost nothing but the comparison of two names: no index is opened.
+    let schema = schema_of(ENTITIES);
+    let tasks = schema.entity("tasks").expect("an entity");
+    let query = ListQuery::parse(tasks, &[], Limits::default()).expect("a query");
+    let text = statement::list(tasks, &query, Asker::User("u8")).sql.text().replace("$1", "'u8'");
+    let explain = format!(
+        "SET ROLE hedgerow_app; SET app.user_id = 'u7'; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {text}"
+    );
+    let foreign = database.column(&explain).await.join("\n");
+    assert!(foreign.contains("One-Time Filter") && foreign.contains("never executed"), "{foreign}");
+}
