@@ -3,12 +3,16 @@
 #
 # One tenant for each destination airport. Needs python3 with pip, and `hedgerow` (or HEDGEROW=/path/to/hedgerow).
 set -eu
-cd "$(dirname "$0")"
 hedgerow=${HEDGEROW:-hedgerow}
-case $hedgerow in */*) ;; *) command -v "$hedgerow" >/dev/null || {
-  echo "error: no \`$hedgerow\` on PATH; build it with \`cargo build --release\` and set HEDGEROW=target/release/hedgerow" >&2
+if ! command -v "$hedgerow" > /dev/null; then
+  echo "error: there is no \`$hedgerow\`; build it with \`cargo build --release\` and set HEDGEROW=target/release/hedgerow" >&2
   exit 1
-} ;; esac
+fi
+case $hedgerow in
+  /*) ;;
+  */*) hedgerow=$PWD/$hedgerow ;;
+esac
+cd "$(dirname "$0")"
 
 echo "1. the data" >&2
 mkdir -p .data

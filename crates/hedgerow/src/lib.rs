@@ -25,3 +25,8 @@ pub use hedgerow_database as database;
 pub use hedgerow_database::UserId;
 pub use hedgerow_schema as schema;
 pub use hedgerow_schema::Schema;
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;

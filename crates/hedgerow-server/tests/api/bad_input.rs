@@ -136,7 +136,7 @@ async fn queries_that_are_wrong_are_refused_by_name() {
         ("order=text.up", "400 invalid_order [order: invalid_order]"),
         ("order=text;DROP TABLE notes", "400 unknown_field [order: unknown_field]"),
         ("order=data", "400 invalid_order [order: invalid_order]"),
-        ("order=", "400 unknown_field [order: unknown_field]"),
+        ("order=", "400 invalid_order [order: invalid_order]"),
         ("select=nope", "400 unknown_field [select: unknown_field]"),
         ("select=text,text", "400 repeated_key [select: repeated_key]"),
         ("select=", "400 invalid_select [select: invalid_select]"),
