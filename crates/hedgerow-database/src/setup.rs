@@ -8,7 +8,7 @@ use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::database::Logins;
-use crate::error::Error;
+use crate::error::{Error, Meaning, ServerError};
 use crate::owner::{Owner, from_driver};
 use crate::url::DatabaseUrl;
 
@@ -42,6 +42,18 @@ pub enum SetupError {
         role: String,
         /// What is wrong with it.
         attribute: &'static str,
+    },
+    /// A role that another owner made, and that would have to change.
+    #[error(
+        "the role {role} belongs to another owner, and this one may not change it; run setup as a superuser, or give this \
+         application roles of its own in [roles]"
+    )]
+    NotYours {
+        /// The role.
+        role: String,
+        /// What the server said.
+        #[source]
+        source: Error,
     },
     /// The database reports an error.
     #[error("cannot set up the database")]
@@ -139,7 +151,7 @@ async fn run(
         row.map_err(|source| from_driver("read the server's version", source))?.get(0)
     };
     for role in roles.all() {
-        if !fit_role_exists(owner, role.as_str()).await? {
+        if existing(owner, role.as_str()).await?.is_none() {
             let mut sql = Sql::new("CREATE ROLE ");
             sql.name(role).push(" NOLOGIN NOINHERIT");
             owner.run(sql.text()).await?;
@@ -155,23 +167,27 @@ async fn run(
     for (role, may_take) in members {
         let name = login_name(role);
         let login = Identifier::parse(&name).map_err(|error| Error::Protocol(error.to_string()))?;
-        let exists = fit_role_exists(owner, &name).await?;
+        let now = existing(owner, &name).await?;
         let password = match proof {
             LoginProof::Peer => None,
-            LoginProof::Password if exists => None,
+            LoginProof::Password if now.is_some() => None,
             LoginProof::Password | LoginProof::NewPassword => Some(new_password()),
         };
-        if exists && password.is_none() && proof != LoginProof::Peer {
+        if now.is_some() && password.is_none() && proof != LoginProof::Peer {
             kept.push(name.clone());
         }
-        let mut sql = Sql::new(if exists { "ALTER ROLE " } else { "CREATE ROLE " });
-        sql.name(&login).push(" LOGIN NOINHERIT");
-        if let Some(password) = &password {
-            // The verifier, so that the password stands in no log of the server.
-            let verifier = postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());
-            sql.push(" PASSWORD ").literal(&verifier);
+        // What another application's setup made on this server is used as it is.
+        if now != Some(LOGIN_AS_MADE_HERE) || password.is_some() {
+            let mut sql = Sql::new(if now.is_some() { "ALTER ROLE " } else { "CREATE ROLE " });
+            sql.name(&login).push(" LOGIN NOINHERIT");
+            if let Some(password) = &password {
+                // The verifier, so that the password stands in no log of the server.
+                let verifier =
+                    postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());
+                sql.push(" PASSWORD ").literal(&verifier);
+            }
+            owner.run(sql.text()).await.map_err(|error| not_yours(&login, error))?;
         }
-        owner.run(sql.text()).await?;
         grant(owner, may_take, &login, version).await?;
         urls.push(url.with_login(&name, password));
     }
@@ -187,32 +203,62 @@ async fn run(
 }
 
 /// Lets `login` take `roles`; it has their rights only while it does.
-async fn grant(owner: &Owner, roles: &[&Identifier], login: &Identifier, version: i32) -> Result<(), Error> {
+async fn grant(
+    owner: &Owner,
+    roles: &[&Identifier],
+    login: &Identifier,
+    version: i32,
+) -> Result<(), SetupError> {
     for role in roles {
+        // The option is new in PostgreSQL 16; before, every member could.
+        let known = "SELECT FROM pg_catalog.pg_auth_members m \
+                     WHERE m.roleid = to_regrole(quote_ident($1)) AND m.member = to_regrole(quote_ident($2)) \
+                       AND coalesce((to_jsonb(m) ->> 'set_option')::boolean, true)";
+        let found = owner.client.query_opt(known, &[&role.as_str(), &login.as_str()]).await;
+        if found.map_err(|source| from_driver("look for members", source))?.is_some() {
+            continue;
+        }
         let mut sql = Sql::new("GRANT ");
         sql.name(role).push(" TO ").name(login);
         if version >= 160_000 {
             sql.push(" WITH INHERIT FALSE, SET TRUE");
         }
-        owner.run(sql.text()).await?;
+        owner.run(sql.text()).await.map_err(|error| not_yours(role, error))?;
     }
     Ok(())
 }
 
-/// Whether the role exists; an unfit one is an error.
-async fn fit_role_exists(owner: &Owner, name: &str) -> Result<bool, SetupError> {
+fn not_yours(role: &Identifier, source: Error) -> SetupError {
+    match source.server().map(ServerError::meaning) {
+        Some(Meaning::NotAllowed) => SetupError::NotYours { role: role.to_string(), source },
+        _ => source.into(),
+    }
+}
+
+/// What a role is like that exists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Existing {
+    may_log_in: bool,
+    inherits: bool,
+}
+
+const LOGIN_AS_MADE_HERE: Existing = Existing { may_log_in: true, inherits: false };
+
+/// The role, if it exists; an unfit one is an error.
+async fn existing(owner: &Owner, name: &str) -> Result<Option<Existing>, SetupError> {
     let sql = "SELECT rolsuper, rolbypassrls, rolcreaterole, \
-               EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p')) \
+               EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p')), \
+               rolcanlogin, rolinherit \
                FROM pg_catalog.pg_roles r WHERE rolname = $1";
     let found = owner.client.query_opt(sql, &[&name]).await;
-    let Some(row) = found.map_err(|source| from_driver("look for roles", source))? else { return Ok(false) };
+    let Some(row) = found.map_err(|source| from_driver("look for roles", source))? else { return Ok(None) };
     let faults = ["is superuser", "bypasses row-level security", "may create roles", "owns tables"];
     for (at, attribute) in faults.into_iter().enumerate() {
         if row.get::<_, bool>(at) {
             return Err(SetupError::Unfit { role: name.to_owned(), attribute });
         }
     }
-    Ok(true)
+    Ok(Some(Existing { may_log_in: row.get(4), inherits: row.get(5) }))
 }
 
 /// What everybody may do by default and nobody of ours needs: making objects beside ours, that a function or a

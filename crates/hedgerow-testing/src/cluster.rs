@@ -140,9 +140,12 @@ async fn cluster() -> &'static Cluster {
 /// Takes the first directory that no other process uses.
 fn start() -> PrivateServer {
     let user = rustix::process::getuid().as_raw();
+    // Data of one PostgreSQL are not for another: each choice of it has its own directories.
+    let chosen = ["HEDGEROW_POSTGRES_BIN", "HEDGEROW_POSTGRES_SEARCH"].map(std::env::var_os);
+    let chosen = hex(&Sha256::digest(format!("{chosen:?}")));
+    let place = std::env::temp_dir().join(format!("hedgerow-tests-{user}")).join(&chosen[..8]);
     for slot in 0.. {
-        let state: PathBuf =
-            std::env::temp_dir().join(format!("hedgerow-tests-{user}")).join(format!("slot-{slot}"));
+        let state: PathBuf = place.join(format!("slot-{slot}"));
         let mut logins = setup::login_names(&Roles::default()).to_vec();
         logins.extend([setup::PRIVATE_OWNER.to_owned(), SPARE_LOGIN.to_owned()]);
         // For what speaks TCP and passwords, such as a pooler.
@@ -188,7 +191,7 @@ impl Cluster {
         }
         for row in client
             .query(
-                "SELECT rolname FROM pg_roles WHERE rolname LIKE 'hedgerow%' OR rolname = 'spare_login'",
+                "SELECT rolname FROM pg_roles WHERE rolname LIKE 'hedgerow%' OR rolname LIKE 'test\\_%' OR rolname = 'spare_login'",
                 &[],
             )
             .await
@@ -229,7 +232,11 @@ fn fingerprint(schema: &Schema) -> String {
             hash.update(statement.text());
         }
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn run(url: &DatabaseUrl, statements: &str) {

@@ -120,7 +120,7 @@ async fn connections_that_the_server_ended_are_replaced() {
     let ann = user("ann");
     for _ in 0..5 {
         assert_eq!(number(&database, &ann, "SELECT 1::int8").await, 1);
-        test.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'hedgerow_app_login' AND datname = current_database()").await;
+        test.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'hedgerow_app_login' AND datname = current_database()").await;
     }
     assert_eq!(number(&database, &ann, "SELECT 1::int8").await, 1);
 }

@@ -3,4 +3,5 @@
 mod flights;
 mod migrations;
 mod pooler;
+mod setup;
 mod tls;

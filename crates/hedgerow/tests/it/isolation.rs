@@ -551,7 +551,11 @@ async fn catalog(database: &TestDatabase) -> Vec<String> {
                WHERE adrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
              UNION ALL
              SELECT format('constraint %s %s: %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
-               WHERE connamespace = 'public'::regnamespace
+               WHERE connamespace = 'public'::regnamespace AND contype <> 'n' -- only newer versions name these
+             UNION ALL
+             SELECT format('not null %s.%s', attrelid::regclass, attname) FROM pg_attribute
+               WHERE attnotnull AND attnum > 0 AND attrelid IN
+                 (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p'))
              UNION ALL
              SELECT format('function %s: volatile %s, definer %s, %s', oid::regprocedure, provolatile, prosecdef,
                       coalesce(pg_get_function_sqlbody(oid), prosrc))
@@ -561,7 +565,8 @@ async fn catalog(database: &TestDatabase) -> Vec<String> {
              UNION ALL
              SELECT format('role %s: super %s, bypass %s, inherit %s, login %s, may take %s', rolname, rolsuper, rolbypassrls,
                       rolinherit, rolcanlogin, (SELECT string_agg(roleid::regrole::text, ' ' ORDER BY roleid::regrole::text)
-                        FROM pg_auth_members WHERE member = r.oid))
+                        FROM pg_auth_members m WHERE member = r.oid
+                          AND coalesce((to_jsonb(m) ->> 'set_option')::boolean, true)))
                FROM pg_roles r WHERE rolname LIKE 'hedgerow%'
              ORDER BY 1",
         )

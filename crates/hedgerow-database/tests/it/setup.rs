@@ -1,0 +1,37 @@
+//! Roles and logins in databases whose owners are not alone on their server.
+
+use hedgerow_database::setup::{LoginProof, SetupError, setup};
+use hedgerow_schema::{Identifier, Roles, Schema};
+use hedgerow_testing::TestDatabase;
+
+/// Names that no other test on the same server uses.
+fn roles(test: &TestDatabase) -> Roles {
+    let role = |kind: &str| Identifier::parse(&format!("{}_{kind}", test.name)).expect("a name");
+    Roles { app: role("app"), anon: role("anon"), auth: role("auth"), admin: role("admin") }
+}
+
+#[tokio::test]
+async fn two_applications_of_different_owners_share_the_roles_of_one_server() {
+    let test = TestDatabase::with(&Schema::default()).await;
+    let roles = roles(&test);
+    let second = format!("{}_second", test.name);
+    test.sql(&format!("CREATE ROLE {second} LOGIN CREATEROLE PASSWORD 'second'")).await;
+    test.sql(&format!("CREATE DATABASE {second} OWNER {second}")).await;
+    let first = setup(&test.owner, &roles, LoginProof::Password, None).await.expect("made");
+    assert!(first.kept.is_empty());
+
+    let (host, port) = hedgerow_testing::cluster_address().await;
+    let url = format!("postgresql://{second}:second@{host}:{port}/{second}").parse().expect("a URL");
+    let shared = setup(&url, &roles, LoginProof::Password, None).await.expect("found as they should be");
+    assert_eq!(shared.kept.len(), 3, "{shared:?}");
+    // Since PostgreSQL 16 a role is changed by whoever made it, and by nobody else who may make roles.
+    let is_16 = test.column("SELECT current_setting('server_version_num')::int >= 160000").await == ["t"];
+    match setup(&url, &roles, LoginProof::NewPassword, None).await {
+        Err(SetupError::NotYours { role, .. }) => assert_eq!(role, format!("{}_login", roles.app)),
+        other => assert!(!is_16, "{other:?}"),
+    }
+    test.sql(&format!("DROP DATABASE {second}")).await;
+    let logins = ["app", "auth", "admin"].map(|kind| format!("{}_{kind}_login", test.name)).join(", ");
+    test.sql(&format!("DROP OWNED BY {second} CASCADE; DROP ROLE {logins}, {second}")).await;
+    test.sql(&format!("DROP ROLE {}, {}, {}, {}", roles.app, roles.anon, roles.auth, roles.admin)).await;
+}
