@@ -88,10 +88,7 @@ fn every_mistake_is_named_in_its_place() {
     let mut answers = String::new();
     for mistake in MISTAKES {
         let text = format!("name = \"tasks\"\n{mistake}\n");
-        let said = match parse(&[("tasks.toml", &text)]) {
-            Ok(_) => panic!("nobody noticed: {mistake}"),
-            Err(said) => said,
-        };
+        let Err(said) = parse(&[("tasks.toml", &text)]) else { panic!("nobody noticed: {mistake}") };
         writeln!(answers, "{mistake}\n=> {}\n", said.replace('\n', "\n=> ")).unwrap();
     }
     insta::assert_snapshot!(answers);
