@@ -29,6 +29,7 @@ mod error;
 mod find;
 mod home;
 mod install_command;
+mod installation;
 mod lock;
 mod poll;
 mod postmaster;
@@ -42,8 +43,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 
-pub use self::download::DownloadError;
-pub use self::error::PrivateServerError;
+pub use self::error::{DownloadError, PrivateServerError};
 use self::home::{Home, SocketDir};
 use self::lock::OwnerLock;
 use self::server_log::ServerLog;

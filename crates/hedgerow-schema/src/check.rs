@@ -1,10 +1,25 @@
 //! The rules that hold between the parts of an entity and between entities.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use crate::parse::Draft;
 use crate::reader::allowed;
-use crate::{Field, OnDelete, Problem, Standard};
+use crate::{Entity, EntityFile, Field, OnDelete, Problem, Standard};
+
+/// An entity with the places in its file that rules across entities speak of.
+pub(crate) struct Draft<'f> {
+    pub(crate) file: &'f EntityFile,
+    pub(crate) entity: Entity,
+    pub(crate) name_span: Range<usize>,
+    /// In the order of the entity's fields.
+    pub(crate) field_spans: Vec<Range<usize>>,
+}
+
+impl Draft<'_> {
+    pub(crate) fn problem(&self, span: &Range<usize>, message: String, hint: Option<String>) -> Problem {
+        Problem::at(&self.file.name, &self.file.text, span.clone(), message, hint)
+    }
+}
 
 /// Names that other parts of the URL space or of the database use.
 const REFUSED_ENTITIES: &[&str] = &[

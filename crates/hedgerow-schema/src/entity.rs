@@ -149,3 +149,12 @@ impl FieldKind {
         !matches!(self, Self::Json)
     }
 }
+
+/// One entity file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityFile {
+    /// The file's name as the user knows it, such as `entities/tasks.toml`.
+    pub name: String,
+    /// Its content.
+    pub text: String,
+}

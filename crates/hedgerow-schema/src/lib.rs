@@ -21,10 +21,9 @@ pub mod value;
 pub mod write;
 
 pub use access::{Access, Read, Write};
-pub use entity::{Column, Entity, Label, Schema, Standard};
+pub use entity::{Column, Entity, EntityFile, Label, Schema, Standard};
 pub use field::{Decimal, Field, FieldDefault, FieldKind, NumberRules, OnDelete, Relation, TextRules};
 pub use identifier::{Identifier, IdentifierError};
-pub use parse::EntityFile;
 pub use policy::Roles;
 pub use problem::{Problem, Problems};
 pub use query::{InputError, Limits, ListQuery, Selected, WriteQuery};

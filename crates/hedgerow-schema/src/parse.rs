@@ -4,40 +4,16 @@ use std::ops::Range;
 
 use toml::de::DeValue;
 
-use crate::check;
+use crate::check::{self, Draft};
 use crate::reader::{Entry, Reader, Table, allowed, scalar};
 use crate::{
-    Access, Bind, Decimal, Entity, Field, FieldDefault, FieldKind, Identifier, Label, NumberRules, OnDelete,
-    Problem, Problems, Read, Relation, Schema, SqlType, TextRules, Write, value,
+    Access, Bind, Decimal, Entity, EntityFile, Field, FieldDefault, FieldKind, Identifier, Label,
+    NumberRules, OnDelete, Problems, Read, Relation, Schema, SqlType, TextRules, Write, value,
 };
 
 /// A text field that an index or a unique rule covers has at most this many characters: an index entry must fit
 /// into a third of a page (about 2,700 bytes), and a character can take four.
 const MAX_INDEXED_LENGTH: u32 = 500;
-
-/// One entity file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntityFile {
-    /// The file's name as the user knows it, such as `entities/tasks.toml`.
-    pub name: String,
-    /// Its content.
-    pub text: String,
-}
-
-/// An entity with the places in its file that rules across entities speak of.
-pub(crate) struct Draft<'f> {
-    pub(crate) file: &'f EntityFile,
-    pub(crate) entity: Entity,
-    pub(crate) name_span: Range<usize>,
-    /// In the order of the entity's fields.
-    pub(crate) field_spans: Vec<Range<usize>>,
-}
-
-impl Draft<'_> {
-    pub(crate) fn problem(&self, span: &Range<usize>, message: String, hint: Option<String>) -> Problem {
-        Problem::at(&self.file.name, &self.file.text, span.clone(), message, hint)
-    }
-}
 
 impl Schema {
     /// Reads entity files.

@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use crate::respond::Failure;
-use crate::router::Service;
+use crate::service::Service;
 
 /// The process answers.
 pub(crate) async fn live() -> Response {

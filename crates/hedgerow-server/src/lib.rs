@@ -8,6 +8,8 @@ mod middleware;
 mod respond;
 mod router;
 mod serve;
+mod service;
 
-pub use router::{ServerOptions, router};
+pub use router::router;
 pub use serve::{ServeError, Server};
+pub use service::ServerOptions;

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use hedgerow::World;
 
 use crate::respond::{Failure, Problem};
-use crate::router::Service;
+use crate::service::Service;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -1,35 +1,12 @@
 //! The whole URL space on one page.
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::routing::get;
 use hedgerow::App;
 
 use crate::api::v1::records;
+use crate::service::{ServerOptions, Service};
 use crate::{health, middleware, respond};
-
-/// Limits of the HTTP side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServerOptions {
-    /// Largest request body, in bytes.
-    pub body_limit: usize,
-    /// How long a request may take, from its first byte to the answer.
-    pub request_timeout: Duration,
-}
-
-impl Default for ServerOptions {
-    fn default() -> Self {
-        Self { body_limit: 1 << 20, request_timeout: Duration::from_secs(30) }
-    }
-}
-
-/// What every handler gets.
-#[derive(Clone)]
-pub(crate) struct Service {
-    pub(crate) app: App,
-    pub(crate) options: ServerOptions,
-}
 
 /// All routes, for [`crate::Server`] or for a router of your own to nest them in.
 pub fn router(app: App, options: ServerOptions) -> Router {

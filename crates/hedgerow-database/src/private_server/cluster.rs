@@ -14,8 +14,8 @@ use std::time::Duration;
 use super::account::{self, Launcher};
 use super::bounded_command::output_within;
 use super::error::PrivateServerError;
-use super::find::Installation;
 use super::home::Home;
+use super::installation::Installation;
 use super::{Durability, PrivateServerOptions};
 
 /// initdb takes half a second; this is for a machine that is very busy.

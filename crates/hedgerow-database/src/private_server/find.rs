@@ -7,14 +7,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
-use super::bounded_command::output_within;
 use super::download::{self, NoDownload};
 use super::error::PrivateServerError;
 use super::home::Home;
 use super::install_command::install_command;
+use super::installation::Installation;
 use super::{Download, Environment, Progress};
 use crate::server_version::ServerVersion;
 
@@ -32,38 +30,6 @@ const USUAL_PLACES: [&str; 11] = [
     "/Library/PostgreSQL/*/bin",
     "/opt/local/lib/postgresql*/bin",
 ];
-
-/// A working pair of `postgres` and `initdb`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Installation {
-    pub(super) bin_dir: PathBuf,
-    pub(super) version: ServerVersion,
-}
-
-impl Installation {
-    /// Looks at the programs in `bin_dir`, through the links that distributions put on `PATH`. The error is the
-    /// reason, as in "cannot be used: …".
-    pub(super) fn at(bin_dir: &Path) -> Result<Installation, String> {
-        let postgres =
-            fs::canonicalize(bin_dir.join("postgres")).map_err(|error| format!("`postgres`: {error}"))?;
-        let bin_dir = postgres.parent().unwrap_or(bin_dir).to_path_buf();
-        if !bin_dir.join("initdb").is_file() {
-            return Err("it has no `initdb`".into());
-        }
-        let output = output_within(Command::new(&postgres).arg("--version"), Duration::from_secs(20));
-        let output = output.map_err(|error| format!("`postgres --version`: {error}"))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let version = ServerVersion::parse(&text).filter(|_| output.status.success()).ok_or_else(|| {
-            let complaint = String::from_utf8_lossy(&output.stderr);
-            format!("`postgres --version` says `{}{}`", text.trim(), complaint.trim())
-        })?;
-        Ok(Installation { bin_dir, version })
-    }
-
-    fn suits(&self, major: Option<u32>) -> bool {
-        major.map_or(self.version.major >= ServerVersion::OLDEST_MAJOR, |major| major == self.version.major)
-    }
-}
 
 /// The PostgreSQL to use for `home`; downloads one when nothing else is there and `download` allows it.
 pub(super) fn find(

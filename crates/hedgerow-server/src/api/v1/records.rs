@@ -18,7 +18,7 @@ use url::form_urlencoded;
 use crate::identity;
 use crate::middleware::RequestId;
 use crate::respond::Failure;
-use crate::router::Service;
+use crate::service::Service;
 
 /// What every handler starts from.
 struct Asked {
