@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 pub(crate) const NOTES: &str =
     "name = \"notes\"\nfields.text = { type = \"text\" }\nfields.n = { type = \"integer\", unique = true }\n";
 
@@ -149,14 +151,9 @@ impl Running {
         (after("listening on http://"), after("Bearer "))
     }
 
-    pub(crate) fn signal(&self, name: &str) {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().expect("kill").success());
-    }
-
     /// Stops it as Ctrl-C does.
     pub(crate) fn stop(mut self) -> (Option<i32>, String) {
-        self.signal("-INT");
+        signal(self.process.id(), Signal::INT);
         let status = self.process.wait().expect("a status");
         (status.code(), self.said())
     }
@@ -167,6 +164,12 @@ impl Drop for Running {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Not with the command `kill`, which a small system does not have.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process");
+    kill_process(pid, signal).expect("it runs");
 }
 
 /// GET with a key; the status and the body.

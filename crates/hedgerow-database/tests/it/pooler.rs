@@ -1,6 +1,7 @@
 //! Behind a real PgBouncer in transaction mode, where a named statement or a session setting would reach another client.
 //! Skipped, with a message, where `pgbouncer` is not installed.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -56,8 +57,8 @@ async fn pooler(database: &TestDatabase) -> Option<Pooler> {
     if rustix::process::getuid().is_root() {
         // It refuses to run as root, too.
         let nobody = "nobody";
-        for (path, mode) in [(directory.path().to_path_buf(), "0777"), (file("users").into(), "0644")] {
-            Command::new("chmod").arg(mode).arg(path).status().expect("chmod");
+        for (path, mode) in [(directory.path().to_path_buf(), 0o777), (file("users").into(), 0o644)] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("rights");
         }
         command.args(["-u", nobody]);
     }
