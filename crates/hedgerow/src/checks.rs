@@ -69,6 +69,7 @@ pub async fn examine(app: &App, tolerance: Tolerance) -> Result<Vec<Finding>, Er
     let asked = async {
         server(app, tolerance, &mut findings).await?;
         functions(app, &mut findings).await?;
+        ways_around(app, &mut findings).await?;
         tables(app, &mut findings).await
     };
     asked.await.map_err(|error| Error::without_entity("look at the database", error))?;
@@ -102,16 +103,25 @@ async fn server(app: &App, tolerance: Tolerance, findings: &mut Vec<Finding>) ->
     Ok(())
 }
 
+/// A login, and the work that the configuration gives it.
+struct Login {
+    name: String,
+    variables: Vec<&'static str>,
+    /// Roles that its work needs.
+    needed: Vec<String>,
+    /// Roles that it could take.
+    may_take: Vec<String>,
+    is_superuser: bool,
+}
+
 async fn logins(app: &App, tolerance: Tolerance, findings: &mut Vec<Finding>) -> Result<(), Error> {
     let roles = app.database().roles();
-    let work: [(&str, Identity, &str); 3] = [
-        ("DATABASE_URL", Identity::Anonymous, roles.anon.as_str()),
-        ("AUTH_DATABASE_URL", Identity::Auth, roles.auth.as_str()),
-        (
-            "ADMIN_DATABASE_URL",
-            Identity::System { reason: "check the logins before serving" },
-            roles.admin.as_str(),
-        ),
+    let [app_role, anon, auth, admin] =
+        [&roles.app, &roles.anon, &roles.auth, &roles.admin].map(ToString::to_string);
+    let work = [
+        ("DATABASE_URL", Identity::Anonymous, vec![anon, app_role]),
+        ("AUTH_DATABASE_URL", Identity::Auth, vec![auth]),
+        ("ADMIN_DATABASE_URL", Identity::System { reason: "check the logins before serving" }, vec![admin]),
     ];
     let sql = "SELECT session_user::text, r.rolsuper, r.rolbypassrls, \
                  EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p') \
@@ -119,29 +129,30 @@ async fn logins(app: &App, tolerance: Tolerance, findings: &mut Vec<Finding>) ->
                  coalesce((SELECT array_agg(m.rolname::text ORDER BY m.rolname) FROM pg_catalog.pg_roles m \
                    WHERE m.rolname = ANY ($1) AND pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER')), '{}') \
                FROM pg_catalog.pg_roles r WHERE r.rolname = session_user";
-    let others: Vec<&str> = vec![roles.auth.as_str(), roles.admin.as_str()];
-    for (variable, identity, role) in work {
-        let rows = match app.database().flight(&identity).rows(sql, &[&others]).await {
+    let all: Vec<&str> = roles.all().map(hedgerow_schema::Identifier::as_str).to_vec();
+    let mut known: Vec<Login> = Vec::new();
+    for (variable, identity, needed) in work {
+        let rows = match app.database().flight(&identity).rows(sql, &[&all]).await {
             Ok(rows) => rows,
-            Err(error) if is_role_trouble(&error) => {
-                findings.push(Finding {
-                    severity: Severity::Error,
-                    code: "no_role",
-                    message: format!("the login of {variable} cannot take the role {role}"),
-                    remedy:
-                        "run `hedgerow setup` with DIRECT_DATABASE_URL, and use the logins that it prints"
-                            .to_owned(),
-                });
+            Err(cause) if is_role_trouble(&cause) => {
+                findings.push(error(
+                    "no_role",
+                    format!("the login of {variable} cannot take the role {}", needed[0]),
+                    format!(
+                        "run `hedgerow setup` with DIRECT_DATABASE_URL, and use the logins that it prints; without \
+                         {variable}, the login of DATABASE_URL does this work and needs the role"
+                    ),
+                ));
                 continue;
             }
             Err(error) => return Err(Error::without_entity("look at the logins", error)),
         };
-        let login = || -> Result<(String, [bool; 3], Vec<String>), DatabaseError> {
+        let read = || -> Result<(String, [bool; 3], Vec<String>), DatabaseError> {
             let row = first(&rows)?;
             Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?], row.get(4)?))
         };
         let (name, faults, may_take) =
-            login().map_err(|error| Error::without_entity("look at the logins", error))?;
+            read().map_err(|error| Error::without_entity("look at the logins", error))?;
         let words = ["is superuser", "bypasses row-level security", "owns tables"];
         for (_, word) in faults.iter().zip(words).filter(|(fault, _)| **fault) {
             findings.push(Finding {
@@ -155,17 +166,50 @@ async fn logins(app: &App, tolerance: Tolerance, findings: &mut Vec<Finding>) ->
                     .to_owned(),
             });
         }
-        if matches!(identity, Identity::Anonymous) && !may_take.is_empty() && !faults[0] {
-            findings.push(Finding {
-                severity: Severity::Warning,
-                code: "single_login",
-                message: format!("the login {name} of {variable} may also become {}", may_take.join(" and ")),
-                remedy: "set AUTH_DATABASE_URL and ADMIN_DATABASE_URL to the logins of `hedgerow setup`"
-                    .to_owned(),
-            });
+        match known.iter_mut().find(|login| login.name == name) {
+            Some(login) => {
+                login.variables.push(variable);
+                login.needed.extend(needed);
+            }
+            None => {
+                let variables = vec![variable];
+                known.push(Login { name, variables, needed, may_take, is_superuser: faults[0] });
+            }
         }
     }
+    findings.extend(known.iter().filter_map(Login::finding));
     Ok(())
+}
+
+impl Login {
+    /// Who injects SQL into a request may take every role that the login may take.
+    fn finding(&self) -> Option<Finding> {
+        // That is another finding, and membership means nothing then.
+        if self.is_superuser {
+            return None;
+        }
+        let extra: Vec<&str> =
+            self.may_take.iter().filter(|role| !self.needed.contains(role)).map(String::as_str).collect();
+        let (name, variables) = (&self.name, self.variables.join(" and "));
+        if !extra.is_empty() {
+            let extra = extra.join(", ");
+            return Some(error(
+                "wide_login",
+                format!(
+                    "the login {name} of {variables} may also become {extra}, which its work does not need"
+                ),
+                format!("REVOKE {extra} FROM {name}"),
+            ));
+        }
+        (self.variables.len() > 1).then(|| Finding {
+            severity: Severity::Warning,
+            code: "single_login",
+            message: format!(
+                "the login {name} does the work of {variables}: SQL that got into a request could, too"
+            ),
+            remedy: "set each to its own login of `hedgerow setup`".to_owned(),
+        })
+    }
 }
 
 /// No such role, or no right to take it.
@@ -304,6 +348,8 @@ struct KnownPolicy {
     permissive: bool,
     command: String,
     to_public: bool,
+    using: Option<String>,
+    check: Option<String>,
 }
 
 impl KnownPolicy {
@@ -314,12 +360,40 @@ impl KnownPolicy {
             Command::Update => "w",
             Command::Delete => "d",
         };
-        self.permissive != expected.restrictive && self.command == command && self.to_public
+        let says = |found: &Option<String>, is_wanted: bool| match found {
+            Some(found) => is_wanted && essence(found) == essence(expected.expression.text()),
+            None => !is_wanted,
+        };
+        self.permissive != expected.restrictive
+            && self.command == command
+            && self.to_public
+            && says(&self.using, expected.command != Command::Insert)
+            && says(&self.check, matches!(expected.command, Command::Insert | Command::Update))
     }
 }
 
+/// An expression without what PostgreSQL adds or leaves out when it shows one: spaces, parentheses, quotes, the schema
+/// `public`, names of columns, casts of literals.
+fn essence(expression: &str) -> String {
+    let mut text = expression.to_ascii_lowercase().replace("public.", "");
+    for added in ["::text", "::name", "::regnamespace"] {
+        text = text.replace(added, "");
+    }
+    let mut words = Vec::new();
+    let mut skip = false;
+    for word in text.split(|c: char| c.is_whitespace() || "()\"".contains(c)).filter(|word| !word.is_empty())
+    {
+        if !std::mem::take(&mut skip) && word != "as" {
+            words.push(word);
+        }
+        skip = word == "as";
+    }
+    words.concat()
+}
+
 async fn known_policies(app: &App) -> Result<Vec<KnownPolicy>, DatabaseError> {
-    let sql = "SELECT c.relname::text, p.polname::text, p.polpermissive, p.polcmd::text, p.polroles = '{0}' \
+    let sql = "SELECT c.relname::text, p.polname::text, p.polpermissive, p.polcmd::text, p.polroles = '{0}', \
+                 pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) \
                FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
                WHERE c.relnamespace = 'public'::regnamespace";
     let rows = ask(app, sql, &[]).await?;
@@ -331,9 +405,67 @@ async fn known_policies(app: &App) -> Result<Vec<KnownPolicy>, DatabaseError> {
                 permissive: row.get(2)?,
                 command: row.get(3)?,
                 to_public: row.get(4)?,
+                using: row.get(5)?,
+                check: row.get(6)?,
             })
         })
         .collect()
+}
+
+/// Views and functions that act with their owner's rights, where those are more than a tenant's.
+async fn ways_around(app: &App, findings: &mut Vec<Finding>) -> Result<(), DatabaseError> {
+    let roles = app.database().roles();
+    let requests = vec![roles.app.as_str(), roles.anon.as_str()];
+    // FORCE binds an owner that is neither superuser nor BYPASSRLS, so such an owner's view shows what its reader may
+    // see. A materialized view holds the rows that its owner saw when it was filled, in a migration everybody's.
+    let views = "SELECT c.oid::regclass::text, c.relkind = 'm' \
+                 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles o ON o.oid = c.relowner \
+                 WHERE c.relkind IN ('v', 'm') \
+                   AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) \
+                   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass \
+                     AND d.objid = c.oid AND d.deptype = 'e') \
+                   AND (c.relkind = 'm' OR ((o.rolsuper OR o.rolbypassrls) \
+                     AND NOT coalesce(c.reloptions && '{security_invoker=true,security_invoker=on,security_invoker=1}', false))) \
+                   AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($1) \
+                     AND (has_table_privilege(r.oid, c.oid, 'SELECT') OR has_any_column_privilege(r.oid, c.oid, 'SELECT'))) \
+                 ORDER BY 1";
+    for row in app.database().flight(&Identity::Anonymous).rows(views, &[&requests]).await? {
+        let (name, is_materialized): (String, bool) = (row.get(0)?, row.get(1)?);
+        findings.push(if is_materialized {
+            error(
+                "open_view",
+                format!(
+                    "tenants may read the materialized view {name}, which row-level security does not protect"
+                ),
+                format!("REVOKE ALL ON {name} FROM PUBLIC, {}", requests.join(", ")),
+            )
+        } else {
+            error(
+                "open_view",
+                format!("tenants may read the view {name}, and row-level security does not bind its owner"),
+                format!("ALTER VIEW {name} SET (security_invoker = true), or give it an ordinary owner"),
+            )
+        });
+    }
+    let functions = "SELECT p.oid::regprocedure::text FROM pg_catalog.pg_proc p \
+                       JOIN pg_catalog.pg_roles o ON o.oid = p.proowner \
+                     WHERE p.prosecdef AND (o.rolsuper OR o.rolbypassrls) \
+                       AND p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) \
+                       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_proc'::regclass \
+                         AND d.objid = p.oid AND d.deptype = 'e') \
+                       AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($1) \
+                         AND has_function_privilege(r.oid, p.oid, 'EXECUTE') \
+                         AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')) \
+                     ORDER BY 1";
+    for row in app.database().flight(&Identity::Anonymous).rows(functions, &[&requests]).await? {
+        let name: String = row.get(0)?;
+        findings.push(error(
+            "open_function",
+            format!("tenants may call {name}, which runs as an owner that row-level security does not bind"),
+            format!("ALTER FUNCTION {name} SECURITY INVOKER, or REVOKE EXECUTE on it FROM PUBLIC"),
+        ));
+    }
+    Ok(())
 }
 
 /// Columns that say whose row it is, and rights that pass over policies.

@@ -40,6 +40,22 @@ async fn each_danger_in_the_tables_is_found() {
         ("DROP POLICY hedgerow_floor_delete ON notes", "error missing_policy"),
         ("ALTER POLICY hedgerow_floor_select ON notes TO hedgerow_app", "error missing_policy"),
         ("DROP POLICY \"Users can view own records\" ON \"user\"", "error missing_policy"),
+        ("ALTER POLICY hedgerow_floor_select ON notes USING (true)", "error missing_policy"),
+        ("ALTER POLICY hedgerow_floor_update ON notes WITH CHECK (true)", "error missing_policy"),
+        (
+            "ALTER POLICY hedgerow_floor_select ON notes USING (\"userId\" <> (SELECT get_auth_user_id()))",
+            "error missing_policy",
+        ),
+        ("CREATE VIEW seen AS SELECT * FROM notes; GRANT SELECT ON seen TO hedgerow_app", "error open_view"),
+        ("CREATE VIEW seen AS SELECT * FROM notes; GRANT SELECT (text) ON seen TO PUBLIC", "error open_view"),
+        (
+            "CREATE MATERIALIZED VIEW seen AS SELECT * FROM notes; ALTER MATERIALIZED VIEW seen OWNER TO hedgerow_owner; GRANT SELECT ON seen TO hedgerow_anon",
+            "error open_view",
+        ),
+        (
+            "CREATE FUNCTION everything() RETURNS bigint LANGUAGE sql SECURITY DEFINER RETURN (SELECT count(*) FROM notes)",
+            "error open_function",
+        ),
         ("GRANT UPDATE (\"userId\") ON notes TO hedgerow_app", "error too_many_rights"),
         ("GRANT TRUNCATE ON notes TO hedgerow_admin", "error too_many_rights"),
         ("DROP TABLE notes", "error missing_table"),
@@ -57,6 +73,35 @@ async fn each_danger_in_the_tables_is_found() {
         assert_eq!(findings(&test.app).await, expected, "{broken}");
         test.close().await;
     }
+}
+
+#[tokio::test]
+async fn what_acts_as_a_bound_owner_or_as_its_reader_is_no_danger() {
+    for harmless in [
+        "CREATE VIEW seen WITH (security_invoker = true) AS SELECT * FROM notes; GRANT SELECT ON seen TO hedgerow_app",
+        "CREATE VIEW seen AS SELECT * FROM notes; ALTER VIEW seen OWNER TO hedgerow_owner; GRANT SELECT ON seen TO hedgerow_app",
+        "CREATE VIEW seen AS SELECT * FROM notes",
+        "CREATE FUNCTION everything() RETURNS bigint LANGUAGE sql SECURITY DEFINER RETURN (SELECT count(*) FROM notes); \
+         REVOKE EXECUTE ON FUNCTION everything() FROM PUBLIC",
+    ] {
+        let test = TestApp::with(&[NOTES]).await;
+        test.database.sql(harmless).await;
+        assert_eq!(findings(&test.app).await, "", "{harmless}");
+        test.close().await;
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_policy_is_recognised_as_it_was_made() {
+    let test = TestApp::with(&[
+        NOTES,
+        ("shown", "access = { read = \"signed_in\" }\nfields.text = { type = \"text\" }"),
+        ("open", "access = { read = \"public\" }\nfields.text = { type = \"text\" }"),
+        ("reference", "access = { read = \"public\", write = \"admin\" }\nfields.text = { type = \"text\" }"),
+    ])
+    .await;
+    assert_eq!(findings(&test.app).await, "");
+    test.close().await;
 }
 
 #[tokio::test]
@@ -83,6 +128,10 @@ async fn each_danger_in_the_logins_is_found() {
     let grant = "GRANT hedgerow_app, hedgerow_anon, hedgerow_auth, hedgerow_admin TO";
     test.database.sql(&format!("CREATE ROLE {SPARE_LOGIN} LOGIN NOINHERIT; {grant} {SPARE_LOGIN}")).await;
     check(only(&superuser.with_login(SPARE_LOGIN, None)), "warning single_login").await;
+    // With logins of their own for the other work, it may become more than it needs.
+    let mut wide = test.database.logins.clone();
+    wide.tenant = superuser.with_login(SPARE_LOGIN, None);
+    check(wide, "error wide_login").await;
     test.database.sql(&format!("DROP ROLE {SPARE_LOGIN}")).await;
     test.close().await;
 }
