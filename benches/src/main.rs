@@ -91,7 +91,7 @@ impl Bench<'_> {
                 .collect::<Result<_, _>>()?;
             // Pages into memory first: which way meets a page first would decide otherwise.
             for user in &users {
-                let ctx = Ctx::for_user(&world, user.clone(), false);
+                let ctx = Ctx::for_user(&world, user.clone());
                 records::list(&ctx, self.app, self.entity, &query).await?;
                 self.app.database().plain_for_benchmarks(&self.plain(&query, user.as_str()), 1).await?;
             }
@@ -102,7 +102,7 @@ impl Bench<'_> {
                 let start = Instant::now();
                 for user in &users {
                     if way == 0 {
-                        let ctx = Ctx::for_user(&world, user.clone(), false);
+                        let ctx = Ctx::for_user(&world, user.clone());
                         let rows = records::list(&ctx, self.app, self.entity, &query).await?;
                         assert_eq!((rows.count, rows.has_more), (50, true));
                     } else {

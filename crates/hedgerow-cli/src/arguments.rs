@@ -168,7 +168,7 @@ pub(crate) struct Import {
     /// A relation that the file names by another field, such as planeId=planes.tailnum.
     #[arg(long = "match", value_name = "FIELD=ENTITY.KEY")]
     pub(crate) matches: Vec<Match>,
-    /// What happens where a relation names no row.
+    /// What happens where the key of a --match finds no row.
     #[arg(long, value_enum, default_value = "reject")]
     pub(crate) missing: MissingWord,
     /// A text that means NULL, besides the empty one.

@@ -81,8 +81,9 @@ pub enum MigrateError {
     },
     /// An entity file says something else than the table that was made of it.
     #[error(
-        "the entity file of {} changed after its table was made; this version only makes new tables, so undo the \
-         change, or write the change as migrations/NNNN_name.sql", names.join(", ")
+        "the entity file of {} changed after its table was made; this version makes tables and does not \
+         change them, so undo the change; in development, start over with an empty database: stop `dev`, and remove \
+         .hedgerow and what .hedgerow/postgres leads to, if it is a link", names.join(", ")
     )]
     Changed {
         /// The entities.

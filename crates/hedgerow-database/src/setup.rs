@@ -116,6 +116,18 @@ pub fn login_names(roles: &Roles) -> [String; 3] {
     [login_name(&roles.app), login_name(&roles.auth), login_name(&roles.admin)]
 }
 
+/// Whether the login of `url` sees all rows, whatever the policies say.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn passes_row_level_security(url: &DatabaseUrl) -> Result<bool, Error> {
+    let login = Owner::connect(url).await?;
+    let asked = "SELECT rolsuper OR rolbypassrls FROM pg_catalog.pg_roles WHERE rolname = session_user";
+    let row = login.client.query_one(asked, &[]).await;
+    login.close().await;
+    Ok(row.map_err(|source| from_driver("look at the login", source))?.get(0))
+}
+
 /// Makes roles, logins and rights. May be run again; it changes nothing then.
 ///
 /// `url` is the owner's, who may create roles.

@@ -40,6 +40,13 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// A problem whose source is no file, such as an environment variable.
+    pub fn without_place(source: &str, message: String) -> Self {
+        Self { file: source.to_owned(), line: 0, column: 0, span: 0..0, message, hint: None }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {

@@ -129,8 +129,9 @@ fn read_row<'e>(
     raw: &str,
     prefix: &str,
 ) -> Result<RowInput<'e>, Vec<InputError>> {
-    let members = members(raw).map_err(|error| {
-        vec![InputError::new(prefix.trim_end_matches('.'), "invalid_body", format!("is no object: {error}"))]
+    let members = members(raw).map_err(|_| {
+        let place = prefix.trim_end_matches('.');
+        vec![InputError::new(place, "invalid_body", format!("`{place}` is no object, and a row is one"))]
     })?;
     let mut row = Row::new(entity, kind);
     let mut seen = HashSet::new();

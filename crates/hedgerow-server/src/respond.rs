@@ -26,6 +26,8 @@ pub(crate) enum Failure {
     UnsupportedMediaType(String),
     /// The answer is wanted in a form that there is none of.
     NotAcceptable(String),
+    /// The request asks by this header for something that is not done, and would be answered as if it were.
+    UnsupportedHeader(String),
     /// There is nothing at this path.
     NoSuchPath,
     /// The path does not know the method.
@@ -55,7 +57,7 @@ impl Failure {
     fn status(&self) -> StatusCode {
         match self {
             Self::Operation(error) => status_of(error),
-            Self::TwoCredentials | Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::TwoCredentials | Self::BodyBroken | Self::UnsupportedHeader(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
@@ -97,6 +99,11 @@ impl Failure {
                 "not_acceptable",
                 format!("there is no answer in {wanted}"),
                 Some("accept application/json"),
+            ),
+            Self::UnsupportedHeader(header) => plain(
+                "unsupported_header",
+                format!("`{header}` is not supported by this version, and nothing was done"),
+                Some("leave the header out"),
             ),
             Self::NoSuchPath => plain(
                 "no_such_path",

@@ -178,17 +178,24 @@ impl Config {
                 let message = format!("{}.{} is {wanted}, not {shown}", key.section, key.name);
                 problems.push(match place {
                     Some(span) => Problem::at("hedgerow.toml", &sources.file, span, message, None),
-                    None => Problem {
-                        file: origin.to_string(),
-                        line: 0,
-                        column: 0,
-                        span: 0..0,
-                        message,
-                        hint: None,
-                    },
+                    None => Problem::without_place(&origin.to_string(), message),
                 });
             }
             values.insert((key.section, key.name), text);
+        }
+        let limit = |name| values.get(&("api", name)).and_then(|text| text.parse::<u32>().ok());
+        if let (Some(default), Some(max)) = (limit("default_limit"), limit("max_limit"))
+            && default > max
+            && let Some(key) = KEYS.iter().find(|key| key.name == "default_limit")
+        {
+            // The built-in default goes down with a smaller maximum; one that somebody chose is a mistake.
+            let (_, origin, place) = find(key, sources, &file);
+            let message = format!("api.default_limit is {default}, more than api.max_limit, which is {max}");
+            match place {
+                Some(span) => problems.push(Problem::at("hedgerow.toml", &sources.file, span, message, None)),
+                None if origin == Origin::Default => {}
+                None => problems.push(Problem::without_place(&origin.to_string(), message)),
+            }
         }
         if !problems.is_empty() {
             return Err(Problems(problems));
@@ -410,6 +417,15 @@ mod tests {
 
     #[test]
     fn every_problem_is_reported_with_its_place() {
+        let check = |file: &str, expected: Option<&str>| {
+            let problems = Config::load(&sources(file, &[], &[])).err().map(|problems| problems.to_string());
+            assert_eq!(problems.as_deref(), expected);
+        };
+        check("[api]\nmax_limit = 5\n", None);
+        check(
+            "[api]\nmax_limit = 5\ndefault_limit = 6\n",
+            Some("hedgerow.toml:3:17: api.default_limit is 6, more than api.max_limit, which is 5"),
+        );
         let file = "[server]\nport = \"many\"\nhots = \"x\"\n[colours]\nred = 1\n[database]\nstatements = \"some\"\n";
         let environment = [("HEDGEROW_API_MAX_LIMIT", "0"), ("DATABASE_URL", "mysql://hunter2@x/y")];
         let problems = Config::load(&sources(file, &environment, &[])).unwrap_err().to_string();

@@ -124,9 +124,9 @@ impl Ctx {
         Self { caller, request_id: request_id.into(), world: world.clone() }
     }
 
-    /// For a user whom the program itself speaks for, as a command does.
-    pub fn for_user(world: &World, id: UserId, is_admin: bool) -> Self {
-        Self::new(world, Caller::User(SignedIn { id, is_admin, scopes: None }), "command")
+    /// For a user whom the program itself speaks for, as a command does; not with an administrator's rights.
+    pub fn for_user(world: &World, id: UserId) -> Self {
+        Self::new(world, Caller::User(SignedIn { id, is_admin: false, scopes: None }), "command")
     }
 
     /// Who asks.

@@ -4,6 +4,7 @@
 //! refused row refuses all; every refused row is reported with its place in the file.
 
 mod plan;
+mod quotes;
 mod run;
 mod source;
 

@@ -35,6 +35,8 @@ impl User {
 
 /// The role of administrators.
 pub const ADMIN: &str = "admin";
+/// The role of everybody else, unless they are given another.
+pub const MEMBER: &str = "member";
 
 /// A user to be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +64,7 @@ pub async fn create(app: &App, new: &NewUser) -> Result<User, Error> {
     if !is_email(&email) {
         return Err(Error::input("email", "invalid_email", format!("{email:?} is no e-mail address")));
     }
-    let role = new.role.as_deref().unwrap_or("member");
+    let role = new.role.as_deref().unwrap_or(MEMBER);
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if role.is_empty() || role.len() > 64 || !role.chars().all(plain) {
         return Err(Error::input(

@@ -110,7 +110,11 @@ fn show(report: &ImportReport, entity: &str, seconds: f64, refused_all: bool) {
     }
     if refused_all {
         let (refused, read) = (report.refused, report.read);
-        output::note(&format!("error: {refused} of {read} rows were refused, so nothing was imported"));
+        // After the first refusal rows are checked, but no longer sent to the database.
+        let about = if refused < read { "at least " } else { "" };
+        output::note(&format!(
+            "error: {about}{refused} of {read} rows were refused, so nothing was imported"
+        ));
         output::note("hint: correct them, or import the others with --partial");
         return;
     }

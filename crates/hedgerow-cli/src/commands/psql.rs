@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
-use hedgerow::database::{DatabaseUrl, ExposeSecret};
+use hedgerow::database::{DatabaseUrl, ExposeSecret, setup};
 use hedgerow::users;
 
 use crate::arguments::{Arguments, Psql};
 use crate::commands::said;
 use crate::exit::Exit;
+use crate::output;
 use crate::session::Session;
 
 pub(crate) async fn run(arguments: &Arguments, command: &Psql) -> anyhow::Result<Exit> {
@@ -32,6 +33,13 @@ pub(crate) async fn run(arguments: &Arguments, command: &Psql) -> anyhow::Result
     // As an argument, everybody on this computer could read the password.
     for (name, value) in url.libpq_environment() {
         psql.env(name, value.expose_secret());
+    }
+    if command.user.is_none() && !setup::passes_row_level_security(url).await? {
+        output::note(&format!(
+            "note: row-level security binds {}, too: without --as USER it sees no tenant's rows. A login with \
+             BYPASSRLS in DIRECT_DATABASE_URL sees all",
+            url.user()
+        ));
     }
     psql.args(&command.arguments);
     // Ctrl-C is for psql's query; this program waits for psql's end.

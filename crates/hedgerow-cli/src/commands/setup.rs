@@ -56,7 +56,9 @@ pub(crate) async fn run(arguments: &Arguments, command: &Setup) -> anyhow::Resul
     if !made.kept.is_empty() {
         let kept = made.kept.join(", ");
         output::note(&format!(
-            "{kept} existed and kept their passwords; --new-passwords gives them new ones"
+            "{kept} existed and kept their passwords, so their lines are those that were printed first; \
+             --new-passwords makes new ones, for every application on this server that uses these logins. \
+             A second application gets logins of its own by other names in [roles]"
         ));
     }
     output::note("roles and logins are ready; next: hedgerow migrate apply");
@@ -83,7 +85,15 @@ async fn first_admin(
     };
     let app = App::open(options, Schema::default());
     let new = NewUser { email: email.to_owned(), name: None, role: Some(ADMIN.to_owned()) };
-    let user = users::create(&app, &new).await.map_err(said);
+    // Setup can be run again; who is an administrator already stays one.
+    let known = users::find_all(&app, &[email]).await;
+    let user = match known?.pop() {
+        Some(user) if user.is_admin() => Ok(user),
+        Some(_) => {
+            Err(anyhow::anyhow!("there is a user with the address {email} already, who is no administrator"))
+        }
+        None => users::create(&app, &new).await.map_err(said),
+    };
     app.close().await;
     Ok(user?.id.to_string())
 }

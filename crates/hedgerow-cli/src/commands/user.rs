@@ -16,6 +16,14 @@ pub(crate) async fn run(arguments: &Arguments, command: &UserCommand) -> anyhow:
         UserCommand::Create { email, name, role, json } => {
             let new = NewUser { email: email.clone(), name: name.clone(), role: role.clone() };
             let user = users::create(&session.app, &new).await.map_err(super::said)?;
+            if !matches!(user.role.as_str(), users::ADMIN | users::MEMBER) {
+                output::note(&format!(
+                    "note: `{}` is a role of the application's own; Hedgerow itself knows {} and {}",
+                    user.role,
+                    users::MEMBER,
+                    users::ADMIN
+                ));
+            }
             show(&[user], *json, |users| users.first().cloned().unwrap_or_default());
         }
         UserCommand::List { json } => show(&users::list(&session.app).await?, *json, Value::Array),

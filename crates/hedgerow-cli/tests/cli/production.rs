@@ -59,6 +59,11 @@ async fn from_an_empty_database_to_a_served_one() {
     assert!(tenant.starts_with(&format!("postgresql://{}:", name("app_login"))), "{tenant}");
     let again = project.run_with(&["setup"], &owner).expect(0);
     assert!(again.out.is_empty() && again.err.contains("kept their passwords"), "{}{}", again.out, again.err);
+    let repeat =
+        project.run_with(&["setup", "--admin", "root@example.com", "--json"], &owner).expect(0).json();
+    assert_eq!(repeat, serde_json::json!({ "adminId": made["adminId"] }));
+    let said = project.run_with(&["psql", "--", "-Atc", "SELECT count(*) FROM \"user\""], &owner).err;
+    assert!(said.contains("row-level security binds hedgerow_owner, too"), "{said}");
 
     let env = [
         SECRET,

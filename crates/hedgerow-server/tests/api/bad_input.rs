@@ -215,11 +215,18 @@ async fn bodies_that_are_too_large_or_odd_are_refused() {
         (("content-type", "text/csv"), "415 unsupported_media_type"),
         (("content-encoding", "gzip"), "415 unsupported_media_type"),
         (("accept", "text/html"), "406 not_acceptable"),
+        (("if-match", "\"1\""), "400 unsupported_header"),
+        (("idempotency-key", "k1"), "400 unsupported_header"),
+        (("prefer", "return=representation, tx=rollback"), "400 unsupported_header"),
+        (("prefer", "resolution=merge-duplicates"), "400 unsupported_header"),
+        (("prefer", "max-affected=1"), "400 unsupported_header"),
+        (("prefer", "handling=strict"), "400 unsupported_header"),
     ] {
         let headers = [("authorization", bearer.as_str()), headers];
         let answer = app.ask(Who::Headers(&headers), "POST", "/api/v1/notes", Some("{}".to_owned())).await;
         assert_eq!(answer.problem(), expected, "{headers:?}");
     }
+    assert_eq!(count(&app).await, "0", "nothing was done");
     let headers =
         [("authorization", bearer.as_str()), ("content-type", "application/vnd.api+json; charset=utf-8")];
     let _ = app.ask(Who::Headers(&headers), "POST", "/api/v1/notes", Some("{}".to_owned())).await.expect(201);

@@ -14,6 +14,8 @@ use crate::error::Error;
 pub(super) struct Plan<'e> {
     /// Fields by the column they come from.
     fields: Vec<(String, &'e str)>,
+    /// Fields that nobody writes.
+    read_only: Vec<&'e str>,
     owner_column: Option<String>,
     pub(super) matches: Vec<MatchPlan<'e>>,
     pub(super) left_out: Vec<String>,
@@ -49,11 +51,11 @@ impl<'e> Plan<'e> {
                 .to_owned()
         };
         for (column, field) in &options.rename {
-            if entity.field(field).is_none() {
+            if entity.field(field).is_none_or(|field| field.read_only) {
                 wrong(
                     column,
                     "unknown_field",
-                    format!("{column}={field}: `{field}` is no field of {}", entity.name),
+                    format!("{column}={field}: `{field}` is no field of {} that can be written", entity.name),
                 );
             }
         }
@@ -74,7 +76,14 @@ impl<'e> Plan<'e> {
             fields: entity
                 .fields
                 .iter()
+                .filter(|field| !field.read_only)
                 .map(|field| (column_of(field.name.as_str()), field.name.as_str()))
+                .collect(),
+            read_only: entity
+                .fields
+                .iter()
+                .filter(|field| field.read_only)
+                .map(|field| field.name.as_str())
                 .collect(),
             owner_column,
             matches,
@@ -123,8 +132,9 @@ impl<'e> Plan<'e> {
         if self.ignored.contains(column) || self.owner_column.as_deref() == Some(column) {
             return Use::Nothing;
         }
-        // What an export has beside the fields; the database sets it anew.
-        if Standard::ALL.iter().any(|standard| standard.name() == column) {
+        // What an export has beside the fields that a user writes; the server sets it anew.
+        if self.read_only.contains(&column) || Standard::ALL.iter().any(|standard| standard.name() == column)
+        {
             Use::Standard
         } else {
             Use::Unknown

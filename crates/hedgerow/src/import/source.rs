@@ -6,6 +6,7 @@ use hedgerow_schema::InputError;
 use serde_json::value::RawValue;
 
 use super::Format;
+use super::quotes::Quotes;
 use crate::error::Error;
 
 /// A row as the file has it.
@@ -23,7 +24,7 @@ pub(super) enum Value {
 }
 
 pub(super) enum Source<'i> {
-    Csv { reader: csv::Reader<&'i mut (dyn BufRead + Send)>, header: Vec<String> },
+    Csv { reader: csv::Reader<Quotes<'i>>, header: Vec<String> },
     Json(std::iter::Enumerate<std::vec::IntoIter<Box<RawValue>>>),
     Ndjson { input: &'i mut (dyn BufRead + Send), line: u64 },
 }
@@ -32,7 +33,7 @@ impl<'i> Source<'i> {
     pub(super) fn open(format: Format, input: &'i mut (dyn BufRead + Send)) -> Result<Self, Error> {
         match format {
             Format::Csv => {
-                let mut reader = csv::ReaderBuilder::new().from_reader(input);
+                let mut reader = csv::ReaderBuilder::new().from_reader(Quotes::new(input));
                 let header: Vec<String> = reader
                     .headers()
                     .map_err(|error| unreadable(&error.to_string()))?
@@ -76,7 +77,12 @@ impl<'i> Source<'i> {
             Self::Csv { reader, header } => {
                 let mut record = csv::StringRecord::new();
                 match reader.read_record(&mut record) {
-                    Ok(false) => Ok(None),
+                    Ok(false) => match reader.get_ref().unclosed() {
+                        Some(line) => {
+                            Err(unreadable(&format!("the quote that opens in line {line} is never closed")))
+                        }
+                        None => Ok(None),
+                    },
                     Ok(true) => {
                         let line = record.position().map_or(0, csv::Position::line);
                         let cells = header.iter().zip(record.iter());
@@ -132,7 +138,7 @@ fn object(line: u64, row: &RawValue) -> Result<RawRow, (u64, InputError)> {
                 members.into_iter().map(|(name, value)| (name, Value::Json(value.to_owned()))).collect();
             Ok(RawRow { line, cells })
         }
-        Err(error) => Err((line, wrong("", "invalid_row", format!("the row is no object: {error}")))),
+        Err(_) => Err((line, wrong("", "invalid_row", "the row is no JSON object".to_owned()))),
     }
 }
 

@@ -50,6 +50,7 @@ impl Asked {
     async fn read(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         acceptable(&parts.headers)?;
+        supported(&parts.headers)?;
         let caller = identity::caller(&service.app, &parts.headers).await?;
         let schema = service.app.schema();
         if schema.entity(&entity).is_none() {
@@ -297,6 +298,30 @@ fn links(
         links.push(page(query.offset.saturating_add(query.limit), "next"));
     }
     (!links.is_empty()).then(|| HeaderValue::from_str(&links.join(", ")).ok()).flatten()
+}
+
+/// Refuses what a later version understands and what changes the meaning of a request. The server may leave other
+/// preferences out (RFC 7240, section 2); these it may not: who asks for a trial run must not get a real one.
+fn supported(headers: &HeaderMap) -> Result<(), Failure> {
+    for name in ["if-match", "idempotency-key"] {
+        if headers.contains_key(name) {
+            return Err(Failure::UnsupportedHeader(name.to_owned()));
+        }
+    }
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    for preference in preferences.flat_map(|value| value.split([',', ';'])).map(str::trim) {
+        let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+        let changes_meaning = match name.trim().to_ascii_lowercase().as_str() {
+            "resolution" | "max-affected" | "missing" => true,
+            "tx" => value.trim().eq_ignore_ascii_case("rollback"),
+            "handling" => value.trim().eq_ignore_ascii_case("strict"),
+            _ => false,
+        };
+        if changes_meaning {
+            return Err(Failure::UnsupportedHeader(format!("Prefer: {preference}")));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the client takes JSON.
