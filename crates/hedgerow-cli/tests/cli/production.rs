@@ -62,8 +62,6 @@ async fn from_an_empty_database_to_a_served_one() {
     let repeat =
         project.run_with(&["setup", "--admin", "root@example.com", "--json"], &owner).expect(0).json();
     assert_eq!(repeat, serde_json::json!({ "adminId": made["adminId"] }));
-    let said = project.run_with(&["psql", "--", "-Atc", "SELECT count(*) FROM \"user\""], &owner).err;
-    assert!(said.contains("row-level security binds hedgerow_owner, too"), "{said}");
 
     let env = [
         SECRET,
@@ -92,6 +90,10 @@ async fn from_an_empty_database_to_a_served_one() {
     assert_eq!(get(address, key.trim(), "/api/v1/notes"), (200, "[]".to_owned()));
     assert_eq!(get(address, "x", "/livez").0, 200);
     assert_eq!(serve.stop().0, Some(0));
+
+    let with_owner = [env[0], env[1], env[2], env[3], owner[0]];
+    let psql = project.run_with(&["psql", "--", "-Atc", "SELECT count(*) FROM notes"], &with_owner);
+    assert!(psql.err.contains("row-level security binds hedgerow_owner, too"), "{}", psql.err);
 
     // The logins of setup, each in the other's place.
     let swapped = [env[0], ("DATABASE_URL", auth.as_str()), env[4]];
