@@ -148,16 +148,23 @@ pub(crate) async fn create(
     let entity = asked.entity()?;
     let (rows, select) = together(write::read_body(entity, WriteKind::Create, &body), asked.select())?;
     let created = records::create(&asked.ctx, &service.app, entity, &rows, &select).await?;
-    if created.many {
-        let mut array = created.objects;
-        array.insert(0, b'[');
-        array.push(b']');
-        return Ok(json(StatusCode::CREATED, array));
+    let representation = preferences(&asked.headers).any(|one| one == ("return", "representation"));
+    let mut body = created.objects;
+    if created.many || representation {
+        body.insert(0, b'[');
+        body.push(b']');
     }
-    let mut response = json(StatusCode::CREATED, created.objects);
-    let location = created.ids.first().map(|id| format!("{}/{id}", asked.path.trim_end_matches('/')));
-    let location = location.and_then(|location| HeaderValue::from_str(&location).ok());
-    response.headers_mut().extend(location.map(|location| (header::LOCATION, location)));
+    let mut response = json(StatusCode::CREATED, body);
+    if representation {
+        response
+            .headers_mut()
+            .insert("preference-applied", HeaderValue::from_static("return=representation"));
+    }
+    if !created.many {
+        let location = created.ids.first().map(|id| format!("{}/{id}", asked.path.trim_end_matches('/')));
+        let location = location.and_then(|location| HeaderValue::from_str(&location).ok());
+        response.headers_mut().extend(location.map(|location| (header::LOCATION, location)));
+    }
     Ok(response)
 }
 
@@ -308,20 +315,25 @@ fn supported(headers: &HeaderMap) -> Result<(), Failure> {
             return Err(Failure::UnsupportedHeader(name.to_owned()));
         }
     }
-    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    for preference in preferences.flat_map(|value| value.split([',', ';'])).map(str::trim) {
-        let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
-        let changes_meaning = match name.trim().to_ascii_lowercase().as_str() {
-            "resolution" | "max-affected" | "missing" => true,
-            "tx" => value.trim().eq_ignore_ascii_case("rollback"),
-            "handling" => value.trim().eq_ignore_ascii_case("strict"),
-            _ => false,
-        };
-        if changes_meaning {
-            return Err(Failure::UnsupportedHeader(format!("Prefer: {preference}")));
-        }
+    let changes_meaning = |(name, value): &(&str, &str)| match name.to_ascii_lowercase().as_str() {
+        "resolution" | "max-affected" | "missing" => true,
+        "tx" => value.eq_ignore_ascii_case("rollback"),
+        "handling" => value.eq_ignore_ascii_case("strict"),
+        _ => false,
+    };
+    match preferences(headers).find(changes_meaning) {
+        Some((name, value)) => Err(Failure::UnsupportedHeader(format!("Prefer: {name}={value}"))),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Names and values of the `Prefer` headers.
+fn preferences(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split([',', ';'])).map(|preference| {
+        let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+        (name.trim(), value.trim().trim_matches('"'))
+    })
 }
 
 /// Whether the client takes JSON.
