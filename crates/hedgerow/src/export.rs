@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use hedgerow_database::{Identity, RowFormat, UserId};
+use hedgerow_database::{Error as DatabaseError, Identity, RowFormat, UserId};
 use hedgerow_schema::Entity;
 use hedgerow_schema::query::select_all;
 use hedgerow_schema::statement::{self, Asker, Owned};
@@ -29,8 +29,7 @@ pub async fn export(
     let schema = app.schema();
     let entity = schema.entity(entity).ok_or_else(|| Error::UnknownEntity { name: entity.to_owned() })?;
     let select = select_all(entity);
-    let written =
-        |source| Error::Internal { doing: "write the export", source: Box::<std::io::Error>::new(source) };
+    let written = |source| Error::without_entity("write the export", DatabaseError::Output(source));
     let (owners, owned) = match user {
         Some(user) => (vec![user.clone()], Owned::OrReadable),
         None => (users::list(app).await?.into_iter().map(|user| user.id).collect(), Owned::Only),

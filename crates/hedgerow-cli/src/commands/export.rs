@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
+use hedgerow::database::Error;
 use hedgerow::export::export;
 use hedgerow::users;
 
@@ -19,23 +20,18 @@ pub(crate) async fn run(arguments: &Arguments, command: &Export) -> anyhow::Resu
     let mut out: BufWriter<Box<dyn Write + Send>> = BufWriter::with_capacity(1 << 16, Box::new(io::stdout()));
     let exported =
         export(&session.app, &command.entity, user.as_ref(), command.format.into(), &mut out).await;
-    if let Err(error) = exported
+    if let Err(error) = exported.map_err(anyhow::Error::from)
         && !is_closed_pipe(&error)
     {
-        return Err(error.into());
+        return Err(error);
     }
     session.close().await?;
     Ok(Exit::Done)
 }
 
-/// Whether the reader, such as `head`, has seen enough.
-fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+/// Whether the reader, such as `head`, has seen enough. A connection to the database that broke is something else.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        matches!(cause.downcast_ref(), Some(Error::Output(source)) if source.kind() == io::ErrorKind::BrokenPipe)
+    })
 }
