@@ -223,11 +223,12 @@ async fn grant(
 ) -> Result<(), SetupError> {
     for role in roles {
         // The option is new in PostgreSQL 16; before, every member could.
-        let known = "SELECT FROM pg_catalog.pg_auth_members m \
-                     WHERE m.roleid = to_regrole(quote_ident($1)) AND m.member = to_regrole(quote_ident($2)) \
-                       AND coalesce((to_jsonb(m) ->> 'set_option')::boolean, true)";
-        let found = owner.client.query_opt(known, &[&role.as_str(), &login.as_str()]).await;
-        if found.map_err(|source| from_driver("look for members", source))?.is_some() {
+        // Several who grant it are several rows.
+        let known = "SELECT EXISTS (SELECT FROM pg_catalog.pg_auth_members m \
+                       WHERE m.roleid = to_regrole(quote_ident($1)) AND m.member = to_regrole(quote_ident($2)) \
+                         AND coalesce((to_jsonb(m) ->> 'set_option')::boolean, true))";
+        let found = owner.client.query_one(known, &[&role.as_str(), &login.as_str()]).await;
+        if found.map_err(|source| from_driver("look for members", source))?.get(0) {
             continue;
         }
         let mut sql = Sql::new("GRANT ");

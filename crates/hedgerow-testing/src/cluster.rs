@@ -191,8 +191,8 @@ impl Cluster {
         }
         for row in client
             .query(
-                "SELECT rolname FROM pg_roles WHERE rolname LIKE 'hedgerow%' OR rolname LIKE 'test\\_%' OR rolname = 'spare_login'",
-                &[],
+                "SELECT rolname FROM pg_roles WHERE rolname LIKE 'hedgerow%' OR rolname LIKE 'test\\_%' OR rolname = $1",
+                &[&SPARE_LOGIN],
             )
             .await
             .expect("roles")
