@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -176,10 +177,7 @@ impl Config {
             if let Err(wanted) = check(key.takes, &text) {
                 let shown = if key.secret { "what it is".to_owned() } else { format!("{text:?}") };
                 let message = format!("{}.{} is {wanted}, not {shown}", key.section, key.name);
-                problems.push(match place {
-                    Some(span) => Problem::at("hedgerow.toml", &sources.file, span, message, None),
-                    None => Problem::without_place(&origin.to_string(), message),
-                });
+                problems.push(problem(sources, &origin, place, message));
             }
             values.insert((key.section, key.name), text);
         }
@@ -191,10 +189,8 @@ impl Config {
             // The built-in default goes down with a smaller maximum; one that somebody chose is a mistake.
             let (_, origin, place) = find(key, sources, &file);
             let message = format!("api.default_limit is {default}, more than api.max_limit, which is {max}");
-            match place {
-                Some(span) => problems.push(Problem::at("hedgerow.toml", &sources.file, span, message, None)),
-                None if origin == Origin::Default => {}
-                None => problems.push(Problem::without_place(&origin.to_string(), message)),
+            if origin != Origin::Default {
+                problems.push(problem(sources, &origin, place, message));
             }
         }
         if !problems.is_empty() {
@@ -219,7 +215,15 @@ impl Config {
     }
 }
 
-type FileValues = BTreeMap<(&'static str, &'static str), (String, std::ops::Range<usize>, usize)>;
+/// A mistake where it stands: in the file, or in what overrides it.
+fn problem(sources: &Sources, origin: &Origin, place: Option<Range<usize>>, message: String) -> Problem {
+    match place {
+        Some(span) => Problem::at("hedgerow.toml", &sources.file, span, message, None),
+        None => Problem::without_place(&origin.to_string(), message),
+    }
+}
+
+type FileValues = BTreeMap<(&'static str, &'static str), (String, Range<usize>, usize)>;
 
 fn read_file(text: &str, problems: &mut Vec<Problem>) -> FileValues {
     let mut values = BTreeMap::new();
@@ -246,7 +250,7 @@ fn read_file(text: &str, problems: &mut Vec<Problem>) -> FileValues {
     values
 }
 
-fn find(key: &Key, sources: &Sources, file: &FileValues) -> (String, Origin, Option<std::ops::Range<usize>>) {
+fn find(key: &Key, sources: &Sources, file: &FileValues) -> (String, Origin, Option<Range<usize>>) {
     if let Some(value) = sources.flags.get(&format!("{}.{}", key.section, key.name)) {
         return (value.clone(), Origin::Flag, None);
     }

@@ -12,10 +12,9 @@ use crate::error::Error;
 
 /// What each column of the file is for.
 pub(super) struct Plan<'e> {
+    entity: &'e Entity,
     /// Fields by the column they come from.
     fields: Vec<(String, &'e str)>,
-    /// Fields that nobody writes.
-    read_only: Vec<&'e str>,
     owner_column: Option<String>,
     pub(super) matches: Vec<MatchPlan<'e>>,
     pub(super) left_out: Vec<String>,
@@ -73,17 +72,12 @@ impl<'e> Plan<'e> {
             Owner::User(_) => None,
         };
         let mut plan = Self {
+            entity,
             fields: entity
                 .fields
                 .iter()
                 .filter(|field| !field.read_only)
                 .map(|field| (column_of(field.name.as_str()), field.name.as_str()))
-                .collect(),
-            read_only: entity
-                .fields
-                .iter()
-                .filter(|field| field.read_only)
-                .map(|field| field.name.as_str())
                 .collect(),
             owner_column,
             matches,
@@ -133,8 +127,8 @@ impl<'e> Plan<'e> {
             return Use::Nothing;
         }
         // What an export has beside the fields that a user writes; the server sets it anew.
-        if self.read_only.contains(&column) || Standard::ALL.iter().any(|standard| standard.name() == column)
-        {
+        let is_read_only = self.entity.field(column).is_some_and(|field| field.read_only);
+        if is_read_only || Standard::ALL.iter().any(|standard| standard.name() == column) {
             Use::Standard
         } else {
             Use::Unknown
@@ -157,6 +151,9 @@ fn resolve<'e>(
     let Some(field) = entity.field(&wanted.field) else {
         return Err(format!("`{}` is no field of {}", wanted.field, entity.name));
     };
+    if field.read_only {
+        return Err(format!("`{}` of {} cannot be written", wanted.field, entity.name));
+    }
     let target = field.kind.relation().map(|relation| relation.entity.as_str());
     let Some(target) = target.filter(|target| *target == wanted.entity) else {
         return Err(format!("`{}` is no relation to {}", wanted.field, wanted.entity));

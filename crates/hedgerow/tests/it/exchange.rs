@@ -19,6 +19,7 @@ fields.extra = { type = "json" }
 fields.price = { type = "number" }
 fields.at = { type = "datetime" }
 fields.cargo = { type = "boolean" }
+fields.checkedBy = { type = "relation", entity = "planes", read_only = true }
 fields.checkedAt = { type = "datetime", read_only = true, default = "now()" }
 "#;
 
@@ -214,6 +215,7 @@ async fn a_file_that_cannot_be_meant_is_refused_before_the_first_row() {
         ("planeId=hangars.code", "planeId invalid_match"),
         ("planeId=planes.nope", "planeId invalid_match"),
         ("planeId=planes.tailnum", "planeId missing_column"),
+        ("checkedBy=planes.tailnum", "checkedBy invalid_match"),
     ] {
         with_match.matches = vec![text.parse().expect("a match")];
         check(&with_match, "number\n1\n", expected).await;
@@ -244,7 +246,7 @@ async fn what_is_exported_can_be_imported_again() {
         options.format = other;
         let report = run(&app, &options, &text).await.expect("a report");
         assert_eq!((report.written, report.refused), (2, 0), "{text}\n{report:?}");
-        assert_eq!(report.left_out, ["id", "userId", "checkedAt", "createdAt", "updatedAt"]);
+        assert_eq!(report.left_out, ["id", "userId", "checkedBy", "checkedAt", "createdAt", "updatedAt"]);
         let same = "SELECT count(*) FROM flights a JOIN flights b USING (number, status)
             WHERE a.\"userId\" < b.\"userId\" AND (a.note, a.price, a.at, a.cargo, a.extra) IS NOT DISTINCT FROM (b.note, b.price, b.at, b.cargo, b.extra)";
         assert_eq!(app.database.column(same).await, ["2"], "{text}");
