@@ -37,7 +37,7 @@ pub(crate) enum Command {
         directory: PathBuf,
     },
     /// Run the project for development: database, tables, server, reload on change.
-    Dev(Listen),
+    Dev(Dev),
     /// Serve in production: needs DATABASE_URL and a secret, never changes the schema.
     Serve(Listen),
     /// Make roles and logins in a database of your own, once; prints environment lines.
@@ -70,6 +70,15 @@ pub(crate) struct Listen {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Dev {
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+    /// Do not ask before a saved change loses rows or values.
+    #[arg(long)]
+    pub(crate) allow_data_loss: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Setup {
     /// Make the first administrator.
     #[arg(long, value_name = "EMAIL")]
@@ -84,8 +93,70 @@ pub(crate) struct Setup {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Migrate {
-    /// Apply what is pending.
+    /// Show what would make the database what the entity files say: danger, lock, statements.
+    Plan {
+        /// Print the statements.
+        #[arg(long)]
+        sql: bool,
+        /// Print JSON.
+        #[arg(long, conflicts_with = "sql")]
+        json: bool,
+    },
+    /// Write what the entity files say and migrations/ does not, as NNNN_NAME.sql and its way back.
+    New {
+        /// What it does, such as add_due_date.
+        name: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Apply the files that are pending.
     Apply {
+        /// Go on where rows or values are lost.
+        #[arg(long)]
+        allow_data_loss: bool,
+        /// Show what is pending, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show where each file stands.
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare the database with entity files and migrations; exit 3 if anything differs.
+    Check {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run the way back of the last applied files.
+    Rollback {
+        /// How many files.
+        #[arg(default_value_t = 1)]
+        count: usize,
+        /// Go on where rows or values are lost.
+        #[arg(long)]
+        allow_data_loss: bool,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        /// Show what would be undone, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Adopt a database that others made: write entity files, and a first migration with what isolation needs.
+    Baseline {
+        /// Show what would be written, and write nothing.
+        #[arg(long)]
+        dry_run: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod baseline;
 mod dev;
 mod export;
 mod import;
@@ -31,7 +32,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     });
     match &arguments.command {
         Command::Init { directory } => init::run(directory),
-        Command::Dev(listen) => dev::run(&arguments, listen).await,
+        Command::Dev(command) => dev::run(&arguments, command).await,
         Command::Serve(listen) => serve::run(&arguments, listen).await,
         Command::Setup(setup) => setup::run(&arguments, setup).await,
         Command::Migrate(migrate) => migrate::run(&arguments, migrate).await,

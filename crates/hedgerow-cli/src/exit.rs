@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Failed = 1,
     /// It was called wrongly.
     Usage = 2,
+    /// A check found a difference.
+    Difference = 3,
     /// The database cannot be reached.
     Unreachable = 4,
     /// A defect.

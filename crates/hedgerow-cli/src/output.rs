@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use hedgerow::database::migrate::MigrateError;
 use hedgerow::project::{Mistakes, ProjectError};
 use serde_json::Value;
 
@@ -74,6 +75,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
             "3D000" => Some("create the database, or correct its name in the URL".to_owned()),
             _ => error.hint.clone(),
         };
+    }
+    if let Some(MigrateError::Loss { .. }) = cause.downcast_ref() {
+        return Some("back up what matters, and repeat with --allow-data-loss".to_owned());
     }
     match cause.downcast_ref::<Error>() {
         Some(Error::UnknownEntity { .. }) => Some("entities are the files of entities/".to_owned()),

@@ -7,6 +7,7 @@ mod database;
 mod error;
 mod flight;
 mod identity;
+pub mod introspect;
 mod json;
 pub mod migrate;
 mod owner;

@@ -1,51 +1,48 @@
-//! Brings a database to what the entity files say.
+//! Brings a database from one schema to another, and back.
 //!
 //! Always holds:
 //! * one runner at a time (an advisory lock); a second waits, and then finds nothing to do;
-//! * what was applied is recorded with its checksum, in the transaction that applied it;
-//! * a migration never believes a lie of row-level security: FORCE is taken off the tables it names, `row_security` is
-//!   off, so that a statement which would be filtered fails instead, and FORCE is back before the commit;
-//! * a table without enforced row-level security is not committed.
+//! * what was applied is recorded with its text, in the transaction that applied it; a file that runs in steps records
+//!   each step, so that a runner that was killed is followed by one that goes on where it ended;
+//! * a migration never believes a lie of row-level security: FORCE is taken off the tables whose rows it reads or writes,
+//!   `row_security` is off, so that a statement which would be filtered fails instead, and FORCE comes back;
+//! * a table without enforced row-level security is not committed;
+//! * nothing is lost that was not allowed to be;
+//! * nobody waits long: a lock that is not free within half a second is given up and asked for again.
 
-use std::collections::HashMap;
+mod force;
+mod losses;
+mod records;
+mod run;
+mod scratch;
+mod seeds;
+
 use std::time::{Duration, Instant};
 
-use hedgerow_schema::{Entity, Identifier, Roles, Schema, Sql, ddl};
-use sha2::{Digest, Sha256};
+use hedgerow_schema::catalog::Catalog;
+use hedgerow_schema::diff::{Pace, Plan, Renames, plan};
+use hedgerow_schema::script::{Script, ScriptError};
+use hedgerow_schema::{Roles, Schema, ddl, model, script};
 
-use crate::UserId;
 use crate::error::{Error, ServerError};
+use crate::introspect::introspect;
 use crate::owner::{Owner, from_driver};
 use crate::url::DatabaseUrl;
 
-/// A file of `migrations/`.
+pub use losses::DataLoss;
+pub use records::{Kind, Record, checksum};
+pub use scratch::replay;
+pub use seeds::seed;
+
+/// A file of `migrations/`, with its way back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationFile {
     /// The file's name without `.sql`, such as `0001_add_index`.
     pub name: String,
     /// Its content.
     pub text: String,
-}
-
-/// What is applied, and in which order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// Hedgerow's own tables.
-    Core,
-    /// An entity's table.
-    Entity,
-    /// A file of `migrations/`.
-    File,
-}
-
-impl Kind {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Core => "core",
-            Self::Entity => "entity",
-            Self::File => "file",
-        }
-    }
+    /// The content of `<name>.down.sql`, where there is one.
+    pub down: Option<String>,
 }
 
 /// One thing that was applied.
@@ -55,45 +52,82 @@ pub struct Applied {
     pub kind: Kind,
     /// Its name.
     pub name: String,
-    /// How long it took; entities are made together and share their time.
+    /// How long it took.
     pub took: Duration,
 }
 
-/// What happens while [`apply`] runs.
+/// What happens while migrations run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MigrateEvent {
     /// Another runner is at work; this one waits for it.
     Waiting,
+    /// A lock was not free in time; it is given up, so that nobody queues behind it, and asked for again.
+    Busy {
+        /// How often by now.
+        attempts: u32,
+    },
+    /// A file that runs in steps is at this statement, of so many.
+    Step {
+        /// The file.
+        name: String,
+        /// From 1.
+        step: usize,
+        /// How many there are.
+        steps: usize,
+        /// The statement's first line.
+        statement: String,
+    },
+    /// An earlier run ended in the middle; this one goes on behind this many steps.
+    Resuming {
+        /// The file.
+        name: String,
+        /// Steps that were done.
+        done: usize,
+    },
     /// This was applied.
     Applied(Applied),
 }
+
+/// Hears what happens.
+pub(crate) type Report<'r> = dyn FnMut(MigrateEvent) + Send + 'r;
 
 /// Why a migration did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// A file was edited after it was applied.
     #[error(
-        "migrations/{name}.sql was changed after it was applied; undo the change and write a new migration"
+        "migrations/{name}.sql was changed after it was applied; undo the change and write a new migration\n{difference}"
     )]
     Edited {
         /// The file.
         name: String,
+        /// Lines that were taken out (`-`) and put in (`+`).
+        difference: String,
     },
-    /// An entity file says something else than the table that was made of it.
+    /// A file was edited while it was half applied, in a part that was already done.
     #[error(
-        "the entity file of {} changed after its table was made; this version makes tables and does not \
-         change them, so undo the change; in development, start over with an empty database: stop `dev`, and remove \
-         .hedgerow and what .hedgerow/postgres leads to, if it is a link", names.join(", ")
+        "migrations/{name}.sql was changed within its first {done} statements, which were applied before it was \
+         interrupted; undo the change there; what follows may be changed"
     )]
-    Changed {
-        /// The entities.
-        names: Vec<String>,
+    EditedMidway {
+        /// The file.
+        name: String,
+        /// How many were done.
+        done: usize,
     },
     /// The database is newer than this program.
     #[error(
         "the database has the step {0:?}, which this version of Hedgerow does not know; use a newer version"
     )]
     Newer(String),
+    /// A file is not understood.
+    #[error("{file}: {source}")]
+    Script {
+        /// The file, from the project's folder.
+        file: String,
+        /// What is wrong with it.
+        source: ScriptError,
+    },
     /// A statement of a file failed.
     #[error("{file} failed{}", line.map(|line| format!(" at line {line}")).unwrap_or_default())]
     File {
@@ -105,11 +139,6 @@ pub enum MigrateError {
         #[source]
         source: Error,
     },
-    /// A file ended the transaction that it runs in.
-    #[error(
-        "migrations/{0}.sql ends its own transaction; remove BEGIN, COMMIT and ROLLBACK, each file is one anyway"
-    )]
-    OwnTransaction(String),
     /// Tables would be open.
     #[error("after {after}, row-level security would not be enforced: {}; nothing was changed", problems.join("; "))]
     Unprotected {
@@ -118,6 +147,23 @@ pub enum MigrateError {
         /// Which tables, and what is missing.
         problems: Vec<String>,
     },
+    /// Data would be lost.
+    #[error("{what} would lose data: {}; nothing was changed", losses.join("; "))]
+    Loss {
+        /// What would.
+        what: String,
+        /// What would be lost, with how many rows.
+        losses: Vec<String>,
+    },
+    /// There is no way back.
+    #[error("migrations/{name}.down.sql is not there, so {name} cannot be rolled back")]
+    NoWayBack {
+        /// The file.
+        name: String,
+    },
+    /// A file that was applied is gone.
+    #[error("migrations/{0}.sql was applied and is not there any more; restore it")]
+    Gone(String),
     /// The database reports an error.
     #[error("cannot {doing}")]
     Database {
@@ -129,377 +175,328 @@ pub enum MigrateError {
     },
 }
 
-/// "hedgerow" in ASCII.
-const LOCK_KEY: i64 = 0x6865_6467_6572_6f77;
+fn failed(doing: &str) -> impl FnOnce(Error) -> MigrateError {
+    move |source| MigrateError::Database { doing: doing.to_owned(), source }
+}
 
-const BOOKKEEPING: &str = "\
-CREATE SCHEMA IF NOT EXISTS hedgerow;
-CREATE TABLE hedgerow.migrations (
-  kind TEXT NOT NULL,
-  name TEXT NOT NULL,
-  checksum TEXT NOT NULL,
-  \"appliedAt\" TIMESTAMPTZ NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  \"tookMs\" BIGINT NOT NULL,
-  PRIMARY KEY (kind, name)
-)";
+/// What stands in a database, and what is known of how it came there.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// As it is.
+    pub catalog: Catalog,
+    /// As the last migration left it; `None` before the first.
+    pub accepted: Option<Catalog>,
+    /// What was applied, oldest first.
+    pub records: Vec<Record>,
+    /// The login that asked: who owns what it makes.
+    pub owner: String,
+    /// The file that an interrupted run left half applied.
+    pub interrupted: Option<String>,
+}
 
-/// Applies what is pending: Hedgerow's own tables, new entities, files; in this order.
-///
-/// `url` is the owner's. `report` hears of each step as it is committed.
+impl Look {
+    /// What the database should become: the entities of `schema`, and what migrations made beside them.
+    pub fn target(&self, schema: &Schema, roles: &Roles) -> Catalog {
+        self.target_with(schema, roles, self.accepted.as_ref().unwrap_or(&self.catalog))
+    }
+
+    /// The same, but what nobody's migration made stays too: a plan does not touch what is not Hedgerow's. Policies are
+    /// the exception, since one too many opens a table.
+    pub fn plan_target(&self, schema: &Schema, roles: &Roles) -> Catalog {
+        let mut kept = self.catalog.clone();
+        if let Some(accepted) = &self.accepted {
+            for (name, table) in kept.tables.iter_mut().filter(|(_, table)| table.is_managed()) {
+                let known = accepted.tables.get(name);
+                table.policies.retain(|policy, found| {
+                    known.is_some_and(|known| known.policies.get(policy) == Some(found))
+                });
+            }
+        }
+        self.target_with(schema, roles, &kept)
+    }
+
+    fn target_with(&self, schema: &Schema, roles: &Roles, kept: &Catalog) -> Catalog {
+        let renames = Renames::declared(schema, &self.catalog);
+        let expected = model::expected(schema, roles, &self.owner);
+        model::target(&renames.apply(&self.catalog), &expected, &renames.apply(kept), roles)
+    }
+
+    /// The changes that lead from the database as it is to what the entities of `schema` say.
+    pub fn plan(&self, schema: &Schema, roles: &Roles, pace: Pace) -> Plan {
+        let renames = Renames::declared(schema, &self.catalog);
+        plan(&self.catalog, &self.plan_target(schema, roles), &renames, pace)
+    }
+
+    /// The files that a plan becomes: forward, and back.
+    pub fn files(&self, schema: &Schema, roles: &Roles, note: &str) -> (String, String) {
+        let renames = Renames::declared(schema, &self.catalog);
+        let target = self.plan_target(schema, roles);
+        let up = plan(&self.catalog, &target, &renames, Pace::Online);
+        let down = plan(&target, &self.catalog, &renames.reversed(), Pace::Online);
+        (script::write(&up, note), script::write(&down, &format!("The way back of: {note}")))
+    }
+}
+
+/// Looks at a database; changes and locks nothing.
 ///
 /// # Errors
-/// [`MigrateError`]; what was reported stays applied, the failing step left nothing.
-pub async fn apply(
-    url: &DatabaseUrl,
-    roles: &Roles,
-    schema: &Schema,
-    files: &[MigrationFile],
-    mut report: impl FnMut(MigrateEvent),
-) -> Result<Vec<Applied>, MigrateError> {
-    let owner = Owner::connect(url).await.map_err(|source| failed("connect as the owner", source))?;
-    let outcome = run(&owner, roles, schema, files, &mut report).await;
-    // Ends the session and with it the lock.
+/// [`MigrateError::Database`]
+pub async fn look(url: &DatabaseUrl) -> Result<Look, MigrateError> {
+    let owner = Owner::connect(url).await.map_err(failed("connect as the owner"))?;
+    let outcome = look_with(&owner).await;
     owner.close().await;
     outcome
 }
 
-fn failed(doing: &str, source: Error) -> MigrateError {
-    MigrateError::Database { doing: doing.to_owned(), source }
+async fn look_with(owner: &Owner) -> Result<Look, MigrateError> {
+    let catalog = introspect(owner).await.map_err(failed("read the catalog"))?;
+    let known = records::exist(owner).await.map_err(failed("look for hedgerow.migrations"))?;
+    let name = owner.client.query_one("SELECT current_user::text", &[]).await;
+    let name = name.map_err(|source| from_driver("ask who we are", source)).map_err(failed("ask who we are"))?.get(0);
+    let mut look = Look { catalog, accepted: None, records: Vec::new(), owner: name, interrupted: None };
+    if known {
+        look.records = records::all(owner).await.map_err(failed("read hedgerow.migrations"))?;
+        look.accepted = records::accepted(owner).await.map_err(failed("read hedgerow.state"))?;
+        look.interrupted = records::interrupted(owner).await.map_err(failed("read hedgerow.migration_steps"))?;
+    }
+    Ok(look)
 }
 
-async fn run(
-    owner: &Owner,
-    roles: &Roles,
-    schema: &Schema,
-    files: &[MigrationFile],
-    report: &mut dyn FnMut(MigrateEvent),
-) -> Result<Vec<Applied>, MigrateError> {
-    lock(owner, report).await.map_err(|source| failed("get the migration lock", source))?;
-    make_bookkeeping(owner).await.map_err(|source| failed("make the table hedgerow.migrations", source))?;
-    let known = recorded(owner).await.map_err(|source| failed("read hedgerow.migrations", source))?;
-    let mut applied = Vec::new();
-    let mut done = |step: Applied| {
-        report(MigrateEvent::Applied(step.clone()));
-        applied.push(step);
-    };
-
-    let core = ddl::core(roles);
-    let newer = known.keys().find(|(kind, name)| kind == "core" && core.iter().all(|own| own.name != name));
-    if let Some((_, name)) = newer {
-        return Err(MigrateError::Newer(name.clone()));
-    }
-    for migration in &core {
-        if known.contains_key(&key(Kind::Core, migration.name)) {
-            continue;
-        }
-        let steps =
-            [Step { kind: Kind::Core, name: migration.name, checksum: checksum_of(&migration.statements) }];
-        apply_statements(owner, &steps, &migration.statements).await?.into_iter().for_each(&mut done);
-    }
-
-    for step in new_entities(owner, roles, schema, &known).await? {
-        done(step);
-    }
-
-    for file in files {
-        let checksum = checksum(&file.text);
-        match known.get(&key(Kind::File, &file.name)) {
-            Some(recorded) if *recorded == checksum => {}
-            Some(_) => return Err(MigrateError::Edited { name: file.name.clone() }),
-            None => done(apply_file(owner, file, checksum).await?),
-        }
-    }
-    Ok(applied)
+/// A connection that holds the migration lock; what an earlier run left open is closed.
+struct Session<'r> {
+    owner: Owner,
+    roles: &'r Roles,
+    /// The catalog at the beginning.
+    before: Catalog,
 }
 
-fn key(kind: Kind, name: &str) -> (String, String) {
-    (kind.word().to_owned(), name.to_owned())
+impl<'r> Session<'r> {
+    async fn open(url: &DatabaseUrl, roles: &'r Roles, report: &mut Report<'_>) -> Result<Self, MigrateError> {
+        let owner = Owner::connect(url).await.map_err(failed("connect as the owner"))?;
+        lock(&owner, report).await.map_err(failed("get the migration lock"))?;
+        records::make(&owner, roles).await.map_err(failed("make the tables of schema hedgerow"))?;
+        force::recover(&owner, report).await?;
+        let before = introspect(&owner).await.map_err(failed("read the catalog"))?;
+        Ok(Self { owner, roles, before })
+    }
+
+    /// Remembers the catalog as migrations left it, and ends. What somebody else changed in the meantime stays drift.
+    async fn close(self) -> Result<(), MigrateError> {
+        let after = introspect(&self.owner).await.map_err(failed("read the catalog"))?;
+        let accepted = records::accepted(&self.owner).await.map_err(failed("read hedgerow.state"))?;
+        let accepted = records::merged(&self.before, &after, accepted.as_ref());
+        records::accept(&self.owner, &accepted).await.map_err(failed("remember the catalog"))?;
+        self.owner.close().await;
+        Ok(())
+    }
 }
 
-async fn lock(owner: &Owner, report: &mut dyn FnMut(MigrateEvent)) -> Result<(), Error> {
+/// "hedgerow" in ASCII.
+const LOCK_KEY: i64 = 0x6865_6467_6572_6f77;
+
+async fn lock(owner: &Owner, report: &mut Report<'_>) -> Result<(), Error> {
     let tried = owner.client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK_KEY]).await;
     let free: bool = tried.map_err(|source| from_driver("try the lock", source))?.get(0);
     if !free {
         report(MigrateEvent::Waiting);
-        owner.run("SET lock_timeout = '15min'").await?;
+        owner.run("SET lock_timeout = '60min'").await?;
         let waited = owner.client.execute("SELECT pg_advisory_lock($1)", &[&LOCK_KEY]).await;
         waited.map_err(|source| from_driver("wait for the lock", source))?;
-        owner.run("SET lock_timeout = '30s'").await?;
     }
     Ok(())
 }
 
-async fn make_bookkeeping(owner: &Owner) -> Result<(), Error> {
-    // Asked first: even IF NOT EXISTS needs the right to create, which an owner on a managed host may lack by then.
-    let asked = owner.client.query_one("SELECT to_regclass('hedgerow.migrations') IS NOT NULL", &[]).await;
-    let exists: bool = asked.map_err(|source| from_driver("look for the bookkeeping", source))?.get(0);
-    if exists { Ok(()) } else { owner.run(BOOKKEEPING).await }
+/// Applies what is pending: Hedgerow's own tables, then files in order of their names.
+///
+/// `url` is the owner's. `report` hears of each step as it is committed.
+///
+/// # Errors
+/// [`MigrateError`]; what was reported stays applied, the failing file left nothing, or where it runs in steps, the steps
+/// before the failing one, from which the next run goes on.
+pub async fn apply(
+    url: &DatabaseUrl,
+    roles: &Roles,
+    files: &[MigrationFile],
+    loss: DataLoss,
+    mut report: impl FnMut(MigrateEvent) + Send,
+) -> Result<Vec<Applied>, MigrateError> {
+    let session = Session::open(url, roles, &mut report).await?;
+    let mut applied = Vec::new();
+    let outcome = apply_pending(&session, files, loss, &mut report, &mut applied).await;
+    if !applied.is_empty() || outcome.is_err() {
+        session.close().await?;
+    } else {
+        // Nothing happened, so nothing that differs became right by it.
+        session.owner.close().await;
+    }
+    outcome.map(|()| applied)
 }
 
-async fn recorded(owner: &Owner) -> Result<HashMap<(String, String), String>, Error> {
-    let rows = owner.client.query("SELECT kind, name, checksum FROM hedgerow.migrations", &[]).await;
-    let rows = rows.map_err(|source| from_driver("read what was applied", source))?;
-    Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
+async fn apply_pending(
+    session: &Session<'_>,
+    files: &[MigrationFile],
+    loss: DataLoss,
+    report: &mut Report<'_>,
+    applied: &mut Vec<Applied>,
+) -> Result<(), MigrateError> {
+    apply_core(session, report, applied).await?;
+    let known = records::all(&session.owner).await.map_err(failed("read hedgerow.migrations"))?;
+    let known: Vec<&Record> = known.iter().filter(|record| record.kind == Kind::File).collect();
+    for record in &known {
+        let Some(file) = files.iter().find(|file| file.name == record.name) else { continue };
+        if record.checksum != records::checksum(&file.text) {
+            let before = record.text.as_deref().unwrap_or_default();
+            let difference = records::difference(before, &file.text);
+            return Err(MigrateError::Edited { name: file.name.clone(), difference });
+        }
+    }
+    for file in files {
+        if known.iter().any(|record| record.name == file.name) {
+            continue;
+        }
+        let start = Instant::now();
+        let path = format!("migrations/{}.sql", file.name);
+        let script = parse(&path, &file.text)?;
+        losses::allow(&session.owner, &path, &script.losses, loss).await?;
+        let record = records::New { kind: Kind::File, name: &file.name, text: &file.text, start };
+        run::script(&session.owner, &script, &run::Source { path, end: run::End::Record(record) }, report).await?;
+        let step = Applied { kind: Kind::File, name: file.name.clone(), took: start.elapsed() };
+        report(MigrateEvent::Applied(step.clone()));
+        applied.push(step);
+    }
+    Ok(())
 }
 
-/// One record of what a transaction applies.
-struct Step<'a> {
-    kind: Kind,
-    name: &'a str,
-    checksum: String,
+async fn apply_core(session: &Session<'_>, report: &mut Report<'_>, applied: &mut Vec<Applied>) -> Result<(), MigrateError> {
+    let known = records::all(&session.owner).await.map_err(failed("read hedgerow.migrations"))?;
+    let known: Vec<&str> =
+        known.iter().filter(|record| record.kind == Kind::Core).map(|record| record.name.as_str()).collect();
+    let core = ddl::core(session.roles);
+    if let Some(newer) = known.iter().find(|name| core.iter().all(|own| own.name != **name)) {
+        return Err(MigrateError::Newer((*newer).to_owned()));
+    }
+    for migration in core.iter().filter(|own| !known.contains(&own.name)) {
+        let start = Instant::now();
+        let statements: Vec<String> =
+            migration.statements.iter().map(|statement| statement.text().to_owned()).collect();
+        let text = statements.join(";\n");
+        let record = records::New { kind: Kind::Core, name: migration.name, text: &text, start };
+        run::statements(&session.owner, &statements, migration.name, Some(record), report).await?;
+        let step = Applied { kind: Kind::Core, name: migration.name.to_owned(), took: start.elapsed() };
+        report(MigrateEvent::Applied(step.clone()));
+        applied.push(step);
+    }
+    Ok(())
 }
 
-async fn new_entities(
-    owner: &Owner,
+/// Brings a development database to what the entities say, without a file, in one transaction. What was changed this way
+/// is a draft until [`adopt`] says that a file does the same.
+///
+/// # Errors
+/// [`MigrateError`]; nothing was changed then.
+pub async fn draft(
+    url: &DatabaseUrl,
     roles: &Roles,
     schema: &Schema,
-    known: &HashMap<(String, String), String>,
-) -> Result<Vec<Applied>, MigrateError> {
-    let with_relations = |entity: &Entity| {
-        let mut statements = ddl::create_entity(entity, roles);
-        statements.extend(ddl::relations(entity, schema));
-        checksum_of(&statements)
-    };
-    let mut new = Vec::new();
-    let mut changed = Vec::new();
-    for entity in schema.entities() {
-        match known.get(&key(Kind::Entity, entity.name.as_str())) {
-            None => new.push(entity),
-            Some(recorded) if *recorded != with_relations(entity) => changed.push(entity.name.to_string()),
-            Some(_) => {}
-        }
-    }
-    if !changed.is_empty() {
-        return Err(MigrateError::Changed { names: changed });
-    }
-    if new.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut statements: Vec<Sql> = new.iter().flat_map(|entity| ddl::create_entity(entity, roles)).collect();
-    // All tables are there before the first points at another.
-    statements.extend(new.iter().flat_map(|entity| ddl::relations(entity, schema)));
-    let steps: Vec<Step<'_>> = new
-        .iter()
-        .map(|entity| Step {
-            kind: Kind::Entity,
-            name: entity.name.as_str(),
-            checksum: with_relations(entity),
-        })
-        .collect();
-    apply_statements(owner, &steps, &statements).await
-}
-
-/// Runs statements and records `steps`, in one transaction.
-async fn apply_statements(
-    owner: &Owner,
-    steps: &[Step<'_>],
-    statements: &[Sql],
-) -> Result<Vec<Applied>, MigrateError> {
-    let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
-    let what = names.join(", ");
-    let start = Instant::now();
-    let work = async {
-        owner.run("BEGIN").await.map_err(|source| failed("begin", source))?;
-        for statement in statements {
-            let first = statement.text().lines().next().unwrap_or_default();
-            owner.run(statement.text()).await.map_err(|source| failed(&format!("run `{first}`"), source))?;
-        }
-        finish(owner, steps, &what, start).await
-    };
-    roll_back_on_error(owner, work.await).await
-}
-
-async fn apply_file(owner: &Owner, file: &MigrationFile, checksum: String) -> Result<Applied, MigrateError> {
-    let start = Instant::now();
-    let work = async {
-        let step = |doing: &'static str| move |source| failed(doing, source);
-        owner.run("BEGIN").await.map_err(step("begin"))?;
-        let transaction = transaction_id(owner).await.map_err(step("name the transaction"))?;
-        let forced = lift_force(owner, &file.text).await.map_err(step("take FORCE off the tables"))?;
-        owner.run("SET LOCAL row_security = off").await.map_err(step("set row_security"))?;
-        run_file(owner, "migrations", file).await?;
-        let same = transaction_id(owner).await.is_ok_and(|now| now == transaction);
-        if !same {
-            return Err(MigrateError::OwnTransaction(file.name.clone()));
-        }
-        restore_force(owner, &forced).await.map_err(step("put FORCE back"))?;
-        let record = Step { kind: Kind::File, name: &file.name, checksum };
-        let applied = finish(owner, &[record], &format!("migrations/{}.sql", file.name), start).await?;
-        applied
-            .into_iter()
-            .next()
-            .ok_or_else(|| failed("record", Error::Protocol("nothing was recorded".into())))
-    };
-    roll_back_on_error(owner, work.await).await
-}
-
-async fn run_file(owner: &Owner, folder: &str, file: &MigrationFile) -> Result<(), MigrateError> {
-    owner.client.batch_execute(&file.text).await.map_err(|source| {
-        let line = source.as_db_error().and_then(|error| match error.position() {
-            Some(tokio_postgres::error::ErrorPosition::Original(at)) => Some(line_of(&file.text, *at)),
-            _ => None,
-        });
-        let path = format!("{folder}/{}.sql", file.name);
-        MigrateError::File { file: path, line, source: from_driver("run the file", source) }
-    })
-}
-
-/// Checks, records and commits.
-async fn finish(
-    owner: &Owner,
-    steps: &[Step<'_>],
-    what: &str,
-    start: Instant,
-) -> Result<Vec<Applied>, MigrateError> {
-    let problems = unprotected(owner).await.map_err(|source| failed("check row-level security", source))?;
-    if !problems.is_empty() {
-        return Err(MigrateError::Unprotected { after: what.to_owned(), problems });
-    }
-    let took = start.elapsed();
-    let millis = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
-    for step in steps {
-        let sql =
-            "INSERT INTO hedgerow.migrations (kind, name, checksum, \"tookMs\") VALUES ($1, $2, $3, $4)";
-        let recorded =
-            owner.client.execute(sql, &[&step.kind.word(), &step.name, &step.checksum, &millis]).await;
-        recorded.map_err(|source| failed("record what was applied", from_driver("record", source)))?;
-    }
-    owner.run("COMMIT").await.map_err(|source| failed("commit", source))?;
-    Ok(steps.iter().map(|step| Applied { kind: step.kind, name: step.name.to_owned(), took }).collect())
-}
-
-async fn roll_back_on_error<T>(owner: &Owner, outcome: Result<T, MigrateError>) -> Result<T, MigrateError> {
-    if outcome.is_err() {
-        let _ = owner.run("ROLLBACK").await;
-    }
+    loss: DataLoss,
+    mut report: impl FnMut(MigrateEvent) + Send,
+) -> Result<Plan, MigrateError> {
+    let session = Session::open(url, roles, &mut report).await?;
+    let outcome = draft_with(&session, schema, loss, &mut report).await;
+    session.close().await?;
     outcome
 }
 
-/// Tables of `public`, partitions included, on which row-level security is not enforced for everyone, and tables that
-/// requests reach without a floor.
-async fn unprotected(owner: &Owner) -> Result<Vec<String>, Error> {
-    let sql = "\
-SELECT format('%s has %s', c.oid::regclass, CASE
-         WHEN NOT c.relrowsecurity THEN 'row-level security disabled'
-         WHEN NOT c.relforcerowsecurity THEN 'no FORCE ROW LEVEL SECURITY'
-         ELSE 'no restrictive policy TO PUBLIC for some command' END)
-FROM pg_catalog.pg_class c
-WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-  AND (NOT c.relrowsecurity OR NOT c.relforcerowsecurity
-    OR (SELECT count(DISTINCT cmd) FROM unnest('{r,a,w,d}'::\"char\"[]) AS cmd
-        JOIN pg_catalog.pg_policy p ON p.polrelid = c.oid AND p.polcmd IN (cmd, '*')
-          AND NOT p.polpermissive AND p.polroles = '{0}') < 4)
-ORDER BY 1";
-    let rows = owner.client.query(sql, &[]).await.map_err(|source| from_driver("check policies", source))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-/// Takes FORCE off every table of `public` whose name stands in `text`, so that the owner sees all rows of it.
-///
-/// A name in a comment costs a lock that was not needed; a table that is reached without being named fails, because
-/// `row_security` is off.
-async fn lift_force(owner: &Owner, text: &str) -> Result<Vec<u32>, Error> {
-    let sql = "SELECT oid, relname FROM pg_catalog.pg_class WHERE relnamespace = 'public'::regnamespace \
-               AND relkind IN ('r', 'p') AND relforcerowsecurity AND pg_has_role(relowner, 'MEMBER')";
-    let rows = owner.client.query(sql, &[]).await.map_err(|source| from_driver("list tables", source))?;
-    let words: std::collections::HashSet<String> = text
-        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-        .flat_map(|word| [word.to_owned(), word.to_lowercase()])
-        .collect();
-    let mut lifted = Vec::new();
-    for row in &rows {
-        let name: String = row.get(1);
-        if words.contains(&name)
-            && let Ok(table) = Identifier::parse(&name)
-        {
-            let mut sql = Sql::new("ALTER TABLE public.");
-            sql.name(&table).push(" NO FORCE ROW LEVEL SECURITY");
-            owner.run(sql.text()).await?;
-            lifted.push(row.get(0));
-        }
+async fn draft_with(
+    session: &Session<'_>,
+    schema: &Schema,
+    loss: DataLoss,
+    report: &mut Report<'_>,
+) -> Result<Plan, MigrateError> {
+    apply_core(session, report, &mut Vec::new()).await?;
+    let look = look_with(&session.owner).await?;
+    let plan = look.plan(schema, session.roles, Pace::AtOnce);
+    if plan.is_empty() {
+        return Ok(plan);
     }
-    Ok(lifted)
+    let lost: Vec<_> = plan.losses().into_iter().cloned().collect();
+    losses::allow(&session.owner, "the change", &lost, loss).await?;
+    let text = script::write(&plan, "a draft");
+    let name = format!("draft_{}", 1 + look.records.iter().filter(|record| record.kind == Kind::Draft).count());
+    let record = records::New { kind: Kind::Draft, name: &name, text: &text, start: Instant::now() };
+    let statements: Vec<String> = plan
+        .units()
+        .into_iter()
+        .flat_map(|unit| match unit {
+            hedgerow_schema::diff::Unit::Transaction(statements) => statements,
+            hedgerow_schema::diff::Unit::Alone(statement) => vec![statement],
+        })
+        .collect();
+    run::statements(&session.owner, &statements, "the change", Some(record), report).await?;
+    Ok(plan)
 }
 
-async fn restore_force(owner: &Owner, tables: &[u32]) -> Result<(), Error> {
-    // By oid: the file may have renamed or dropped a table.
-    let sql = "SELECT relname FROM pg_catalog.pg_class WHERE oid = ANY ($1) AND relnamespace = 'public'::regnamespace";
-    let rows =
-        owner.client.query(sql, &[&tables]).await.map_err(|source| from_driver("list tables", source))?;
-    for row in &rows {
-        if let Ok(table) = Identifier::parse(row.get(0)) {
-            let mut sql = Sql::new("ALTER TABLE public.");
-            sql.name(&table).push(" FORCE ROW LEVEL SECURITY");
-            owner.run(sql.text()).await?;
-        }
+/// Records files as applied without running them, because the database is already what they would make of it; drafts are
+/// files from then on.
+///
+/// # Errors
+/// [`MigrateError::Database`]
+pub async fn adopt(url: &DatabaseUrl, roles: &Roles, files: &[&MigrationFile]) -> Result<(), MigrateError> {
+    let session = Session::open(url, roles, &mut |_| {}).await?;
+    let outcome = records::adopt(&session.owner, files).await.map_err(failed("record files as applied"));
+    session.close().await?;
+    outcome
+}
+
+/// Runs the way back of the last `count` applied files, newest first.
+///
+/// # Errors
+/// [`MigrateError`]; files that were reported stay rolled back.
+pub async fn rollback(
+    url: &DatabaseUrl,
+    roles: &Roles,
+    files: &[MigrationFile],
+    count: usize,
+    loss: DataLoss,
+    mut report: impl FnMut(MigrateEvent) + Send,
+) -> Result<Vec<Applied>, MigrateError> {
+    let session = Session::open(url, roles, &mut report).await?;
+    let mut undone = Vec::new();
+    let outcome = rollback_with(&session, files, count, loss, &mut report, &mut undone).await;
+    session.close().await?;
+    outcome.map(|()| undone)
+}
+
+async fn rollback_with(
+    session: &Session<'_>,
+    files: &[MigrationFile],
+    count: usize,
+    loss: DataLoss,
+    report: &mut Report<'_>,
+    undone: &mut Vec<Applied>,
+) -> Result<(), MigrateError> {
+    let known = records::all(&session.owner).await.map_err(failed("read hedgerow.migrations"))?;
+    let mut known: Vec<&Record> = known.iter().filter(|record| record.kind == Kind::File).collect();
+    known.sort_by(|a, b| b.name.cmp(&a.name));
+    for record in known.into_iter().take(count) {
+        let start = Instant::now();
+        let file = files.iter().find(|file| file.name == record.name);
+        let file = file.ok_or_else(|| MigrateError::Gone(record.name.clone()))?;
+        let down = file.down.as_ref().ok_or_else(|| MigrateError::NoWayBack { name: record.name.clone() })?;
+        let path = format!("migrations/{}.down.sql", file.name);
+        let script = parse(&path, down)?;
+        losses::allow(&session.owner, &path, &script.losses, loss).await?;
+        let end = run::End::Forget { name: file.name.clone() };
+        run::script(&session.owner, &script, &run::Source { path, end }, report).await?;
+        let step = Applied { kind: Kind::File, name: file.name.clone(), took: start.elapsed() };
+        report(MigrateEvent::Applied(step.clone()));
+        undone.push(step);
     }
     Ok(())
 }
 
-async fn transaction_id(owner: &Owner) -> Result<String, Error> {
-    let row = owner.client.query_one("SELECT pg_current_xact_id()::text", &[]).await;
-    Ok(row.map_err(|source| from_driver("name the transaction", source))?.get(0))
-}
-
-/// The line of the character at `position`, both from 1.
-fn line_of(text: &str, position: u32) -> usize {
-    text.chars().take(position.saturating_sub(1) as usize).filter(|&c| c == '\n').count() + 1
-}
-
-fn checksum_of(statements: &[Sql]) -> String {
-    let text: Vec<&str> = statements.iter().map(Sql::text).collect();
-    checksum(&text.join(";\n"))
-}
-
-fn checksum(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Runs seed files as a user, under the same policies as a request, each once and in one transaction.
-///
-/// `url` is the tenants' login. Returns the names of the files that were new.
-///
-/// # Errors
-/// [`MigrateError::File`] with the line, and nothing of that file is left.
-pub async fn seed(
-    url: &DatabaseUrl,
-    owner_url: &DatabaseUrl,
-    roles: &Roles,
-    user: &UserId,
-    files: &[MigrationFile],
-) -> Result<Vec<String>, MigrateError> {
-    let owner = Owner::connect(owner_url).await.map_err(|source| failed("connect as the owner", source))?;
-    let known = recorded(&owner).await.map_err(|source| failed("read hedgerow.migrations", source))?;
-    let mut new = Vec::new();
-    for file in files.iter().filter(|file| !known.contains_key(&("seed".to_owned(), file.name.clone()))) {
-        let tenant =
-            Owner::connect(url).await.map_err(|source| failed("connect as the tenants' login", source))?;
-        plant(&tenant, roles, user, file).await?;
-        tenant.close().await;
-        let sql =
-            "INSERT INTO hedgerow.migrations (kind, name, checksum, \"tookMs\") VALUES ('seed', $1, $2, 0)";
-        let recorded = owner.client.execute(sql, &[&file.name, &checksum(&file.text)]).await;
-        recorded.map_err(|source| failed("record a seed", from_driver("record", source)))?;
-        new.push(file.name.clone());
-    }
-    owner.close().await;
-    Ok(new)
-}
-
-async fn plant(
-    tenant: &Owner,
-    roles: &Roles,
-    user: &UserId,
-    file: &MigrationFile,
-) -> Result<(), MigrateError> {
-    tenant.run("BEGIN").await.map_err(|source| failed("begin", source))?;
-    let sql = "SELECT set_config('role', $1, true), set_config('app.user_id', $2, true)";
-    let set = tenant.client.execute(sql, &[&roles.app.as_str(), &user.as_str()]).await;
-    set.map_err(|source| {
-        failed("take the user's identity", from_driver("take the user's identity", source))
-    })?;
-    run_file(tenant, "seeds", file).await?;
-    tenant.run("COMMIT").await.map_err(|source| failed("commit", source))
+fn parse(path: &str, text: &str) -> Result<Script, MigrateError> {
+    Script::parse(text).map_err(|source| MigrateError::Script { file: path.to_owned(), source })
 }
 
 /// What the server said, for whoever shows a migration's error.

@@ -40,8 +40,16 @@ impl Owner {
         let owner = Self { client, driver };
         // A migration takes as long as it takes; a lock it cannot get must not hold up everybody behind it.
         owner
-            .run("SET statement_timeout = 0; SET lock_timeout = '30s'; SET client_min_messages = warning")
+            .run(
+                "SET statement_timeout = 0; SET lock_timeout = '30s'; SET client_min_messages = warning; \
+                 SET timezone = 'UTC'; SET datestyle = 'ISO'",
+            )
             .await?;
+        // A program that was killed holds its locks until its statement ends, unless the server looks for it; and an
+        // index is built beside requests, so on one core. Either may be refused by a pooler or a managed host.
+        for wish in ["SET client_connection_check_interval = '500ms'", "SET max_parallel_maintenance_workers = 0"] {
+            let _ = owner.run(wish).await;
+        }
         Ok(owner)
     }
 

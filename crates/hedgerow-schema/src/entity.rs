@@ -21,6 +21,8 @@ pub struct Entity {
     pub access: Access,
     /// In the order of the file.
     pub fields: Vec<Field>,
+    /// What it was called before.
+    pub renamed_from: Option<Identifier>,
 }
 
 /// What people call one row, and several.
@@ -123,6 +125,11 @@ impl Entity {
     /// The field of that name.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name.as_str() == name)
+    }
+
+    /// The fields that are columns of the table.
+    pub fn columns(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter()
     }
 
     /// The columns a caller may read, in the order in which rows show them.

@@ -25,6 +25,8 @@ pub struct Field {
     pub hidden: bool,
     /// For people.
     pub description: Option<String>,
+    /// What it was called before.
+    pub renamed_from: Option<Identifier>,
 }
 
 /// What values a field takes.
@@ -233,6 +235,17 @@ impl Decimal {
     /// The text it was read from; PostgreSQL reads the same.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The one text that all ways of writing this value have in common.
+    pub(crate) fn canonical(&self) -> String {
+        let sign = if self.negative && !self.digits.is_empty() { "-" } else { "" };
+        let digits = String::from_utf8_lossy(&self.digits);
+        match usize::try_from(self.exponent) {
+            Ok(whole) if whole >= digits.len() => format!("{sign}{digits}{}{}", "0".repeat(whole - digits.len()), if whole == 0 { "0" } else { "" }),
+            Ok(whole) => format!("{sign}{}{}.{}", &digits[..whole], if whole == 0 { "0" } else { "" }, &digits[whole..]),
+            Err(_) => format!("{sign}0.{}{digits}", "0".repeat(self.exponent.unsigned_abs() as usize)),
+        }
     }
 
     /// Digits after the point that are not trailing zeros.

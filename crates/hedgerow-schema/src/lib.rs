@@ -4,23 +4,32 @@
 //! ([`Sql`]); whoever holds a [`Schema`] holds one whose rules were all checked.
 
 mod access;
+pub mod catalog;
 mod check;
+mod condition;
 pub mod ddl;
+pub mod diff;
+pub mod drift;
 mod entity;
+pub mod expression;
 mod field;
 mod identifier;
+pub mod model;
 mod parse;
 pub mod policy;
 mod problem;
 pub mod query;
 pub mod reader;
+pub mod rules;
 mod scope;
+pub mod script;
 mod sql;
 pub mod statement;
 pub mod value;
 pub mod write;
 
 pub use access::{Access, Read, Write};
+pub use condition::Condition;
 pub use entity::{Column, Entity, EntityFile, Label, Schema, Standard};
 pub use field::{Decimal, Field, FieldDefault, FieldKind, NumberRules, OnDelete, Relation, TextRules};
 pub use identifier::{Identifier, IdentifierError};

@@ -88,7 +88,7 @@ fn read_entity<'f>(reader: &mut Reader<'_>, file: &'f EntityFile) -> Option<Draf
     reader.finish(&top, "an entity file", &["indexes", "renamed_from", "published_when"]);
     let (name, name_span) = name?;
     let label = label.unwrap_or_else(|| Label { singular: name.to_string(), plural: name.to_string() });
-    Some(Draft { file, entity: Entity { name, label, access, fields }, name_span, field_spans })
+    Some(Draft { file, entity: Entity { name, label, access, fields, renamed_from: None }, name_span, field_spans })
 }
 
 fn entity_name(reader: &mut Reader<'_>, text: &str, span: &Range<usize>) -> Option<Identifier> {
@@ -189,7 +189,7 @@ fn read_field(reader: &mut Reader<'_>, entry: Entry<'_>) -> Option<Field> {
         reader.note(table.span(), message, Some("add `default`, or remove `required` or `read_only`".into()));
     }
     let name = name?;
-    Some(Field { name, kind, required, unique, indexed, default, read_only, immutable, hidden, description })
+    Some(Field { name, kind, required, unique, indexed, default, read_only, immutable, hidden, description, renamed_from: None })
 }
 
 fn check_indexable(reader: &mut Reader<'_>, kind: &FieldKind, table: &Table<'_>) {

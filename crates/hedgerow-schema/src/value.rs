@@ -101,6 +101,19 @@ fn depth(value: &serde_json::Value) -> usize {
     }
 }
 
+/// The same value with the members of every object in order of their names.
+pub(crate) fn sorted(value: &serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Array(items) => items.iter().map(sorted).collect(),
+        serde_json::Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().map(|(key, value)| (key.clone(), sorted(value))).collect();
+            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            members.into_iter().collect()
+        }
+        other => other.clone(),
+    }
+}
+
 fn has_nul(value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::String(text) => text.contains('\0'),

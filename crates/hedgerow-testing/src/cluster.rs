@@ -11,8 +11,9 @@ use hedgerow::database::private_server::{
     Durability, PrivateServer, PrivateServerError, PrivateServerOptions,
 };
 use hedgerow::database::setup::{self, LoginProof};
-use hedgerow::database::{DatabaseUrl, Logins, migrate};
-use hedgerow::schema::{Identifier, Roles, Schema, ddl};
+use hedgerow::database::migrate::{self, DataLoss};
+use hedgerow::database::{DatabaseUrl, Logins};
+use hedgerow::schema::{Identifier, Roles, Schema, model};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::NoTls;
@@ -218,21 +219,14 @@ impl Cluster {
         let owner = superuser.with_login(setup::PRIVATE_OWNER, None);
         let roles = Roles::default();
         setup::setup(&owner, &roles, LoginProof::Peer, None).await.expect("roles are set up");
-        migrate::apply(&owner, &roles, schema, &[], |_| {}).await.expect("the schema is applied");
+        migrate::draft(&owner, &roles, schema, DataLoss::Refuse, |_| {}).await.expect("the schema is applied");
         templates.insert(key, name.clone());
         name
     }
 }
 
 fn fingerprint(schema: &Schema) -> String {
-    let roles = Roles::default();
-    let mut hash = Sha256::new();
-    for entity in schema.entities() {
-        for statement in ddl::create_entity(entity, &roles).iter().chain(&ddl::relations(entity, schema)) {
-            hash.update(statement.text());
-        }
-    }
-    hex(&hash.finalize())
+    hex(&Sha256::digest(format!("{:?}", model::expected(schema, &Roles::default(), ""))))
 }
 
 fn hex(bytes: &[u8]) -> String {

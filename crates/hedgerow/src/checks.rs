@@ -4,9 +4,10 @@
 //! one unless the configuration takes the responsibility by name.
 
 use hedgerow_database::server_version::{ServerVersion, known_holes};
-use hedgerow_database::{Error as DatabaseError, Identity, Row};
-use hedgerow_schema::policy::{self, Command, Policy, Protection};
-use hedgerow_schema::{Entity, Roles, Schema};
+use hedgerow_database::{Error as DatabaseError, Identity, Row, introspect};
+use hedgerow_schema::catalog::Catalog;
+use hedgerow_schema::drift::{self, Difference, How, Kind, Object};
+use hedgerow_schema::{Schema, model};
 
 use crate::app::App;
 use crate::config::Strictness;
@@ -41,18 +42,27 @@ pub struct Tolerance {
     pub outdated_server: Strictness,
     /// A login that row-level security does not bind.
     pub privileged_login: Strictness,
+    /// A column that the entity files name and the database does not have.
+    pub pending: Strictness,
+    /// Anything else that differs and opens nothing: an index, a default, a check.
+    pub drift: Strictness,
 }
 
 impl Default for Tolerance {
     fn default() -> Self {
-        Self { outdated_server: Strictness::Refuse, privileged_login: Strictness::Refuse }
+        let refuse = Strictness::Refuse;
+        Self { outdated_server: refuse, privileged_login: refuse, pending: refuse, drift: Strictness::Warn }
     }
 }
 
 impl Tolerance {
     /// For development: everything is said, nothing of this is refused.
-    pub const DEVELOPMENT: Self =
-        Self { outdated_server: Strictness::Warn, privileged_login: Strictness::Warn };
+    pub const DEVELOPMENT: Self = Self {
+        outdated_server: Strictness::Warn,
+        privileged_login: Strictness::Warn,
+        pending: Strictness::Refuse,
+        drift: Strictness::Warn,
+    };
 }
 
 /// Looks at server, logins and tables.
@@ -60,6 +70,14 @@ impl Tolerance {
 /// # Errors
 /// [`Error::Unavailable`] when the database cannot be asked.
 pub async fn examine(app: &App, tolerance: Tolerance) -> Result<Vec<Finding>, Error> {
+    examine_for(app, &app.schema(), tolerance).await
+}
+
+/// The same for entities that are not in use yet.
+///
+/// # Errors
+/// As [`examine`].
+pub async fn examine_for(app: &App, schema: &Schema, tolerance: Tolerance) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     logins(app, tolerance, &mut findings).await?;
     // Without its roles, the rest cannot be asked.
@@ -68,9 +86,8 @@ pub async fn examine(app: &App, tolerance: Tolerance) -> Result<Vec<Finding>, Er
     }
     let asked = async {
         server(app, tolerance, &mut findings).await?;
-        functions(app, &mut findings).await?;
         ways_around(app, &mut findings).await?;
-        tables(app, &mut findings).await
+        tables(app, schema, tolerance, &mut findings).await
     };
     asked.await.map_err(|error| Error::without_entity("look at the database", error))?;
     Ok(findings)
@@ -217,199 +234,174 @@ fn is_role_trouble(error: &DatabaseError) -> bool {
     error.server().is_some_and(|error| matches!(error.code.code(), "22023" | "42501" | "42704"))
 }
 
-async fn functions(app: &App, findings: &mut Vec<Finding>) -> Result<(), DatabaseError> {
-    let sql = "SELECT provolatile = 's' AND NOT prosecdef AND prosqlbody IS NOT NULL \
-                 AND pg_get_function_sqlbody(oid) = \
-                   'RETURN NULLIF(current_setting(''app.user_id''::text, true), ''''::text)' \
-               FROM pg_catalog.pg_proc WHERE pronamespace = 'public'::regnamespace AND proname = 'get_auth_user_id'";
-    let rows = ask(app, sql, &[]).await?;
-    let is_ours = |row: &Row| row.get::<Option<bool>>(0).is_ok_and(|ours| ours == Some(true));
-    let problem = match rows.as_slice() {
-        [] => {
-            ("no_tables", "Hedgerow's own tables and functions are not there", "run `hedgerow migrate apply`")
-        }
-        [one] if is_ours(one) => return Ok(()),
-        _ => (
-            "identity_function",
-            "public.get_auth_user_id() is not the function that Hedgerow made: policies may believe anybody",
-            "drop what was put in its place, and restore the function",
-        ),
-    };
-    findings.push(error(problem.0, problem.1, problem.2));
-    Ok(())
-}
-
 fn error(code: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Finding {
     Finding { severity: Severity::Error, code, message: message.into(), remedy: remedy.into() }
 }
 
-async fn tables(app: &App, findings: &mut Vec<Finding>) -> Result<(), DatabaseError> {
-    let schema = app.schema();
-    let roles = app.database().roles();
-    open_tables(app, findings).await?;
-    let columns = known_columns(app).await?;
-    let policies = known_policies(app).await?;
-    for protection in protections(&schema, roles) {
-        let table = protection.table.as_str();
-        if !columns.iter().any(|column| column.table == table) {
-            findings.push(error(
-                "missing_table",
-                format!("the table {table} is not there"),
-                "run `hedgerow migrate apply`",
-            ));
-            continue;
-        }
-        for expected in &protection.policies {
-            let found = policies.iter().find(|policy| policy.table == table && policy.name == expected.name);
-            if !found.is_some_and(|found| found.is(expected)) {
-                findings.push(error(
-                    "missing_policy",
-                    format!("the policy {:?} of {table} is not there as it was made", expected.name),
-                    "restore it; `hedgerow migrate apply` makes it with the table",
-                ));
-            }
-        }
-        if let Some(entity) = schema.entity(table) {
-            missing_columns(entity, &columns, findings);
-        }
-    }
-    writable_identity(app, &schema, roles, findings).await
-}
+/// The database against the entity files: what is open is an error, what is missing is pending, the rest is drift.
+async fn tables(
+    app: &App,
+    schema: &Schema,
+    tolerance: Tolerance,
+    findings: &mut Vec<Finding>,
+) -> Result<(), DatabaseError> {
+    let rows = ask(app, introspect::QUESTION, &[]).await?;
+    let text: String = first(&rows)?.get(0)?;
+    let is = introspect::read(&text)?;
+    let unforced = ask(
+        app,
+        "SELECT coalesce(array_agg(relname::text), '{}') FROM pg_catalog.pg_class c \
+         WHERE relnamespace = 'public'::regnamespace AND NOT relforcerowsecurity AND relrowsecurity \
+           AND to_regclass('hedgerow.unforced') IS NOT NULL",
+        &[],
+    )
+    .await?;
+    let candidates: Vec<String> = first(&unforced)?.get(0)?;
+    let at_work: Vec<String> = if candidates.is_empty() {
+        Vec::new()
+    } else {
+        let rows = ask(app, "SELECT name FROM hedgerow.unforced", &[]).await?;
+        rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?
+    };
+    open_tables(&is, &at_work, findings);
 
-fn protections(schema: &Schema, roles: &Roles) -> Vec<Protection> {
-    let entities = schema.entities().iter().map(|entity| policy::for_entity(entity, roles));
-    [policy::for_users(roles), policy::for_api_keys(roles)].into_iter().chain(entities).collect()
+    let roles = app.database().roles();
+    let owner = is.tables.get("user").map(|table| table.owner.clone()).unwrap_or_default();
+    let expected = model::expected(schema, roles, &owner);
+    if !functions(&is, &expected, findings) {
+        return missing_tables(&is, &expected, findings);
+    }
+    missing_tables(&is, &expected, findings)?;
+    let target = model::target(&is, &expected, &is, roles);
+    let managed = |difference: &Difference| {
+        expected.tables.contains_key(&difference.object.place) && is.tables.contains_key(&difference.object.place)
+    };
+    let differences: Vec<Difference> = drift::differences(&is, &target).into_iter().filter(managed).collect();
+    judge(&differences, &is, &expected, tolerance, findings);
+    Ok(())
 }
 
 /// Any table of `public`, partitions included, that is not under enforced row-level security.
-async fn open_tables(app: &App, findings: &mut Vec<Finding>) -> Result<(), DatabaseError> {
-    let sql = "SELECT relname::text, relrowsecurity FROM pg_catalog.pg_class \
-               WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') \
-                 AND NOT (relrowsecurity AND relforcerowsecurity) ORDER BY 1";
-    for row in ask(app, sql, &[]).await? {
-        let (table, enabled): (String, bool) = (row.get(0)?, row.get(1)?);
-        let missing = if enabled { "FORCE" } else { "ENABLE" };
+fn open_tables(is: &Catalog, at_work: &[String], findings: &mut Vec<Finding>) {
+    for (name, table) in is.tables.iter().filter(|(_, table)| !(table.row_security && table.forced)) {
+        if table.row_security && at_work.contains(name) {
+            findings.push(Finding {
+                severity: Severity::Warning,
+                code: "migration_at_work",
+                message: format!("a migration has taken FORCE off {name}; tenants stay apart, only the owner sees more"),
+                remedy: "nothing, if one is running; else `hedgerow migrate apply` puts it back".to_owned(),
+            });
+            continue;
+        }
+        let missing = if table.row_security { "FORCE" } else { "ENABLE" };
         findings.push(error(
             "open_table",
-            format!("row-level security is not enforced on {table}"),
-            format!(
-                "ALTER TABLE \"{table}\" {missing} ROW LEVEL SECURITY, or move the table out of schema public"
-            ),
+            format!("row-level security is not enforced on {name}"),
+            format!("ALTER TABLE \"{name}\" {missing} ROW LEVEL SECURITY, or move the table out of schema public"),
+        ));
+    }
+}
+
+/// Whether Hedgerow's own functions are there, as it made them.
+fn functions(is: &Catalog, expected: &Catalog, findings: &mut Vec<Finding>) -> bool {
+    let name = "get_auth_user_id()";
+    let (code, message, remedy) = match (is.functions.get(name), expected.functions.get(name)) {
+        (None, _) => {
+            ("no_tables", "Hedgerow's own tables and functions are not there", "run `hedgerow migrate apply`")
+        }
+        (Some(found), Some(wanted)) if (&found.attributes, &found.returns) == (&wanted.attributes, &wanted.returns) => {
+            return true;
+        }
+        _ => (
+            "identity_function",
+            "public.get_auth_user_id() is not the function that Hedgerow made: policies may believe anybody",
+            "drop what was put in its place, and restore the function; `hedgerow migrate plan --sql` says how",
+        ),
+    };
+    findings.push(error(code, message, remedy));
+    code != "no_tables"
+}
+
+fn missing_tables(is: &Catalog, expected: &Catalog, findings: &mut Vec<Finding>) -> Result<(), DatabaseError> {
+    for name in expected.tables.keys().filter(|name| !is.tables.contains_key(*name)) {
+        findings.push(error(
+            "missing_table",
+            format!("the table {name} is not there"),
+            "run `hedgerow migrate apply`; if no file makes it yet, write one with `hedgerow migrate new NAME`",
         ));
     }
     Ok(())
 }
 
-struct KnownColumn {
-    table: String,
-    name: String,
-    ty: String,
-}
-
-async fn known_columns(app: &App) -> Result<Vec<KnownColumn>, DatabaseError> {
-    let sql = "SELECT c.relname::text, a.attname::text, pg_catalog.format_type(a.atttypid, NULL) \
-               FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
-               WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') \
-                 AND a.attnum > 0 AND NOT a.attisdropped";
-    let rows = ask(app, sql, &[]).await?;
-    rows.iter()
-        .map(|row| Ok(KnownColumn { table: row.get(0)?, name: row.get(1)?, ty: row.get(2)? }))
-        .collect()
-}
-
-/// A field without its column would be a failing query at the first request.
-fn missing_columns(entity: &Entity, columns: &[KnownColumn], findings: &mut Vec<Finding>) {
-    let table = entity.name.as_str();
-    for field in &entity.fields {
-        let name = field.name.as_str();
-        let wanted = match field.kind.sql_type().name() {
-            "timestamptz" => "timestamp with time zone",
-            other => other,
-        };
-        let found = columns.iter().find(|column| column.table == table && column.name == name);
-        let problem = match found {
-            None => format!("{table} has no column for the field `{name}`"),
-            Some(column) if column.ty != wanted => {
-                format!("the column {table}.{name} is {}, the field is {wanted}", column.ty)
-            }
-            Some(_) => continue,
-        };
-        findings.push(error(
-            "schema_differs",
-            problem,
-            "write the change as a file of migrations/, and apply it",
-        ));
-    }
-}
-
-struct KnownPolicy {
-    table: String,
-    name: String,
-    permissive: bool,
-    command: String,
-    to_public: bool,
-    using: Option<String>,
-    check: Option<String>,
-}
-
-impl KnownPolicy {
-    fn is(&self, expected: &Policy) -> bool {
-        let command = match expected.command {
-            Command::Select => "r",
-            Command::Insert => "a",
-            Command::Update => "w",
-            Command::Delete => "d",
-        };
-        let says = |found: &Option<String>, is_wanted: bool| match found {
-            Some(found) => is_wanted && essence(found) == essence(expected.expression.text()),
-            None => !is_wanted,
-        };
-        self.permissive != expected.restrictive
-            && self.command == command
-            && self.to_public
-            && says(&self.using, expected.command != Command::Insert)
-            && says(&self.check, matches!(expected.command, Command::Insert | Command::Update))
-    }
-}
-
-/// An expression without what PostgreSQL adds or leaves out when it shows one: spaces, parentheses, quotes, the schema
-/// `public`, names of columns, casts of literals.
-fn essence(expression: &str) -> String {
-    let mut text = expression.to_ascii_lowercase().replace("public.", "");
-    for added in ["::text", "::name"] {
-        text = text.replace(added, "");
-    }
-    let mut words = Vec::new();
-    let mut skip = false;
-    for word in text.split(|c: char| c.is_whitespace() || "()\"".contains(c)).filter(|word| !word.is_empty())
-    {
-        if !std::mem::take(&mut skip) && word != "as" {
-            words.push(word);
-        }
-        skip = word == "as";
-    }
-    words.concat()
-}
-
-async fn known_policies(app: &App) -> Result<Vec<KnownPolicy>, DatabaseError> {
-    let sql = "SELECT c.relname::text, p.polname::text, p.polpermissive, p.polcmd::text, p.polroles = '{0}', \
-                 pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) \
-               FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
-               WHERE c.relnamespace = 'public'::regnamespace";
-    let rows = ask(app, sql, &[]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(KnownPolicy {
-                table: row.get(0)?,
-                name: row.get(1)?,
-                permissive: row.get(2)?,
-                command: row.get(3)?,
-                to_public: row.get(4)?,
-                using: row.get(5)?,
-                check: row.get(6)?,
-            })
+/// What the differences mean for serving.
+fn judge(
+    differences: &[Difference],
+    is: &Catalog,
+    expected: &Catalog,
+    tolerance: Tolerance,
+    findings: &mut Vec<Finding>,
+) {
+    let known_column = |difference: &Difference| {
+        let table = &difference.object.place;
+        let column = difference.object.column.as_ref();
+        column.is_none_or(|column| {
+            expected.tables.get(table).is_some_and(|table| table.columns.contains_key(column))
+                && is.tables.get(table).is_some_and(|table| table.columns.contains_key(column))
         })
-        .collect()
+    };
+    let (mut newer, mut drifted) = (Vec::new(), Vec::new());
+    let mut policies: Vec<&Object> = Vec::new();
+    for difference in differences {
+        let Difference { object, how } = difference;
+        match (object.kind, how) {
+            (Kind::Function, _) | (_, How::Changed { aspect: "comment", .. }) => {}
+            // Said of every table of the database already.
+            (Kind::Table, How::Changed { aspect: "row-level security" | "FORCE ROW LEVEL SECURITY", .. }) => {}
+            (Kind::Policy, _) if policies.contains(&object) => {}
+            (Kind::Policy, _) => {
+                policies.push(object);
+                findings.push(error(
+                    "missing_policy",
+                    format!("the policy {:?} of {} is not there as it was made", object.name, object.place),
+                    "`hedgerow migrate plan --sql` says how to restore it",
+                ));
+            }
+            (Kind::Right, _) if !known_column(difference) => {}
+            (Kind::Right, How::Unexpected) => findings.push(error(
+                "too_many_rights",
+                format!("there is a {object} that no entity file gives"),
+                "REVOKE it: `hedgerow migrate plan --sql` says how",
+            )),
+            (Kind::Column, How::Unexpected) => newer.push(object.to_string()),
+            (Kind::Right | Kind::Column, How::Missing) | (Kind::Column, How::Changed { aspect: "type", .. }) => {
+                findings.push(Finding {
+                    severity: severity(tolerance.pending),
+                    code: "schema_differs",
+                    message: difference.to_string(),
+                    remedy: "run `hedgerow migrate apply`; if no file does it yet, write one with `hedgerow migrate new \
+                             NAME`"
+                        .to_owned(),
+                });
+            }
+            _ => drifted.push(difference.to_string()),
+        }
+    }
+    if !newer.is_empty() {
+        findings.push(Finding {
+            severity: Severity::Warning,
+            code: "newer_schema",
+            message: format!("the database has more than the entity files: {}", newer.join(", ")),
+            remedy: "nothing while a newer version is being rolled out; else bring the entity files up to date".to_owned(),
+        });
+    }
+    if !drifted.is_empty() {
+        findings.push(Finding {
+            severity: severity(tolerance.drift),
+            code: "drift",
+            message: format!("the database differs from the entity files: {}", drifted.join("; ")),
+            remedy: "`hedgerow migrate plan` says what would put it right".to_owned(),
+        });
+    }
 }
 
 /// Views and functions that act with their owner's rights, where those are more than a tenant's.
@@ -464,38 +456,6 @@ async fn ways_around(app: &App, findings: &mut Vec<Finding>) -> Result<(), Datab
             format!("tenants may call {name}, which runs as an owner that row-level security does not bind"),
             format!("ALTER FUNCTION {name} SECURITY INVOKER, or REVOKE EXECUTE on it FROM PUBLIC"),
         ));
-    }
-    Ok(())
-}
-
-/// Columns that say whose row it is, and rights that pass over policies.
-async fn writable_identity(
-    app: &App,
-    schema: &Schema,
-    roles: &Roles,
-    findings: &mut Vec<Finding>,
-) -> Result<(), DatabaseError> {
-    let tables: Vec<&str> =
-        schema.entities().iter().map(|entity| entity.name.as_str()).chain(["api_keys"]).collect();
-    let requests = vec![roles.app.as_str(), roles.anon.as_str(), roles.admin.as_str()];
-    let sql = "SELECT c.relname::text, r.rolname::text, \
-                 CASE WHEN has_column_privilege(r.oid, c.oid, 'userId', 'INSERT') \
-                        OR has_column_privilege(r.oid, c.oid, 'userId', 'UPDATE') THEN 'may write userId' \
-                      WHEN has_table_privilege(r.oid, c.oid, 'TRUNCATE') THEN 'may TRUNCATE' \
-                      WHEN has_table_privilege(r.oid, c.oid, 'TRIGGER') THEN 'may make triggers' END \
-               FROM pg_catalog.pg_class c, pg_catalog.pg_roles r \
-               WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY ($1) AND r.rolname = ANY ($2) \
-                 AND EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'userId')";
-    let rows = ask(app, sql, &[&tables, &requests]).await?;
-    for row in &rows {
-        let (table, role, right): (String, String, Option<String>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        if let Some(right) = right {
-            findings.push(error(
-                "too_many_rights",
-                format!("{role} {right} on {table}"),
-                format!("REVOKE it: only the rights that `hedgerow migrate apply` gave belong to {role}"),
-            ));
-        }
     }
     Ok(())
 }

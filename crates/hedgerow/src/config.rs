@@ -67,6 +67,8 @@ const KEYS: &[Key] = &[
     key("database", "statement_timeout", "30s", Takes::Duration),
     key("database", "statements", "auto", Takes::OneOf(&["auto", "named", "unnamed"])),
     key("database", "outdated_server", "refuse", Takes::OneOf(&["refuse", "warn"])),
+    key("database", "pending", "refuse", Takes::OneOf(&["refuse", "warn"])),
+    key("database", "drift", "warn", Takes::OneOf(&["refuse", "warn"])),
     key("database", "privileged_login", "refuse", Takes::OneOf(&["refuse", "warn"])),
     key("roles", "app", "hedgerow_app", Takes::Role),
     key("roles", "anon", "hedgerow_anon", Takes::Role),
@@ -131,6 +133,10 @@ pub struct Config {
     pub pool: PoolSettings,
     /// Whether to serve from a PostgreSQL with known holes in row-level security.
     pub outdated_server: Strictness,
+    /// What `serve` does where the database lacks what the entity files name.
+    pub pending: Strictness,
+    /// What `serve` does where the database differs otherwise.
+    pub drift: Strictness,
     /// Whether to serve with a login that row-level security does not bind.
     pub privileged_login: Strictness,
     /// The names of the database roles.
@@ -381,6 +387,8 @@ fn build(values: &BTreeMap<(&str, &str), String>) -> Config {
             },
         },
         outdated_server: strictness("outdated_server"),
+        pending: strictness("pending"),
+        drift: strictness("drift"),
         privileged_login: strictness("privileged_login"),
         roles: Roles { app: role("app"), anon: role("anon"), auth: role("auth"), admin: role("admin") },
         limits: Limits { default: count("api", "default_limit").min(max), max },

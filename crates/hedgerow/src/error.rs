@@ -184,10 +184,5 @@ fn field_of(entity: &Entity, server: &ServerError) -> Option<String> {
         return Some(column.clone());
     }
     let constraint = server.constraint.as_deref()?;
-    let field = entity.fields.iter().find(|field| {
-        ddl::unique_name(entity, field).as_str() == constraint
-            || ddl::foreign_key_name(entity, field).as_str() == constraint
-            || ddl::check_names(entity, field).any(|name| name.as_str() == constraint)
-    });
-    field.map(|field| field.name.to_string())
+    ddl::field_of(entity, constraint).map(|field| field.name.to_string())
 }

@@ -101,6 +101,16 @@ impl Place {
         }
     }
 
+    /// The project's private server, whatever DATABASE_URL says; found running, or started.
+    ///
+    /// # Errors
+    /// [`PlaceError`]
+    pub async fn private(project: &Project, download: Download) -> Result<Self, PlaceError> {
+        let state = project.state_directory();
+        let running = tokio::task::spawn_blocking(move || private_server::running(&state)).await?;
+        Self::on_private_server(project, running, download, |_| {}).await
+    }
+
     async fn on_private_server(
         project: &Project,
         running: Option<RunningServer>,

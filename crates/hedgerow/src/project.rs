@@ -122,9 +122,15 @@ impl Project {
     /// # Errors
     /// [`ProjectError::Read`]
     pub fn migrations(&self) -> Result<Vec<MigrationFile>, ProjectError> {
-        let mut files = self.scripts("migrations")?;
-        files.retain(|file| !file.name.ends_with(".down"));
-        Ok(files)
+        let scripts = self.files("migrations", "sql")?;
+        let down = |name: &str| {
+            let wanted = format!("{name}.down");
+            scripts.iter().find(|(other, _)| *other == wanted).map(|(_, text)| text.clone())
+        };
+        let forward = scripts.iter().filter(|(name, _)| !name.ends_with(".down"));
+        Ok(forward
+            .map(|(name, text)| MigrationFile { name: name.clone(), text: text.clone(), down: down(name) })
+            .collect())
     }
 
     /// The files of `seeds/`, in order.
@@ -132,11 +138,8 @@ impl Project {
     /// # Errors
     /// [`ProjectError::Read`]
     pub fn seeds(&self) -> Result<Vec<MigrationFile>, ProjectError> {
-        self.scripts("seeds")
-    }
-
-    fn scripts(&self, folder: &str) -> Result<Vec<MigrationFile>, ProjectError> {
-        Ok(self.files(folder, "sql")?.into_iter().map(|(name, text)| MigrationFile { name, text }).collect())
+        let files = self.files("seeds", "sql")?.into_iter();
+        Ok(files.map(|(name, text)| MigrationFile { name, text, down: None }).collect())
     }
 
     /// Name without ending and content of each file of a folder that may be absent.

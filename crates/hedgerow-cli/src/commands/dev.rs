@@ -8,17 +8,18 @@ use std::time::Duration;
 use anyhow::Context;
 use hedgerow::api_keys::{self, ApiKeySecret, NewApiKey};
 use hedgerow::checks::{Tolerance, examine};
-use hedgerow::database::migrate;
+use hedgerow::database::migrate::{self, DataLoss, MigrateError, MigrateEvent};
 use hedgerow::database::private_server::ServerState;
 use hedgerow::database::setup::{self, LoginProof};
+use hedgerow::migrations;
 use hedgerow::place::Place;
 use hedgerow::project::Project;
 use hedgerow::schema::{Schema, Scope};
 use hedgerow::users::{self, ADMIN, NewUser, User};
 use hedgerow::{App, Error};
 
-use crate::arguments::{Arguments, Listen};
-use crate::commands::migrate::bring_up_to_date;
+use crate::arguments::{Arguments, Dev};
+use crate::commands::migrate::{apply_files, confirmed, owner_of, tell};
 use crate::commands::{said, serve};
 use crate::exit::Exit;
 use crate::output;
@@ -29,14 +30,19 @@ const EMAIL: &str = "dev@example.com";
 /// How often the entity files are looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
-pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Result<Exit> {
-    let project = open_project(&arguments.project, listen.flags())?;
+pub(crate) async fn run(arguments: &Arguments, command: &Dev) -> anyhow::Result<Exit> {
+    let project = open_project(&arguments.project, command.listen.flags())?;
     let schema = project.schema()?;
     let mut place = own_place(&project, arguments.download()).await?;
     if !place.is_private {
         prepare_own_database(&project, &mut place).await?;
     }
-    bring_up_to_date(&project, &place, &schema).await?;
+    let owner = owner_of(&place)?;
+    for name in migrations::catch_up(&project, &place, arguments.download(), owner).await? {
+        output::note(&format!("{name} makes what this database has as a draft already; it counts as applied"));
+    }
+    apply_files(&project, &place, DataLoss::Refuse).await?;
+    draft(&project, &place, &schema, command).await?;
     let app = open_app(&project, &place, schema, project.config.pool);
     if !serve::show(&examine(&app, Tolerance::DEVELOPMENT).await?) {
         anyhow::bail!("this database is not fit to serve from");
@@ -46,7 +52,7 @@ pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Resul
 
     let server = serve::bind(&app, &project.config).await?;
     greet(&server.address().to_string(), &app.schema(), &key);
-    let watcher = watch(&project, &place, &app);
+    let watcher = watch(&project, &place, &app, command);
     let failure = server_failure(&place);
     let stop = async {
         tokio::select! {
@@ -143,25 +149,58 @@ fn greet(address: &str, schema: &Schema, key: &str) {
     ));
 }
 
+/// Brings the database to what the entity files say, and says what that changed. What loses data is asked for.
+async fn draft(project: &Project, place: &Place, schema: &Schema, command: &Dev) -> anyhow::Result<()> {
+    let roles = &project.config.roles;
+    let loss = if command.allow_data_loss { DataLoss::Allow } else { DataLoss::Refuse };
+    let quietly = |event: MigrateEvent| {
+        if !matches!(event, MigrateEvent::Applied(_)) {
+            tell(event);
+        }
+    };
+    let plan = match migrate::draft(owner_of(place)?, roles, schema, loss, quietly).await {
+        Err(MigrateError::Loss { what, losses }) => {
+            output::note(&format!("this loses data: {}", losses.join("; ")));
+            if !confirmed("go on?")? {
+                return Err(MigrateError::Loss { what, losses }.into());
+            }
+            migrate::draft(owner_of(place)?, roles, schema, DataLoss::Allow, quietly).await?
+        }
+        outcome => outcome?,
+    };
+    for change in &plan.changes {
+        output::note(&format!("  {} {}", change.object, change.action));
+    }
+    if !plan.is_empty() {
+        output::note("the database follows; `hedgerow migrate new NAME` writes it as a file for the others");
+    }
+    Ok(())
+}
+
 /// Applies each change of the entity files; never done.
-async fn watch(project: &Project, place: &Place, app: &App) -> Option<String> {
-    let mut seen = project.entity_files().ok();
+async fn watch(project: &Project, place: &Place, app: &App, command: &Dev) -> Option<String> {
+    let look = || (project.entity_files().ok(), project.migrations().ok());
+    let mut seen = look();
     let mut ticks = tokio::time::interval(LOOK);
     loop {
         ticks.tick().await;
-        let Ok(files) = project.entity_files() else { continue };
-        if seen.as_ref() == Some(&files) {
+        let now = look();
+        if seen == now || now.0.is_none() {
             continue;
         }
-        seen = Some(files);
+        let new_files = seen.1 != now.1;
+        seen = now;
         let changed = async {
             let schema = project.schema()?;
-            bring_up_to_date(project, place, &schema).await?;
+            if new_files {
+                apply_files(project, place, DataLoss::Refuse).await?;
+            }
+            draft(project, place, &schema, command).await?;
             app.replace_schema(schema);
             anyhow::Ok(())
         };
         match changed.await {
-            Ok(()) => output::note("entity files changed; the API follows them"),
+            Ok(()) => output::note("the API follows the changed files"),
             Err(error) => {
                 output::failure(&error);
                 output::note("the API stays as it was; save a correction");

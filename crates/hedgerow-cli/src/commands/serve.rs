@@ -6,6 +6,7 @@ use anyhow::bail;
 use hedgerow::App;
 use hedgerow::checks::{Finding, Severity, Tolerance, examine};
 use hedgerow::config::Config;
+use hedgerow::follow::{Followed, follow};
 use hedgerow::place::{Place, PrivateUse};
 use hedgerow_server::{Server, ServerOptions, router};
 
@@ -25,17 +26,44 @@ pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Resul
     let schema = project.schema()?;
     let place = Place::find(&project, PrivateUse::Refused, |_| {}).await?;
     let app = open_app(&project, &place, schema, config.pool);
-    let tolerance =
-        Tolerance { outdated_server: config.outdated_server, privileged_login: config.privileged_login };
+    let tolerance = Tolerance {
+        outdated_server: config.outdated_server,
+        privileged_login: config.privileged_login,
+        pending: config.pending,
+        drift: config.drift,
+    };
     if !show(&examine(&app, tolerance).await?) {
         bail!("this database is not fit to serve from; nothing was changed");
     }
     let server = bind(&app, config).await?;
     tracing::info!(address = %server.address(), "serving");
-    server.run(stop_signal()).await;
+    tokio::select! {
+        () = server.run(stop_signal()) => {}
+        () = follow(&app, &project, tolerance, followed) => {}
+    }
     app.close().await;
     place.close().await?;
     Ok(Exit::Done)
+}
+
+/// Says what became of the entity files after a migration.
+fn followed(followed: Followed) {
+    match followed {
+        Followed::Using => tracing::info!("a migration was applied; the entity files were read anew and are in use"),
+        Followed::Unfit(findings) => {
+            let messages: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
+            tracing::warn!(
+                findings = messages.join("; "),
+                "a migration was applied, and the entity files do not fit the database; the API stays as it was"
+            );
+        }
+        Followed::Mistaken(mistakes) => {
+            tracing::warn!(
+                problems = %mistakes.problems,
+                "a migration was applied, and the entity files have mistakes; the API stays as it was"
+            );
+        }
+    }
 }
 
 /// Shows what was found; whether serving may go on.

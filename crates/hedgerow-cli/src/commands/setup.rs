@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use hedgerow::database::setup::{self, LoginProof};
-use hedgerow::database::{DatabaseUrl, Logins, PoolSettings, migrate};
+use hedgerow::database::migrate::{self, DataLoss};
+use hedgerow::database::{DatabaseUrl, Logins, PoolSettings};
 use hedgerow::schema::Schema;
 use hedgerow::users::{self, ADMIN, NewUser};
 use hedgerow::{App, AppOptions};
@@ -76,7 +77,7 @@ async fn first_admin(
     email: &str,
 ) -> anyhow::Result<String> {
     // Users are Hedgerow's own table: it is there before any entity's.
-    migrate::apply(owner, roles, &Schema::default(), &[], |_| {}).await?;
+    migrate::apply(owner, roles, &[], DataLoss::Refuse, |_| {}).await?;
     let logins = Logins { tenant: owner.clone(), auth: None, admin: None };
     let options = AppOptions {
         roles: roles.clone(),

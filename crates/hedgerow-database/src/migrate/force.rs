@@ -1,0 +1,91 @@
+//! Takes FORCE ROW LEVEL SECURITY off tables whose rows a migration needs, and puts it back.
+//!
+//! Always holds: only the tables' owner sees more meanwhile, which no request ever is; and a table whose FORCE was taken
+//! off in a transaction of its own is remembered in `hedgerow.unforced` by that transaction.
+
+use std::collections::HashSet;
+
+use hedgerow_schema::diff::quote;
+
+use super::{MigrateError, Report, failed, run};
+use crate::error::Error;
+use crate::owner::{Owner, from_driver};
+
+/// The tables of `public` under FORCE whose names stand in `text`, and those that their unchecked foreign keys point at.
+///
+/// A name in a comment costs a lock that was not needed; a table that is reached without being named fails, because
+/// `row_security` is off.
+pub(super) async fn named(owner: &Owner, text: &str) -> Result<Vec<(u32, String)>, Error> {
+    let sql = "SELECT c.oid, c.relname::text, \
+                 coalesce((SELECT array_agg(k.confrelid) FROM pg_catalog.pg_constraint k \
+                   WHERE k.conrelid = c.oid AND k.contype = 'f' AND NOT k.convalidated), '{}') \
+               FROM pg_catalog.pg_class c WHERE c.relnamespace = 'public'::regnamespace \
+               AND c.relkind IN ('r', 'p') AND c.relforcerowsecurity AND pg_has_role(c.relowner, 'MEMBER')";
+    let rows = owner.client.query(sql, &[]).await.map_err(|source| from_driver("list tables", source))?;
+    let words: HashSet<String> = text
+        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .flat_map(|word| [word.to_owned(), word.to_lowercase()])
+        .collect();
+    let mut wanted: HashSet<u32> = HashSet::new();
+    for row in &rows {
+        let (oid, name, parents): (u32, String, Vec<u32>) = (row.get(0), row.get(1), row.get(2));
+        if words.contains(&name) {
+            wanted.insert(oid);
+            wanted.extend(parents);
+        }
+    }
+    let found = rows.iter().map(|row| (row.get::<_, u32>(0), row.get::<_, String>(1)));
+    Ok(found.filter(|(oid, _)| wanted.contains(oid)).collect())
+}
+
+/// Takes FORCE off within the transaction at hand.
+pub(super) async fn lift(owner: &Owner, tables: &[(u32, String)]) -> Result<(), Error> {
+    for (_, name) in tables {
+        owner.run(&format!("ALTER TABLE public.{} NO FORCE ROW LEVEL SECURITY", quote(name))).await?;
+    }
+    Ok(())
+}
+
+/// Puts FORCE back within the transaction at hand. By oid: the migration may have renamed or dropped a table.
+pub(super) async fn restore(owner: &Owner, tables: &[(u32, String)]) -> Result<(), Error> {
+    let oids: Vec<u32> = tables.iter().map(|(oid, _)| *oid).collect();
+    let sql = "SELECT relname::text FROM pg_catalog.pg_class \
+               WHERE oid = ANY ($1) AND relnamespace = 'public'::regnamespace";
+    let rows = owner.client.query(sql, &[&oids]).await.map_err(|source| from_driver("list tables", source))?;
+    for row in &rows {
+        let name: String = row.get(0);
+        owner.run(&format!("ALTER TABLE public.{} FORCE ROW LEVEL SECURITY", quote(&name))).await?;
+    }
+    Ok(())
+}
+
+/// Takes FORCE off for longer than a transaction, and remembers it.
+pub(super) async fn lift_for_long(
+    owner: &Owner,
+    tables: &[(u32, String)],
+    report: &mut Report<'_>,
+) -> Result<(), MigrateError> {
+    let mut statements = Vec::new();
+    for (_, name) in tables {
+        let text = name.replace('\'', "''");
+        statements.push(format!("ALTER TABLE public.{} NO FORCE ROW LEVEL SECURITY", quote(name)));
+        statements.push(format!("INSERT INTO hedgerow.unforced VALUES ('{text}') ON CONFLICT DO NOTHING"));
+    }
+    run::patiently(owner, &statements, report).await
+}
+
+/// Puts FORCE back wherever it was taken off for longer, by this run or by one that was killed.
+pub(super) async fn recover(owner: &Owner, report: &mut Report<'_>) -> Result<(), MigrateError> {
+    let sql = "SELECT u.name, to_regclass('public.' || quote_ident(u.name)) IS NOT NULL FROM hedgerow.unforced u";
+    let rows = owner.client.query(sql, &[]).await.map_err(|source| from_driver("read hedgerow.unforced", source));
+    let rows = rows.map_err(failed("read hedgerow.unforced"))?;
+    let mut statements = Vec::new();
+    for row in &rows {
+        let (name, exists): (String, bool) = (row.get(0), row.get(1));
+        if exists {
+            statements.push(format!("ALTER TABLE public.{} FORCE ROW LEVEL SECURITY", quote(&name)));
+        }
+        statements.push(format!("DELETE FROM hedgerow.unforced WHERE name = '{}'", name.replace('\'', "''")));
+    }
+    if statements.is_empty() { Ok(()) } else { run::patiently(owner, &statements, report).await }
+}

@@ -1,0 +1,443 @@
+//! What the entity files mean as objects of a database, and what a database should therefore become.
+//!
+//! Always holds: what Hedgerow did not make stays. A table, column or index of Hedgerow's is known by its comment, a
+//! constraint, policy or trigger by its name; everything else belongs to hand-written migrations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{self, Catalog, Column, Constraint, Function, Index, Policy, Position, Rule, Table, Trigger};
+use crate::expression::Expression;
+use crate::policy::{self, Protection};
+use crate::{Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema, Sql, ddl, rules};
+
+/// The objects that the entity files ask for, with Hedgerow's own, all owned by `owner`.
+pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
+    let mut catalog = own(roles, owner);
+    for entity in schema.entities() {
+        catalog.tables.insert(entity.name.to_string(), table(entity, schema, roles, owner));
+    }
+    // A parent has the key that children point at, whoever they are.
+    for entity in schema.entities() {
+        for (_, relation) in entity.relations() {
+            if let Some(target) = schema.entity(relation.entity.as_str())
+                && !target.access.is_shared()
+                && let Some(parent) = catalog.tables.get_mut(relation.entity.as_str())
+            {
+                let name = Identifier::joined(&[relation.entity.as_str(), "userId", "id", "key"]);
+                parent.indexes.insert(name.to_string(), index(&["userId", "id"], true));
+            }
+        }
+    }
+    catalog
+}
+
+/// The tables that are Hedgerow's own, by name.
+pub const OWN_TABLES: &[&str] = &["user", "api_keys"];
+
+fn own(roles: &Roles, owner: &str) -> Catalog {
+    let mut catalog = Catalog::default();
+    let column = |ty: &str, not_null: bool, default: Option<&str>| column(ty, not_null, default.map(Expression::read));
+    let time = "timestamp with time zone";
+    let now = Some("CURRENT_TIMESTAMP");
+    let users = [
+        ("id", column("text", true, None)),
+        ("name", column("text", true, None)),
+        ("email", column("text", true, None)),
+        ("emailVerified", column("boolean", true, Some("false"))),
+        ("image", column("text", false, None)),
+        ("createdAt", column(time, true, now)),
+        ("updatedAt", column(time, true, now)),
+        ("role", column("text", true, Some("'member'::text"))),
+        ("banned", column("boolean", true, Some("false"))),
+        ("banReason", column("text", false, None)),
+        ("banExpires", column(time, false, None)),
+    ];
+    let keys = [
+        ("id", column("text", true, Some("gen_random_uuid()::text"))),
+        ("userId", column("text", true, Some("get_auth_user_id()"))),
+        ("name", column("text", true, None)),
+        ("key", column("text", true, None)),
+        ("prefix", column("text", true, None)),
+        ("scopes", column("text[]", true, Some("'{}'::text[]"))),
+        ("lastUsed", column(time, false, None)),
+        ("expiresAt", column(time, false, None)),
+        ("createdAt", column(time, true, now)),
+        ("updatedAt", column(time, true, now)),
+        ("revoked", column("boolean", true, Some("false"))),
+    ];
+    let mut user = Table { columns: in_order(users), ..Table::default() };
+    user.constraints.insert("user_id_check".into(), check(Expression::read("id ~ '^[A-Za-z0-9_-]{1,64}$'")));
+    user.indexes.insert("user_pkey".into(), Index { primary: true, comment: None, ..index(&["id"], true) });
+    user.indexes.insert("user_email_key".into(), Index { comment: None, ..index(&["email"], true) });
+    let mut api_keys = Table { columns: in_order(keys), ..Table::default() };
+    api_keys.constraints.insert("api_keys_key_check".into(), check(Expression::read("key ~ '^[0-9a-f]{64}$'")));
+    api_keys.constraints.insert("api_keys_userId_fkey".into(), references_user("userId", "CASCADE"));
+    for (name, keys, unique) in [
+        ("api_keys_pkey", &["id"][..], true),
+        ("api_keys_key_key", &["key"], true),
+        ("idx_api_keys_userId_createdAt_id", &["userId", "createdAt", "id"], false),
+        ("idx_api_keys_prefix", &["prefix"], false),
+    ] {
+        let primary = name == "api_keys_pkey";
+        api_keys.indexes.insert(name.into(), Index { primary, comment: None, ..index(keys, unique) });
+    }
+    for (mut table, protection) in
+        [(user, policy::for_users(roles)), (api_keys, policy::for_api_keys(roles))]
+    {
+        let name = protection.table.to_string();
+        table.owner = owner.to_owned();
+        updated_at(&mut table, &name);
+        protect(&mut table, &protection);
+        catalog.tables.insert(name, table);
+    }
+    catalog.functions.insert(
+        "get_auth_user_id()".into(),
+        Function {
+            owner: owner.to_owned(),
+            attributes: "text sql stable invoker parallel=safe".into(),
+            body: String::new(),
+            returns: Some(Expression::read("NULLIF(current_setting('app.user_id', true), '')")),
+            callers: BTreeSet::from(["PUBLIC".to_owned()]),
+        },
+    );
+    catalog.functions.insert(
+        "update_updated_at_column()".into(),
+        Function {
+            owner: owner.to_owned(),
+            attributes: "trigger plpgsql volatile invoker parallel=unsafe".into(),
+            body: ddl::UPDATED_AT_BODY.into(),
+            returns: None,
+            callers: BTreeSet::from(["PUBLIC".to_owned()]),
+        },
+    );
+    catalog
+}
+
+fn column(ty: &str, not_null: bool, default: Option<Expression>) -> Column {
+    Column {
+        ty: ty.to_owned(),
+        not_null,
+        default,
+        generated: false,
+        identity: None,
+        comment: None,
+        position: Position(0),
+    }
+}
+
+fn in_order<N: Into<String>>(columns: impl IntoIterator<Item = (N, Column)>) -> BTreeMap<String, Column> {
+    let columns = columns.into_iter().zip(1..);
+    columns.map(|((name, column), at)| (name.into(), Column { position: Position(at), ..column })).collect()
+}
+
+fn check(condition: Expression) -> Constraint {
+    Constraint { rule: Rule::Check(condition), validated: true }
+}
+
+fn references_user(column: &str, on_delete: &str) -> Constraint {
+    let rule = Rule::References {
+        columns: vec![column.to_owned()],
+        table: "user".into(),
+        targets: vec!["id".into()],
+        on_delete: on_delete.into(),
+        sets: Vec::new(),
+        on_update: "NO ACTION".into(),
+    };
+    Constraint { rule, validated: true }
+}
+
+fn index(keys: &[&str], unique: bool) -> Index {
+    Index {
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+        unique,
+        primary: false,
+        method: "btree".into(),
+        condition: None,
+        valid: true,
+        comment: Some(format!("{}index", catalog::MARK)),
+        constraint: false,
+    }
+}
+
+fn updated_at(table: &mut Table, name: &str) {
+    let trigger = Identifier::joined(&["update", name, "updated_at"]);
+    let definition = format!("BEFORE UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION update_updated_at_column()");
+    table.triggers.insert(trigger.to_string(), Trigger { definition, enabled: "O".into() });
+}
+
+fn expression(sql: &Sql) -> Expression {
+    Expression::read(sql.text())
+}
+
+fn protect(table: &mut Table, protection: &Protection) {
+    use policy::Command;
+    table.row_security = true;
+    table.forced = true;
+    for policy in &protection.policies {
+        let says = || Some(expression(&policy.expression));
+        let made = Policy {
+            restrictive: policy.restrictive,
+            command: policy.command.name().to_owned(),
+            roles: BTreeSet::from(["PUBLIC".to_owned()]),
+            using: (policy.command != Command::Insert).then(says).flatten(),
+            check: matches!(policy.command, Command::Insert | Command::Update).then(says).flatten(),
+        };
+        table.policies.insert(policy.name.to_owned(), made);
+    }
+    for grant in &protection.grants {
+        let (role, right) = (grant.role.to_string(), grant.command.name().to_owned());
+        match &grant.columns {
+            None => {
+                table.grants.entry(role).or_default().insert(right);
+            }
+            Some(columns) => {
+                let known = table.column_grants.entry(role).or_default().entry(right).or_default();
+                known.extend(columns.iter().map(ToString::to_string));
+            }
+        }
+    }
+}
+
+fn field_column(field: &Field) -> Column {
+    let default = field.default.as_ref().map(|default| match default {
+        FieldDefault::Now if field.kind == FieldKind::Date => Expression::read("CURRENT_DATE"),
+        FieldDefault::Now => Expression::read("CURRENT_TIMESTAMP"),
+        FieldDefault::Value(bind) => {
+            let mut sql = Sql::new("");
+            sql.literal(bind.value.as_deref().unwrap_or_default());
+            Expression::read(format!("{}::{}", sql.text().trim_start(), field.column_type()))
+        }
+    });
+    let description = field.description.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+    let comment = Some(format!("{}{}{description}", catalog::MARK, field.kind.name()));
+    Column { comment, ..column(&field.column_type(), field.required, default) }
+}
+
+/// The name of the column that searching reads; no field can have it.
+pub const SEARCH_COLUMN: &str = "search";
+/// When a row of an entity with `soft_delete` was deleted.
+pub const DELETED_COLUMN: &str = "deletedAt";
+
+fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table {
+    let name = entity.name.as_str();
+    let time = "timestamp with time zone";
+    let now = || Some(Expression::read("CURRENT_TIMESTAMP"));
+    let mut columns = vec![
+        ("id".to_owned(), column("text", true, Some(Expression::read("gen_random_uuid()::text")))),
+        ("userId".to_owned(), column("text", true, Some(Expression::read("get_auth_user_id()")))),
+    ];
+    columns.extend(entity.columns().map(|field| (field.name.to_string(), field_column(field))));
+    columns.push(("createdAt".to_owned(), column(time, true, now())));
+    columns.push(("updatedAt".to_owned(), column(time, true, now())));
+    let mut table = Table {
+        owner: owner.to_owned(),
+        comment: Some(format!("{}entity", catalog::MARK)),
+        columns: in_order(columns),
+        ..Table::default()
+    };
+    for field in entity.columns() {
+        for (name, condition) in rules::checks(entity, field) {
+            table.constraints.insert(name.to_string(), check(expression(&condition)));
+        }
+        if field.unique {
+            let unique = index(&["userId", field.name.as_str()], true);
+            table.indexes.insert(ddl::unique_name(entity, field).to_string(), unique);
+        }
+    }
+    let owner_key = Identifier::joined(&[name, "userId", "fkey"]);
+    table.constraints.insert(owner_key.to_string(), references_user("userId", "CASCADE"));
+    let primary = Index { primary: true, comment: None, ..index(&["id"], true) };
+    table.indexes.insert(Identifier::joined(&[name, "pkey"]).to_string(), primary);
+    indexes(&mut table, entity);
+    for (field, relation) in entity.relations() {
+        relate(&mut table, entity, field, relation, schema);
+    }
+    updated_at(&mut table, name);
+    protect(&mut table, &policy::for_entity(entity, roles));
+    table
+}
+
+fn named(table: &mut Table, entity: &Entity, index: Index) {
+    let mut parts = vec!["idx", entity.name.as_str()];
+    parts.extend(index.keys.iter().map(String::as_str));
+    table.indexes.insert(Identifier::joined(&parts).to_string(), index.clone());
+}
+
+fn indexes(table: &mut Table, entity: &Entity) {
+    named(table, entity, index(&["userId", "createdAt", "id"], false));
+    let read_by_others = entity.access.read != Read::Owner;
+    if read_by_others {
+        // Strangers list without an owner, newest first.
+        named(table, entity, index(&["createdAt", "id"], false));
+    }
+    for field in entity.fields.iter().filter(|field| field.indexed) {
+        let name = field.name.as_str();
+        let keys = if read_by_others { vec![name, "id"] } else { vec!["userId", name, "id"] };
+        named(table, entity, index(&keys, false));
+    }
+}
+
+/// A relation stays within its owner: the key is ("userId", field), so it cannot point at another tenant's row. Only
+/// reference data (readable by others, written by admins) is pointed at by the id alone.
+fn relate(table: &mut Table, entity: &Entity, field: &Field, relation: &Relation, schema: &Schema) {
+    let target = relation.entity.as_str();
+    let shared = schema.entity(target).is_some_and(|target| target.access.is_shared());
+    let own = field.name.as_str();
+    let pair = |last: &str| if shared { vec![last.to_owned()] } else { vec!["userId".to_owned(), last.to_owned()] };
+    let rule = Rule::References {
+        columns: pair(own),
+        table: target.to_owned(),
+        targets: pair("id"),
+        on_delete: match relation.on_delete {
+            OnDelete::Cascade => "CASCADE",
+            OnDelete::SetNull => "SET NULL",
+            // NO ACTION refuses as RESTRICT does, but at the end of the statement: so a user can still be deleted with
+            // all rows, in whatever order the cascade meets them.
+            OnDelete::Restrict => "NO ACTION",
+        }
+        .to_owned(),
+        // The column is named, or the owner would become NULL too.
+        sets: if relation.on_delete == OnDelete::SetNull { vec![own.to_owned()] } else { Vec::new() },
+        on_update: "NO ACTION".into(),
+    };
+    let name = ddl::foreign_key_name(entity, field).to_string();
+    table.constraints.insert(name, Constraint { rule, validated: true });
+    // Led by what the parent's check asks for: the pair within an owner, the id alone for reference data.
+    let keys = if shared { [own, "userId"] } else { ["userId", own] };
+    named(table, entity, index(&keys, false));
+}
+
+/// What a database should become: everything `expected`, and beside it what `kept` has of others' making.
+///
+/// `is` is the database as it is; a table of Hedgerow's own and the standard columns of an adopted table may differ in
+/// what makes no difference to it (TIMESTAMP for TIMESTAMPTZ, a nullable `createdAt`).
+pub fn target(is: &Catalog, expected: &Catalog, kept: &Catalog, roles: &Roles) -> Catalog {
+    let mut target = Catalog { others: kept.others.clone(), ..Catalog::default() };
+    for (name, function) in &kept.functions {
+        target.functions.insert(name.clone(), function.clone());
+    }
+    for (name, function) in &expected.functions {
+        target.functions.insert(name.clone(), function.clone());
+    }
+    for (name, table) in &kept.tables {
+        if !table.is_managed() && !OWN_TABLES.contains(&name.as_str()) {
+            target.tables.insert(name.clone(), table.clone());
+        }
+    }
+    let ours: BTreeSet<String> = roles.all().iter().map(ToString::to_string).chain(["PUBLIC".to_owned()]).collect();
+    for (name, table) in &expected.tables {
+        let empty = Table::default();
+        let (known, kept) = (is.tables.get(name), kept.tables.get(name).unwrap_or(&empty));
+        let is_own = OWN_TABLES.contains(&name.as_str());
+        let made = match known {
+            None => table.clone(),
+            Some(known) => one(name, known, table, kept, is_own, &ours),
+        };
+        target.tables.insert(name.clone(), made);
+    }
+    target
+}
+
+const STANDARD: &[&str] = &["id", "userId", "createdAt", "updatedAt", DELETED_COLUMN];
+
+fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, ours: &BTreeSet<String>) -> Table {
+    let managed_column = |column: &str, table: &Table| {
+        expected.columns.contains_key(column)
+            || STANDARD.contains(&column)
+            || table.columns.get(column).is_some_and(|known| catalog::is_marked(known.comment.as_deref()))
+    };
+    let mut table = Table { size: is.size, ..expected.clone() };
+    for (column, known) in &kept.columns {
+        if !managed_column(column, kept) {
+            table.columns.insert(column.clone(), known.clone());
+        }
+    }
+    for (column, wanted) in &mut table.columns {
+        let Some(known) = kept.columns.get(column).or_else(|| is.columns.get(column)) else { continue };
+        let lenient = is_own || STANDARD.contains(&column.as_str());
+        let timestamps = known.ty.starts_with("timestamp") && wanted.ty.starts_with("timestamp");
+        if lenient && (known.ty == wanted.ty || timestamps) {
+            wanted.ty.clone_from(&known.ty);
+            if column != "id" && column != "userId" {
+                wanted.not_null = known.not_null;
+            }
+            if is_own || known.default.is_some() && column != "userId" {
+                wanted.default.clone_from(&known.default);
+            }
+            wanted.comment.clone_from(&known.comment);
+        }
+    }
+    // A rule of the same meaning under another name is the same rule.
+    let twins: Vec<String> = expected
+        .constraints
+        .iter()
+        .filter(|(own, rule)| {
+            !is.constraints.contains_key(*own)
+                && is.constraints.iter().any(|(other, known)| !expected.constraints.contains_key(other) && known.rule == rule.rule && kept.constraints.contains_key(other))
+        })
+        .map(|(own, _)| own.clone())
+        .collect();
+    for twin in twins {
+        table.constraints.remove(&twin);
+    }
+    if is_own {
+        table.constraints.clear();
+    }
+    for (constraint, known) in &kept.constraints {
+        let stale = is.columns.keys().filter(|column| !table.columns.contains_key(*column)).any(|column| known.rule.speaks_of(column));
+        if !is_managed_constraint(name, constraint, kept, &managed_column) && !stale || is_own {
+            table.constraints.entry(constraint.clone()).or_insert_with(|| known.clone());
+        }
+    }
+    let has_primary = kept.indexes.values().any(|index| index.primary && index.keys == ["id"]);
+    if is_own {
+        table.indexes.clear();
+    } else if has_primary {
+        table.indexes.retain(|own, index| !index.primary || kept.indexes.contains_key(own));
+    }
+    for (index, known) in &kept.indexes {
+        let stale = is.columns.keys().filter(|column| !table.columns.contains_key(*column)).any(|column| known.speaks_of(column));
+        if !catalog::is_marked(known.comment.as_deref()) && !stale {
+            table.indexes.entry(index.clone()).or_insert_with(|| known.clone());
+        }
+    }
+    for (trigger, known) in &kept.triggers {
+        table.triggers.entry(trigger.clone()).or_insert_with(|| known.clone());
+    }
+    for (policy, known) in &kept.policies {
+        table.policies.entry(policy.clone()).or_insert_with(|| known.clone());
+    }
+    // What requests may do is said by entity files alone; others' roles and others' columns are not ours to judge.
+    for (role, rights) in &kept.grants {
+        if !ours.contains(role) {
+            table.grants.insert(role.clone(), rights.clone());
+        }
+    }
+    for (role, rights) in &kept.column_grants {
+        for (right, columns) in rights {
+            let others = columns.iter().filter(|column| {
+                table.columns.contains_key(*column) && (!ours.contains(role) || !managed_column(column, kept))
+            });
+            let others: Vec<String> = others.cloned().collect();
+            if !others.is_empty() {
+                table.column_grants.entry(role.clone()).or_default().entry(right.clone()).or_default().extend(others);
+            }
+        }
+    }
+    table
+}
+
+/// Whether a constraint has the name that Hedgerow gives to a rule of a column of its own.
+fn is_managed_constraint(
+    table: &str,
+    constraint: &str,
+    kept: &Table,
+    managed: &dyn Fn(&str, &Table) -> bool,
+) -> bool {
+    let column_is = |column: &String| {
+        managed(column, kept)
+            && Identifier::parse(column).is_ok()
+            && ddl::CONSTRAINT_RULES.iter().any(|rule| Identifier::joined(&[table, column, rule]).as_str() == constraint)
+    };
+    kept.columns.keys().any(column_is)
+}
