@@ -54,7 +54,7 @@ fn own(roles: &Roles, owner: &str) -> Catalog {
     ];
     let keys = [
         ("id", column("text", true, Some("gen_random_uuid()::text"))),
-        ("userId", column("text", true, Some("get_auth_user_id()"))),
+        ("userId", column("text", true, Some("public.get_auth_user_id()"))),
         ("name", column("text", true, None)),
         ("key", column("text", true, None)),
         ("prefix", column("text", true, None)),
@@ -224,7 +224,7 @@ fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table 
     let now = || Some(Expression::read("CURRENT_TIMESTAMP"));
     let mut columns = vec![
         ("id".to_owned(), column("text", true, Some(Expression::read("gen_random_uuid()::text")))),
-        ("userId".to_owned(), column("text", true, Some(Expression::read("get_auth_user_id()")))),
+        ("userId".to_owned(), column("text", true, Some(Expression::read("public.get_auth_user_id()")))),
     ];
     columns.extend(entity.columns().map(|field| (field.name.to_string(), field_column(field))));
     columns.push(("createdAt".to_owned(), column(time, true, now())));
