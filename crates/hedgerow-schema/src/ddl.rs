@@ -3,7 +3,10 @@
 //! Always holds: a table comes into being together with its protection (`policy.rs`), in one transaction.
 
 use crate::policy::{self, Roles};
-use crate::{Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Schema, Sql};
+pub use crate::rules::check_names;
+use crate::{
+    Entity, Field, FieldDefault, FieldKind, Identifier, Index, OnDelete, Read, Schema, Sql, StoredType, rules,
+};
 
 /// A numbered set of Hedgerow's own tables and functions. Sets are only ever added, never edited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,14 +106,16 @@ fn table(entity: &Entity) -> Sql {
         .push(" (\n  id TEXT PRIMARY KEY DEFAULT gen_random_uuid()::text,\n  \"userId\" TEXT NOT NULL");
     sql.push(" DEFAULT public.get_auth_user_id() REFERENCES public.\"user\" (id) ON DELETE CASCADE");
     for field in &entity.fields {
-        sql.push(",\n  ").name(&field.name).push(" ");
-        column_type(&mut sql, &field.kind);
+        sql.push(",\n  ").name(&field.name).push(" ").column_type(field);
         if field.required {
             sql.push(" NOT NULL");
         }
         match &field.default {
-            Some(FieldDefault::Now) if field.kind == FieldKind::Date => {
+            Some(FieldDefault::Now) if matches!(field.kind, FieldKind::Date(_)) => {
                 sql.push(" DEFAULT CURRENT_DATE");
+            }
+            Some(FieldDefault::Now) if field.sql_type == Some(StoredType::Timestamp) => {
+                sql.push(" DEFAULT (CURRENT_TIMESTAMP AT TIME ZONE 'UTC')");
             }
             Some(FieldDefault::Now) => {
                 sql.push(" DEFAULT CURRENT_TIMESTAMP");
@@ -124,7 +129,9 @@ fn table(entity: &Entity) -> Sql {
     sql.push(",\n  \"createdAt\" TIMESTAMPTZ NOT NULL DEFAULT CURRENT_TIMESTAMP");
     sql.push(",\n  \"updatedAt\" TIMESTAMPTZ NOT NULL DEFAULT CURRENT_TIMESTAMP");
     for field in &entity.fields {
-        checks(&mut sql, entity, field);
+        for (name, expression) in rules::checks(entity, field) {
+            sql.push(",\n  CONSTRAINT ").name(&name).push(" CHECK (").append(&expression).push(")");
+        }
         if field.unique {
             sql.push(",\n  CONSTRAINT ").name(&unique_name(entity, field));
             sql.push(" UNIQUE (\"userId\", ").name(&field.name).push(")");
@@ -144,70 +151,6 @@ pub fn foreign_key_name(entity: &Entity, field: &Field) -> Identifier {
     Identifier::joined(&[entity.name.as_str(), field.name.as_str(), "fkey"])
 }
 
-/// The constraints that check a field's values, whichever of them the field has.
-pub fn check_names(entity: &Entity, field: &Field) -> impl Iterator<Item = Identifier> {
-    CHECK_RULES.iter().map(|rule| Identifier::joined(&[entity.name.as_str(), field.name.as_str(), rule]))
-}
-
-const CHECK_RULES: &[&str] = &["min_length", "max_length", "min", "max", "options"];
-
-fn column_type(sql: &mut Sql, kind: &FieldKind) {
-    sql.push(kind.sql_type().name());
-    if let FieldKind::Number(rules) = kind
-        && let Some(precision) = rules.precision
-    {
-        sql.push("(").number(precision.into()).push(", ").number(rules.scale.unwrap_or(0).into()).push(")");
-    }
-}
-
-fn checks(sql: &mut Sql, entity: &Entity, field: &Field) {
-    let mut check = |rule: &'static str, write: &dyn Fn(&mut Sql)| {
-        debug_assert!(CHECK_RULES.contains(&rule), "{rule} is no known rule");
-        let name = Identifier::joined(&[entity.name.as_str(), field.name.as_str(), rule]);
-        sql.push(",\n  CONSTRAINT ").name(&name).push(" CHECK (");
-        write(sql);
-        sql.push(")");
-    };
-    if let Some(rules) = field.kind.text_rules() {
-        let length = |sql: &mut Sql, operator, limit: u32| {
-            sql.push("char_length(").name(&field.name).push(")").push(operator).number(limit.into());
-        };
-        if let Some(min) = rules.min_length {
-            check("min_length", &|sql| length(sql, " >= ", min));
-        }
-        if let Some(max) = rules.max_length {
-            check("max_length", &|sql| length(sql, " <= ", max));
-        }
-    }
-    let (min, max) = match &field.kind {
-        FieldKind::Integer { min, max } => (min.map(|n| n.to_string()), max.map(|n| n.to_string())),
-        FieldKind::Number(rules) => {
-            let text =
-                |limit: &Option<crate::Decimal>| limit.as_ref().map(|number| number.as_str().to_owned());
-            (text(&rules.min), text(&rules.max))
-        }
-        _ => (None, None),
-    };
-    let bound = |sql: &mut Sql, operator, limit: &str| {
-        sql.name(&field.name).push(operator).literal(limit).push("::").push(field.kind.sql_type().name());
-    };
-    if let Some(min) = &min {
-        check("min", &|sql| bound(sql, " >= ", min));
-    }
-    if let Some(max) = &max {
-        check("max", &|sql| bound(sql, " <= ", max));
-    }
-    if let FieldKind::Select { options } = &field.kind {
-        check("options", &|sql| {
-            sql.name(&field.name).push(" IN (");
-            sql.join(", ", options, |sql, option| {
-                sql.literal(option);
-            });
-            sql.push(")");
-        });
-    }
-}
-
 fn indexes(entity: &Entity) -> Vec<Sql> {
     let mut all: Vec<Vec<&str>> = vec![vec!["userId", "createdAt", "id"]];
     let read_by_others = entity.access.read != Read::Owner;
@@ -219,13 +162,33 @@ fn indexes(entity: &Entity) -> Vec<Sql> {
         let name = field.name.as_str();
         all.push(if read_by_others { vec![name, "id"] } else { vec!["userId", name, "id"] });
     }
-    all.iter().map(|columns| index(&entity.name, columns)).collect()
+    let mut statements = Vec::new();
+    for index in &entity.indexes {
+        let columns = index_columns(entity, index);
+        if index.unique {
+            let name: Vec<&str> = [&[entity.name.as_str()], columns.as_slice(), &["key"]].concat();
+            statements.push(index_as(Sql::new("CREATE UNIQUE INDEX "), &name, &entity.name, &columns));
+        } else if !all.contains(&columns) {
+            all.push(columns);
+        }
+    }
+    all.iter().map(|columns| index(&entity.name, columns)).chain(statements).collect()
+}
+
+/// The columns of an index that the file asks for: led by the owner, by whom rows are read and are unique.
+fn index_columns<'e>(entity: &Entity, index: &'e Index) -> Vec<&'e str> {
+    let own: Vec<&str> = index.fields.iter().map(Identifier::as_str).collect();
+    let needs_owner = (index.unique || entity.access.read == Read::Owner) && !own.contains(&"userId");
+    if needs_owner { [&["userId"], own.as_slice()].concat() } else { own }
 }
 
 fn index(table: &Identifier, columns: &[&str]) -> Sql {
     let name: Vec<&str> = ["idx", table.as_str()].into_iter().chain(columns.iter().copied()).collect();
-    let mut sql = Sql::new("CREATE INDEX ");
-    sql.name(&Identifier::joined(&name)).push(" ON public.").name(table).push(" (");
+    index_as(Sql::new("CREATE INDEX "), &name, table, columns)
+}
+
+fn index_as(mut sql: Sql, name: &[&str], table: &Identifier, columns: &[&str]) -> Sql {
+    sql.name(&Identifier::joined(name)).push(" ON public.").name(table).push(" (");
     sql.join(", ", columns, |sql, column| {
         sql.name(&Identifier::joined(&[column]));
     });
@@ -264,24 +227,37 @@ pub fn relations(entity: &Entity, schema: &Schema) -> Vec<Sql> {
         } else {
             " (\"userId\", id)"
         });
-        match relation.on_delete {
-            OnDelete::Cascade => {
-                sql.push(" ON DELETE CASCADE");
-            }
-            // The column is named, or the owner would become NULL too.
-            OnDelete::SetNull => {
-                sql.push(" ON DELETE SET NULL (").name(&field.name).push(")");
-            }
-            // NO ACTION refuses as RESTRICT does, but at the end of the statement: so a user can still be deleted
-            // with all rows, in whatever order the cascade meets them.
-            OnDelete::Restrict => {
-                sql.push(" ON DELETE NO ACTION");
-            }
-        }
+        on_delete(&mut sql, field, relation.on_delete);
         statements.push(sql);
         let name = field.name.as_str();
         // Led by what the parent's check asks for: the pair within an owner, the id alone for reference data.
-        statements.push(index(&entity.name, &(if shared { [name, "userId"] } else { ["userId", name] })));
+        let columns = if shared { [name, "userId"] } else { ["userId", name] };
+        statements.extend(index_unless_asked_for(entity, &columns));
+    }
+    for field in &entity.fields {
+        let FieldKind::User(deleted) = field.kind else { continue };
+        let mut sql = Sql::new("ALTER TABLE public.");
+        sql.name(&entity.name).push("\n  ADD CONSTRAINT ").name(&foreign_key_name(entity, field));
+        sql.push(" FOREIGN KEY (").name(&field.name).push(") REFERENCES public.\"user\" (id)");
+        on_delete(&mut sql, field, deleted);
+        statements.push(sql);
+        statements.extend(index_unless_asked_for(entity, &[field.name.as_str(), "userId"]));
     }
     statements
+}
+
+fn index_unless_asked_for(entity: &Entity, columns: &[&str]) -> Option<Sql> {
+    let asked = entity.indexes.iter().any(|own| !own.unique && index_columns(entity, own) == columns);
+    (!asked).then(|| index(&entity.name, columns))
+}
+
+fn on_delete(sql: &mut Sql, field: &Field, what: OnDelete) {
+    match what {
+        OnDelete::Cascade => sql.push(" ON DELETE CASCADE"),
+        // The column is named, or the owner would become NULL too.
+        OnDelete::SetNull => sql.push(" ON DELETE SET NULL (").name(&field.name).push(")"),
+        // NO ACTION refuses as RESTRICT does, but at the end of the statement: so a user can still be deleted with all
+        // rows, in whatever order the cascade meets them.
+        OnDelete::Restrict => sql.push(" ON DELETE NO ACTION"),
+    };
 }

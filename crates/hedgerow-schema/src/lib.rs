@@ -5,30 +5,42 @@
 
 mod access;
 mod check;
+mod codes;
 pub mod ddl;
+mod decimal;
 mod entity;
 mod field;
 mod identifier;
+mod json_schema;
 mod parse;
+mod pattern;
 pub mod policy;
 mod problem;
 pub mod query;
 pub mod reader;
+pub mod rules;
 mod scope;
 mod sql;
 pub mod statement;
+mod stored;
 pub mod value;
 pub mod write;
 
 pub use access::{Access, Read, Write};
-pub use entity::{Column, Entity, EntityFile, Label, Schema, Standard};
-pub use field::{Decimal, Field, FieldDefault, FieldKind, NumberRules, OnDelete, Relation, TextRules};
+pub use decimal::Decimal;
+pub use entity::{Column, Entity, EntityFile, Index, Label, Schema, Standard};
+pub use field::{
+    Bounds, Field, FieldDefault, FieldKind, NumberRules, OnDelete, Relation, TagRules, TextRules,
+};
 pub use identifier::{Identifier, IdentifierError};
+pub use json_schema::JsonSchema;
+pub use pattern::Pattern;
 pub use policy::Roles;
 pub use problem::{Problem, Problems};
 pub use query::{InputError, Limits, ListQuery, Selected, WriteQuery};
 pub use scope::{Action, Scope, ScopeError};
 pub use sql::{Bind, Sql, SqlType};
 pub use statement::{Asker, OutputColumn, Query};
+pub use stored::StoredType;
 pub use value::Mistake;
 pub use write::{RowInput, WriteKind};
