@@ -21,7 +21,7 @@ pub(super) fn write_json(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Error> {
 pub(super) fn write_cell(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Error> {
     let (lengths, mut rest) = read(bytes)?;
     let start = out.len();
-    let mut is_plain = lengths.len() == 1 && lengths[0] > 0;
+    let mut is_plain = lengths.len() == 1 && !lengths.contains(&0);
     while is_plain && !rest.is_empty() {
         let (item, behind) = split_value(rest)?;
         rest = behind;
@@ -31,10 +31,8 @@ pub(super) fn write_cell(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Error> {
         };
         let item = text(SqlType::TextArray, item)?;
         let is_first = out.len() == start;
-        is_plain = !item.is_empty()
-            && item.trim() == item
-            && !item.contains(';')
-            && !(is_first && item.starts_with('['));
+        let begins_as_json = is_first && item.starts_with('[');
+        is_plain = !item.is_empty() && item.trim() == item && !item.contains(';') && !begins_as_json;
         if !is_first {
             out.push(b';');
         }
