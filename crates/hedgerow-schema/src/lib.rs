@@ -18,6 +18,7 @@ pub mod policy;
 mod problem;
 pub mod query;
 pub mod reader;
+pub mod reference;
 pub mod rules;
 mod scope;
 mod sql;
