@@ -1,5 +1,7 @@
 //! Rows to JSON, once: from the bytes of PostgreSQL's answer straight into the bytes of ours.
 
+mod list;
+
 use hedgerow_schema::{OutputColumn, SqlType};
 use postgres_protocol::message::backend::DataRowBody;
 
@@ -175,9 +177,13 @@ enum Form {
 }
 
 fn write_value(out: &mut Vec<u8>, ty: SqlType, bytes: &[u8]) -> Result<(), Error> {
-    if ty == SqlType::Text {
-        write_string(out, text(ty, bytes)?);
-        return Ok(());
+    match ty {
+        SqlType::Text => {
+            write_string(out, text(ty, bytes)?);
+            return Ok(());
+        }
+        SqlType::TextArray => return list::write_json(out, bytes),
+        _ => {}
     }
     let start = out.len();
     if write_plain(out, ty, bytes)? == Form::Quoted {
@@ -230,6 +236,19 @@ fn write_plain(out: &mut Vec<u8>, ty: SqlType, bytes: &[u8]) -> Result<Form, Err
                 Ok(Form::Quoted)
             }
         },
+        SqlType::Time => {
+            write_time(out, int()?);
+            Ok(Form::Quoted)
+        }
+        SqlType::Uuid => {
+            let bytes = <[u8; 16]>::try_from(bytes).map_err(|_| odd(ty))?;
+            write_uuid(out, bytes);
+            Ok(Form::Quoted)
+        }
+        SqlType::TextArray => {
+            list::write_cell(out, bytes)?;
+            Ok(Form::Escaped)
+        }
         SqlType::Jsonb => match bytes {
             [1, json @ ..] => {
                 out.extend_from_slice(json);
@@ -280,6 +299,31 @@ fn write_moment(out: &mut Vec<u8>, micros: i64) {
     out.push(b'.');
     write_padded(out, of_day % 1000, 3);
     out.push(b'Z');
+}
+
+/// Microseconds since midnight; the fraction of a second only where there is one. The end of a day is `24:00:00`.
+fn write_time(out: &mut Vec<u8>, micros: i64) {
+    let seconds = micros / 1_000_000;
+    write_padded(out, seconds / 3600, 2);
+    out.push(b':');
+    write_padded(out, seconds / 60 % 60, 2);
+    out.push(b':');
+    write_padded(out, seconds % 60, 2);
+    if micros % 1_000_000 != 0 {
+        out.push(b'.');
+        write_padded(out, micros % 1_000_000, 6);
+        while out.pop_if(|last| *last == b'0').is_some() {}
+    }
+}
+
+fn write_uuid(out: &mut Vec<u8>, bytes: [u8; 16]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (at, byte) in bytes.into_iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            out.push(b'-');
+        }
+        out.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
 }
 
 /// Days since 2000-01-01 as a date of the Gregorian calendar, after Howard Hinnant's "chrono-compatible low-level date
@@ -345,6 +389,13 @@ mod tests {
         check(SqlType::Timestamptz, &(-1_i64).to_be_bytes(), "\"1999-12-31T23:59:59.999Z\"");
         check(SqlType::Timestamptz, &i64::MIN.to_be_bytes(), "\"-infinity\"");
         check(SqlType::Jsonb, b"\x01{\"a\": 1}", "{\"a\": 1}");
+        check(SqlType::Time, &0_i64.to_be_bytes(), "\"00:00:00\"");
+        check(SqlType::Time, &34_205_000_000_i64.to_be_bytes(), "\"09:30:05\"");
+        check(SqlType::Time, &86_399_250_000_i64.to_be_bytes(), "\"23:59:59.25\"");
+        check(SqlType::Time, &86_400_000_000_i64.to_be_bytes(), "\"24:00:00\"");
+        let uuid = 0x0189_0a5d_ac96_774b_bcce_b302_099a_8057_u128.to_be_bytes();
+        check(SqlType::Uuid, &uuid, "\"01890a5d-ac96-774b-bcce-b302099a8057\"");
+        assert!(write_value(&mut Vec::new(), SqlType::Uuid, &uuid[1..]).is_err());
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::reader::allowed;
-use crate::{Entity, EntityFile, Field, OnDelete, Problem, Standard};
+use crate::{Entity, EntityFile, Field, FieldKind, OnDelete, Problem, Standard, StoredType};
 
 /// An entity with the places in its file that rules across entities speak of.
 pub(crate) struct Draft<'f> {
@@ -13,6 +13,8 @@ pub(crate) struct Draft<'f> {
     pub(crate) name_span: Range<usize>,
     /// In the order of the entity's fields.
     pub(crate) field_spans: Vec<Range<usize>>,
+    /// In the order of the entity's indexes.
+    pub(crate) index_spans: Vec<Range<usize>>,
 }
 
 impl Draft<'_> {
@@ -61,6 +63,9 @@ const REFUSED_FIELDS: &[&str] = &[
 const TAKEN_COLUMNS: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "deletedAt"];
 /// A table has room for 1,600 columns and a row for fewer; an entity this wide is a mistake.
 const MAX_FIELDS: usize = 200;
+/// A text field that an index or a unique rule covers has at most this many characters: an index entry must fit
+/// into a third of a page (about 2,700 bytes), and a character can take four.
+const MAX_INDEXED_LENGTH: u32 = 500;
 
 pub(crate) fn across(drafts: &[Draft<'_>]) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -79,10 +84,26 @@ pub(crate) fn across(drafts: &[Draft<'_>]) -> Vec<Problem> {
             by_name.insert(name, draft);
         }
         problems.extend(check_fields(draft));
+        problems.extend(check_indexes(draft));
     }
     let names: Vec<&str> = by_name.keys().copied().collect();
     for draft in drafts {
+        if let Some(old) = draft.entity.renamed_from.as_ref().filter(|old| by_name.contains_key(old.as_str()))
+        {
+            let message = format!("renamed_from {:?} is the name of an entity that there is", old.as_str());
+            problems.push(draft.problem(&draft.name_span, message, None));
+        }
         for (field, span) in draft.entity.fields.iter().zip(&draft.field_spans) {
+            let on_delete = match &field.kind {
+                FieldKind::Relation(relation) => relation.on_delete,
+                FieldKind::User(on_delete) => *on_delete,
+                _ => continue,
+            };
+            if on_delete == OnDelete::SetNull && field.required {
+                let message =
+                    format!("`{}` is required, so on_delete = \"set_null\" could never happen", field.name);
+                problems.push(draft.problem(span, message, Some("use cascade or restrict".into())));
+            }
             let Some(relation) = field.kind.relation() else { continue };
             if !by_name.contains_key(relation.entity.as_str()) {
                 let message =
@@ -90,11 +111,6 @@ pub(crate) fn across(drafts: &[Draft<'_>]) -> Vec<Problem> {
                 let mut sorted = names.clone();
                 sorted.sort_unstable();
                 problems.push(draft.problem(span, message, Some(allowed(relation.entity.as_str(), &sorted))));
-            }
-            if relation.on_delete == OnDelete::SetNull && field.required {
-                let message =
-                    format!("`{}` is required, so on_delete = \"set_null\" could never happen", field.name);
-                problems.push(draft.problem(span, message, Some("use cascade or restrict".into())));
             }
         }
     }
@@ -125,6 +141,73 @@ fn check_fields(draft: &Draft<'_>) -> Vec<Problem> {
             let message = format!("`{name}` and `{}` differ only in upper and lower case", other.name);
             problems.push(draft.problem(span, message, None));
         }
+        if let Some(old) = &field.renamed_from {
+            let others = draft.entity.fields.iter().filter(|other| other.name != field.name);
+            let is_standard = Standard::ALL.iter().any(|standard| standard.name() == old.as_str());
+            let message = if draft.entity.field(old.as_str()).is_some() || is_standard {
+                format!("`{name}` cannot be renamed from `{old}`, which is there")
+            } else if others.clone().any(|other| other.renamed_from.as_ref() == Some(old)) {
+                format!("two fields are renamed from `{old}`")
+            } else {
+                continue;
+            };
+            problems.push(draft.problem(span, message, None));
+        }
     }
     problems
+}
+
+fn check_indexes(draft: &Draft<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let entity = &draft.entity;
+    let names: Vec<&str> = Standard::ALL
+        .iter()
+        .map(|standard| standard.name())
+        .chain(entity.fields.iter().map(|field| field.name.as_str()))
+        .collect();
+    for (at, (index, span)) in entity.indexes.iter().zip(&draft.index_spans).enumerate() {
+        let mut note = |message: String, hint| problems.push(draft.problem(span, message, hint));
+        for (place, name) in index.fields.iter().enumerate() {
+            let name = name.as_str();
+            if index.fields[..place].iter().any(|other| other.as_str() == name) {
+                note(format!("the index has `{name}` twice"), None);
+            }
+            if !names.contains(&name) {
+                note(format!("`{name}` is no field of {}", entity.name), Some(allowed(name, &names)));
+            }
+            if let Some((why, hint)) = entity.field(name).and_then(not_indexable) {
+                note(format!("`{name}`: {why}"), hint);
+            }
+        }
+        if entity.indexes[..at].iter().any(|other| other.fields == index.fields) {
+            note("there are two indexes over these fields".to_owned(), None);
+        }
+        let says_the_same =
+            |field: &Field| index.unique && field.unique && index.fields == [field.name.clone()];
+        if entity.fields.iter().any(says_the_same) {
+            note("the field is `unique` already".to_owned(), None);
+        }
+    }
+    problems
+}
+
+/// Why a field can be neither indexed nor unique, with what to do.
+pub(crate) fn not_indexable(field: &Field) -> Option<(String, Option<String>)> {
+    let name = field.kind.name();
+    if !field.kind.is_ordered() || field.kind == FieldKind::File {
+        return Some((format!("a {name} field can be neither indexed nor unique"), None));
+    }
+    let stored = match field.sql_type {
+        Some(StoredType::Varchar(length)) => Some(length),
+        _ => None,
+    };
+    let is_long = |rules: crate::TextRules| {
+        rules.max_length.or(stored).is_none_or(|length| length > MAX_INDEXED_LENGTH)
+    };
+    // An e-mail address is short by its own rule.
+    let is_email = matches!(field.kind, FieldKind::Email(_));
+    (!is_email && field.kind.text_rules().is_some_and(is_long)).then(|| {
+        let message = format!("an indexed or unique text needs a max_length of at most {MAX_INDEXED_LENGTH}");
+        (message, Some("longer texts do not fit into an index entry".to_owned()))
+    })
 }

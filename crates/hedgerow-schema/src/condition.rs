@@ -163,9 +163,9 @@ impl<'e> Scope<'e> {
         if is_number != matches!(ty, SqlType::Int8 | SqlType::Numeric) {
             return Err(format!("`{field}` is compared with a value of another type"));
         }
-        let bind = match self.entity.field(field.as_str()).map(|field| &field.kind) {
+        let bind = match self.entity.field(field.as_str()) {
             // A select is compared with an option, or never true.
-            Some(kind @ FieldKind::Select { .. }) => value::read_field(kind, &text),
+            Some(field) if matches!(field.kind, FieldKind::Select { .. }) => value::read_field(field, &text),
             _ => value::read(ty, &text),
         };
         let bind = bind.map_err(|mistake| format!("the value for `{field}` {}", mistake.message))?;

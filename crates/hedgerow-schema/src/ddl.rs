@@ -106,15 +106,15 @@ pub fn foreign_key_name(entity: &Entity, field: &Field) -> Identifier {
 }
 
 /// What the names of constraints end in that Hedgerow makes for a field: `<table>_<field>_<rule>`.
-pub const CONSTRAINT_RULES: &[&str] = &[
-    "min_length", "max_length", "min", "max", "options", "pattern", "format", "items", "fkey",
-];
+pub(crate) fn constraint_rules() -> impl Iterator<Item = &'static str> {
+    crate::rules::RULES.iter().copied().chain(["fkey"])
+}
 
 /// The field whose rule a constraint or unique index of the entity's is, by its name.
 pub fn field_of<'e>(entity: &'e Entity, constraint: &str) -> Option<&'e Field> {
     entity.fields.iter().find(|field| {
         unique_name(entity, field).as_str() == constraint
-            || CONSTRAINT_RULES.iter().any(|rule| {
+            || constraint_rules().any(|rule| {
                 Identifier::joined(&[entity.name.as_str(), field.name.as_str(), rule]).as_str() == constraint
             })
     })

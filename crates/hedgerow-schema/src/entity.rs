@@ -1,8 +1,8 @@
 //! An application's entities as values. A [`Schema`] exists only when every rule across its entities holds
 //! (`check.rs`), so code that gets one does not check again.
 
-use crate::field::{Field, FieldKind};
-use crate::{Access, Identifier, SqlType};
+use crate::field::Field;
+use crate::{Access, Identifier, SqlType, StoredType};
 
 /// All entities of an application, in order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,8 +21,19 @@ pub struct Entity {
     pub access: Access,
     /// In the order of the file.
     pub fields: Vec<Field>,
-    /// What it was called before.
+    /// Indexes over several columns, in the order of the file.
+    pub indexes: Vec<Index>,
+    /// What the table was called before.
     pub renamed_from: Option<Identifier>,
+}
+
+/// An index that the file asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// Fields and standard columns, most significant first.
+    pub fields: Vec<Identifier>,
+    /// No two rows of one owner have the same values.
+    pub unique: bool,
 }
 
 /// What people call one row, and several.
@@ -95,6 +106,14 @@ impl<'a> Column<'a> {
         }
     }
 
+    /// The column's own type, where it is another than the one its values travel as.
+    pub(crate) fn stored(self) -> Option<StoredType> {
+        match self {
+            Self::Standard(_) => None,
+            Self::Field(field) => field.sql_type,
+        }
+    }
+
     pub(crate) fn identifier(self) -> Identifier {
         match self {
             Self::Standard(standard) => Identifier::joined(&[standard.name()]),
@@ -147,13 +166,6 @@ impl Entity {
     /// The fields that point at other rows.
     pub fn relations(&self) -> impl Iterator<Item = (&Field, &crate::Relation)> {
         self.fields.iter().filter_map(|field| field.kind.relation().map(|relation| (field, relation)))
-    }
-}
-
-impl FieldKind {
-    /// Whether rows can be ordered and compared by it; a JSON document has no useful order.
-    pub fn is_ordered(&self) -> bool {
-        !matches!(self, Self::Json)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The fields of an entity: what a value is, how PostgreSQL stores it and how JSON shows it.
 
-use crate::{Bind, Identifier, SqlType};
+use jiff::{Timestamp, civil};
+
+use crate::{Bind, Decimal, Identifier, JsonSchema, Pattern, SqlType, StoredType};
 
 /// One field: a JSON key and a column of the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,16 @@ pub struct Field {
     pub unique: bool,
     /// Filtering and ordering by it use an index.
     pub indexed: bool,
+    /// Counted in `?search=`.
+    pub searchable: bool,
+    /// What the whole of a text must look like.
+    pub pattern: Option<Pattern>,
+    /// What a JSON document must look like.
+    pub schema: Option<JsonSchema>,
+    /// The column's type, where a database that was there before has another than the field's own.
+    pub sql_type: Option<StoredType>,
+    /// What the column was called before.
+    pub renamed_from: Option<Identifier>,
     /// What a new row has when the field is not given.
     pub default: Option<FieldDefault>,
     /// Cannot be written through the API at all.
@@ -25,8 +37,6 @@ pub struct Field {
     pub hidden: bool,
     /// For people.
     pub description: Option<String>,
-    /// What it was called before.
-    pub renamed_from: Option<Identifier>,
 }
 
 /// What values a field takes.
@@ -36,10 +46,16 @@ pub enum FieldKind {
     Text(TextRules),
     /// Text over several lines.
     Textarea(TextRules),
+    /// Text over several lines, in Markdown; stored as it is, never as HTML.
+    Markdown(TextRules),
     /// An e-mail address, as browsers check it.
     Email(TextRules),
     /// An http or https URL.
     Url(TextRules),
+    /// A telephone number in international form (ITU-T E.164).
+    Phone,
+    /// A part of a path: lower-case letters and digits, in groups that single hyphens separate.
+    Slug(TextRules),
     /// A whole number of 64 bits.
     Integer {
         /// Smallest value.
@@ -52,18 +68,39 @@ pub enum FieldKind {
     /// true or false.
     Boolean,
     /// A day, `YYYY-MM-DD`.
-    Date,
+    Date(Bounds<civil::Date>),
     /// A moment, RFC 3339.
-    Datetime,
+    Datetime(Bounds<Timestamp>),
+    /// A time of day without a zone, `HH:MM:SS`.
+    Time(Bounds<civil::Time>),
     /// One of the named options.
     Select {
         /// At least one, each once.
         options: Vec<String>,
     },
+    /// Any number of the named options.
+    Multiselect {
+        /// At least one, each once; values are stored in this order.
+        options: Vec<String>,
+    },
+    /// Free words, each once.
+    Tags(TagRules),
     /// Any JSON value.
     Json,
     /// A row of another entity, or of the same.
     Relation(Relation),
+    /// A user, by id.
+    User(OnDelete),
+    /// A UUID (RFC 9562).
+    Uuid,
+    /// A country by its code of two letters (ISO 3166-1 alpha-2).
+    Country,
+    /// A currency by its code of three letters (ISO 4217).
+    Currency,
+    /// A time zone by its name in the IANA database.
+    Timezone,
+    /// A reference to a file: a text that whoever stores files understands.
+    File,
 }
 
 /// Limits of a text, in characters (Unicode code points).
@@ -73,6 +110,41 @@ pub struct TextRules {
     pub min_length: Option<u32>,
     /// Most characters.
     pub max_length: Option<u32>,
+}
+
+/// The smallest and the largest value, both allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds<T> {
+    /// Smallest value.
+    pub min: Option<T>,
+    /// Largest value.
+    pub max: Option<T>,
+}
+
+impl<T> Default for Bounds<T> {
+    fn default() -> Self {
+        Self { min: None, max: None }
+    }
+}
+
+/// Limits of tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TagRules {
+    /// Most characters of one tag.
+    pub max_length: u32,
+}
+
+impl TagRules {
+    /// Most characters of a tag, where the field says nothing shorter; an option of a select has as many.
+    pub const MAX_LENGTH: u32 = 200;
+    /// Most tags of a field.
+    pub const MAX_TAGS: usize = 100;
+}
+
+impl Default for TagRules {
+    fn default() -> Self {
+        Self { max_length: Self::MAX_LENGTH }
+    }
 }
 
 /// Limits of a decimal number; the numbers themselves stay decimal text, so nothing is rounded on the way.
@@ -124,10 +196,35 @@ pub enum FieldDefault {
 }
 
 impl FieldKind {
+    /// Most characters of a reference to a file.
+    pub const MAX_FILE_LENGTH: u32 = 1024;
+
     /// The names of the field types, as entity files write them.
     pub const NAMES: &'static [&'static str] = &[
-        "text", "textarea", "integer", "number", "boolean", "date", "datetime", "select", "json", "email",
-        "url", "relation",
+        "text",
+        "textarea",
+        "markdown",
+        "email",
+        "url",
+        "phone",
+        "slug",
+        "integer",
+        "number",
+        "boolean",
+        "date",
+        "datetime",
+        "time",
+        "json",
+        "select",
+        "multiselect",
+        "tags",
+        "relation",
+        "user",
+        "uuid",
+        "country",
+        "currency",
+        "timezone",
+        "file",
     ];
 
     /// The name of the type, as entity files write it.
@@ -135,43 +232,81 @@ impl FieldKind {
         match self {
             Self::Text(_) => "text",
             Self::Textarea(_) => "textarea",
+            Self::Markdown(_) => "markdown",
             Self::Email(_) => "email",
             Self::Url(_) => "url",
+            Self::Phone => "phone",
+            Self::Slug(_) => "slug",
             Self::Integer { .. } => "integer",
             Self::Number(_) => "number",
             Self::Boolean => "boolean",
-            Self::Date => "date",
-            Self::Datetime => "datetime",
-            Self::Select { .. } => "select",
+            Self::Date(_) => "date",
+            Self::Datetime(_) => "datetime",
+            Self::Time(_) => "time",
             Self::Json => "json",
+            Self::Select { .. } => "select",
+            Self::Multiselect { .. } => "multiselect",
+            Self::Tags(_) => "tags",
             Self::Relation(_) => "relation",
+            Self::User(_) => "user",
+            Self::Uuid => "uuid",
+            Self::Country => "country",
+            Self::Currency => "currency",
+            Self::Timezone => "timezone",
+            Self::File => "file",
         }
     }
 
-    /// How PostgreSQL stores it.
+    /// How PostgreSQL stores it, and how its values travel.
     pub fn sql_type(&self) -> SqlType {
         match self {
             Self::Text(_)
             | Self::Textarea(_)
+            | Self::Markdown(_)
             | Self::Email(_)
             | Self::Url(_)
+            | Self::Phone
+            | Self::Slug(_)
             | Self::Select { .. }
-            | Self::Relation(_) => SqlType::Text,
+            | Self::Relation(_)
+            | Self::User(_)
+            | Self::Country
+            | Self::Currency
+            | Self::Timezone
+            | Self::File => SqlType::Text,
             Self::Integer { .. } => SqlType::Int8,
             Self::Number(_) => SqlType::Numeric,
             Self::Boolean => SqlType::Bool,
-            Self::Date => SqlType::Date,
-            Self::Datetime => SqlType::Timestamptz,
+            Self::Date(_) => SqlType::Date,
+            Self::Datetime(_) => SqlType::Timestamptz,
+            Self::Time(_) => SqlType::Time,
             Self::Json => SqlType::Jsonb,
+            Self::Multiselect { .. } | Self::Tags(_) => SqlType::TextArray,
+            Self::Uuid => SqlType::Uuid,
         }
     }
 
-    /// The limits, where the type is a free text.
+    /// The limits, where the type is a text with limits of its own.
     pub fn text_rules(&self) -> Option<TextRules> {
         match self {
-            Self::Text(rules) | Self::Textarea(rules) | Self::Email(rules) | Self::Url(rules) => Some(*rules),
+            Self::Text(rules)
+            | Self::Textarea(rules)
+            | Self::Markdown(rules)
+            | Self::Email(rules)
+            | Self::Url(rules)
+            | Self::Slug(rules) => Some(*rules),
             _ => None,
         }
+    }
+
+    /// Whether people write it freely: such a field can be searched and have a pattern.
+    pub fn is_free_text(&self) -> bool {
+        self.text_rules().is_some() || matches!(self, Self::Phone | Self::File)
+    }
+
+    /// Whether rows can be ordered and compared by it; a document and a list have no useful order.
+    pub fn is_ordered(&self) -> bool {
+        !matches!(self, Self::Json | Self::Multiselect { .. } | Self::Tags(_))
     }
 
     /// The relation, where it is one.
@@ -180,159 +315,45 @@ impl FieldKind {
     }
 }
 
-/// A decimal number, kept as the text it was written in.
-///
-/// ```
-/// use hedgerow_schema::Decimal;
-/// assert!(Decimal::parse("-12.50").unwrap() < Decimal::parse("3e2").unwrap());
-/// assert!(Decimal::parse("1e999999").is_none());
-/// assert!(Decimal::parse("NaN").is_none());
-/// ```
-#[derive(Clone, Debug)]
-pub struct Decimal {
-    text: String,
-    negative: bool,
-    /// Significant digits without leading zeros; empty is zero.
-    digits: Vec<u8>,
-    /// The value is `0.digits * 10^exponent`.
-    exponent: i32,
-}
-
-impl Decimal {
-    /// Numbers beyond this many digits on either side of the point are refused: far more than anything counts,
-    /// far less than PostgreSQL's own limit of 131,072.
-    pub const MAX_DIGITS: i32 = 1000;
-
-    /// Reads a JSON number or the same in a string. `None`: no number, or beyond [`Self::MAX_DIGITS`].
-    pub fn parse(text: &str) -> Option<Self> {
-        let (negative, unsigned) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        let (mantissa, power) = match unsigned.split_once(['e', 'E']) {
-            Some((mantissa, power)) if power.len() <= 6 => (mantissa, power.parse::<i32>().ok()?),
-            Some(_) => return None,
-            None => (unsigned, 0),
-        };
-        let (whole, fraction) = match mantissa.split_once('.') {
-            Some((_, "")) => return None,
-            Some(parts) => parts,
-            None => (mantissa, ""),
-        };
-        let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-        if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || text.len() > 2000 {
-            return None;
-        }
-        let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).skip_while(|&b| b == b'0').collect();
-        let leading_zeros = i32::try_from(whole.len() + fraction.len() - digits.len()).ok()?;
-        let exponent =
-            if digits.is_empty() { 0 } else { i32::try_from(whole.len()).ok()? - leading_zeros + power };
-        let kept = digits.iter().rposition(|&b| b != b'0').map_or(0, |last| last + 1);
-        let number = Self { text: text.to_owned(), negative, digits: digits[..kept].to_vec(), exponent };
-        (number.exponent <= Self::MAX_DIGITS && number.scale() <= Self::MAX_DIGITS).then_some(number)
-    }
-
-    /// The text it was read from; PostgreSQL reads the same.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The one text that all ways of writing this value have in common.
-    pub(crate) fn canonical(&self) -> String {
-        let sign = if self.negative && !self.digits.is_empty() { "-" } else { "" };
-        let digits = String::from_utf8_lossy(&self.digits);
-        match usize::try_from(self.exponent) {
-            Ok(whole) if whole >= digits.len() => format!("{sign}{digits}{}{}", "0".repeat(whole - digits.len()), if whole == 0 { "0" } else { "" }),
-            Ok(whole) => format!("{sign}{}{}.{}", &digits[..whole], if whole == 0 { "0" } else { "" }, &digits[whole..]),
-            Err(_) => format!("{sign}0.{}{digits}", "0".repeat(self.exponent.unsigned_abs() as usize)),
+impl Field {
+    /// A field of that kind with no options at all.
+    pub fn new(name: Identifier, kind: FieldKind) -> Self {
+        Self {
+            name,
+            kind,
+            required: false,
+            unique: false,
+            indexed: false,
+            searchable: false,
+            pattern: None,
+            schema: None,
+            sql_type: None,
+            renamed_from: None,
+            default: None,
+            read_only: false,
+            immutable: false,
+            hidden: false,
+            description: None,
         }
     }
 
-    /// Digits after the point that are not trailing zeros.
-    pub fn scale(&self) -> i32 {
-        (i32::try_from(self.digits.len()).unwrap_or(i32::MAX) - self.exponent).max(0)
-    }
-
-    /// Digits before the point.
-    pub fn whole_digits(&self) -> i32 {
-        self.exponent.max(0)
-    }
-}
-
-impl PartialEq for Decimal {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Decimal {}
-
-impl PartialOrd for Decimal {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Decimal {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let sign = |n: &Self| match (n.digits.is_empty(), n.negative) {
-            (true, _) => 0,
-            (false, true) => -1,
-            (false, false) => 1,
-        };
-        sign(self).cmp(&sign(other)).then_with(|| {
-            let size = (self.exponent, &self.digits).cmp(&(other.exponent, &other.digits));
-            if self.negative { size.reverse() } else { size }
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn decimals_compare_by_value() {
-        let sorted =
-            ["-1e3", "-20", "-2.5", "-0.001", "0", "0.0009", "0.1", "2", "2.50", "10", "1.1e1", "1e3"];
-        for pair in sorted.windows(2) {
-            let (a, b) = (Decimal::parse(pair[0]).unwrap(), Decimal::parse(pair[1]).unwrap());
-            assert!(a < b, "{a:?} < {b:?}");
-        }
-        for (a, b) in [("1.50", "1.5"), ("0", "-0.00"), ("100", "1e2"), ("0.01", "1e-2"), ("0010", "10")] {
-            assert_eq!(Decimal::parse(a), Decimal::parse(b), "{a} = {b}");
-        }
-    }
-
-    #[test]
-    fn decimals_know_their_digits() {
-        let check = |text: &str, whole: i32, scale: i32| {
-            let number = Decimal::parse(text).unwrap();
-            assert_eq!((number.whole_digits(), number.scale()), (whole, scale), "{text}");
-        };
-        check("0", 0, 0);
-        check("12.50", 2, 1);
-        check("0.001", 0, 3);
-        check("1e5", 6, 0);
-        check("1.25e1", 2, 1);
-        check("-999.999", 3, 3);
-        for bad in [
-            "",
-            "-",
-            ".",
-            "1.",
-            ".5",
-            "+1",
-            "1e",
-            "1e1001",
-            "1e-1001",
-            "0x1",
-            "1 ",
-            "٣",
-            "1e9999999",
-            "Infinity",
-        ] {
-            assert!(Decimal::parse(bad).is_none(), "{bad:?}");
+    /// The column's type, spelled as PostgreSQL's `format_type()` spells it.
+    ///
+    /// ```
+    /// use hedgerow_schema::{Field, FieldKind, Identifier, StoredType, TextRules};
+    /// let name = Identifier::parse("title").unwrap();
+    /// let mut field = Field::new(name, FieldKind::Text(TextRules::default()));
+    /// assert_eq!(field.column_type(), "text");
+    /// field.sql_type = Some(StoredType::Varchar(20));
+    /// assert_eq!(field.column_type(), "character varying(20)");
+    /// ```
+    pub fn column_type(&self) -> String {
+        match (self.sql_type, &self.kind) {
+            (Some(stored), _) => stored.to_string(),
+            (None, FieldKind::Number(NumberRules { precision: Some(precision), scale, .. })) => {
+                format!("numeric({precision},{})", scale.unwrap_or(0))
+            }
+            (None, kind) => kind.sql_type().name().to_owned(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::{self, Catalog, Column, Constraint, Function, Index, Policy, Position, Rule, Table, Trigger};
 use crate::expression::Expression;
 use crate::policy::{self, Protection};
-use crate::{Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema, Sql, ddl, rules};
+use crate::{Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema, Sql, StoredType, ddl, rules};
 
 /// The objects that the entity files ask for, with Hedgerow's own, all owned by `owner`.
 pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
@@ -200,7 +200,10 @@ fn protect(table: &mut Table, protection: &Protection) {
 
 fn field_column(field: &Field) -> Column {
     let default = field.default.as_ref().map(|default| match default {
-        FieldDefault::Now if field.kind == FieldKind::Date => Expression::read("CURRENT_DATE"),
+        FieldDefault::Now if matches!(field.kind, FieldKind::Date(_)) => Expression::read("CURRENT_DATE"),
+        FieldDefault::Now if field.sql_type == Some(StoredType::Timestamp) => {
+            Expression::read("timezone('UTC', CURRENT_TIMESTAMP)")
+        }
         FieldDefault::Now => Expression::read("CURRENT_TIMESTAMP"),
         FieldDefault::Value(bind) => {
             let mut sql = Sql::new("");
@@ -252,6 +255,11 @@ fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table 
     for (field, relation) in entity.relations() {
         relate(&mut table, entity, field, relation, schema);
     }
+    for field in entity.columns() {
+        if let FieldKind::User(on_delete) = field.kind {
+            relate_user(&mut table, entity, field, on_delete);
+        }
+    }
     updated_at(&mut table, name);
     protect(&mut table, &policy::for_entity(entity, roles));
     table
@@ -275,11 +283,24 @@ fn indexes(table: &mut Table, entity: &Entity) {
         let keys = if read_by_others { vec![name, "id"] } else { vec!["userId", name, "id"] };
         named(table, entity, index(&keys, false));
     }
+    for asked in &entity.indexes {
+        let own: Vec<&str> = asked.fields.iter().map(Identifier::as_str).collect();
+        // Led by the owner, by whom rows are read and within whom they are unique.
+        let needs_owner = (asked.unique || !read_by_others) && !own.contains(&"userId");
+        let keys = if needs_owner { [&["userId"], own.as_slice()].concat() } else { own };
+        if asked.unique {
+            let name = [&[entity.name.as_str()], keys.as_slice(), &["key"]].concat();
+            table.indexes.insert(Identifier::joined(&name).to_string(), index(&keys, true));
+        } else {
+            named(table, entity, index(&keys, false));
+        }
+    }
 }
 
 /// A relation stays within its owner: the key is ("userId", field), so it cannot point at another tenant's row. Only
 /// reference data (readable by others, written by admins) is pointed at by the id alone.
 fn relate(table: &mut Table, entity: &Entity, field: &Field, relation: &Relation, schema: &Schema) {
+    let (on_delete, sets) = deletion(field, relation.on_delete);
     let target = relation.entity.as_str();
     let shared = schema.entity(target).is_some_and(|target| target.access.is_shared());
     let own = field.name.as_str();
@@ -288,16 +309,8 @@ fn relate(table: &mut Table, entity: &Entity, field: &Field, relation: &Relation
         columns: pair(own),
         table: target.to_owned(),
         targets: pair("id"),
-        on_delete: match relation.on_delete {
-            OnDelete::Cascade => "CASCADE",
-            OnDelete::SetNull => "SET NULL",
-            // NO ACTION refuses as RESTRICT does, but at the end of the statement: so a user can still be deleted with
-            // all rows, in whatever order the cascade meets them.
-            OnDelete::Restrict => "NO ACTION",
-        }
-        .to_owned(),
-        // The column is named, or the owner would become NULL too.
-        sets: if relation.on_delete == OnDelete::SetNull { vec![own.to_owned()] } else { Vec::new() },
+        on_delete,
+        sets,
         on_update: "NO ACTION".into(),
     };
     let name = ddl::foreign_key_name(entity, field).to_string();
@@ -305,6 +318,29 @@ fn relate(table: &mut Table, entity: &Entity, field: &Field, relation: &Relation
     // Led by what the parent's check asks for: the pair within an owner, the id alone for reference data.
     let keys = if shared { [own, "userId"] } else { ["userId", own] };
     named(table, entity, index(&keys, false));
+}
+
+/// A field that names a user.
+fn relate_user(table: &mut Table, entity: &Entity, field: &Field, on_delete: OnDelete) {
+    let (on_delete, sets) = deletion(field, on_delete);
+    let mut key = references_user(field.name.as_str(), "");
+    if let Rule::References { on_delete: action, sets: columns, .. } = &mut key.rule {
+        (*action, *columns) = (on_delete, sets);
+    }
+    table.constraints.insert(ddl::foreign_key_name(entity, field).to_string(), key);
+    named(table, entity, index(&[field.name.as_str(), "userId"], false));
+}
+
+/// What ON DELETE says, and of which columns.
+fn deletion(field: &Field, on_delete: OnDelete) -> (String, Vec<String>) {
+    match on_delete {
+        OnDelete::Cascade => ("CASCADE".to_owned(), Vec::new()),
+        // The column is named, or the owner would become NULL too.
+        OnDelete::SetNull => ("SET NULL".to_owned(), vec![field.name.to_string()]),
+        // NO ACTION refuses as RESTRICT does, but at the end of the statement: so a user can still be deleted with all
+        // rows, in whatever order the cascade meets them.
+        OnDelete::Restrict => ("NO ACTION".to_owned(), Vec::new()),
+    }
 }
 
 /// What a database should become: everything `expected`, and beside it what `kept` has of others' making.
@@ -437,7 +473,7 @@ fn is_managed_constraint(
     let column_is = |column: &String| {
         managed(column, kept)
             && Identifier::parse(column).is_ok()
-            && ddl::CONSTRAINT_RULES.iter().any(|rule| Identifier::joined(&[table, column, rule]).as_str() == constraint)
+            && ddl::constraint_rules().any(|rule| Identifier::joined(&[table, column, rule]).as_str() == constraint)
     };
     kept.columns.keys().any(column_is)
 }

@@ -1,7 +1,7 @@
 //! The query string of the data API (PostgREST's grammar) as a value: every mistake is reported, none stops the rest.
 
 use crate::reader::nearest;
-use crate::{Bind, Column, Entity, FieldKind, SqlType, value};
+use crate::{Bind, Column, Entity, SqlType, value};
 
 /// What is wrong with one part of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -376,8 +376,11 @@ fn read_order<'e>(entity: &'e Entity, text: &str, errors: &mut Vec<InputError>) 
                 continue;
             }
         };
-        if matches!(column, Column::Field(field) if field.kind == FieldKind::Json) {
-            let message = format!("rows cannot be ordered by the json field `{}`", column.name());
+        if let Column::Field(field) = column
+            && !field.kind.is_ordered()
+        {
+            let message =
+                format!("rows cannot be ordered by the {} field `{}`", field.kind.name(), column.name());
             errors.push(InputError::new("order", "invalid_order", message));
             continue;
         }
@@ -440,7 +443,7 @@ fn read_test(column: Column<'_>, operator: &str, operand: &str) -> Result<Test, 
     let name = column.name();
     let wrong = |message: String| ("invalid_filter", message);
     let read = |text: &str| {
-        value::read(ty, text)
+        value::read_operand(column, text)
             .map_err(|mistake| (mistake.code, format!("the value of `{name}` {}", mistake.message)))
     };
     let comparison = match operator {
@@ -452,11 +455,13 @@ fn read_test(column: Column<'_>, operator: &str, operand: &str) -> Result<Test, 
         "lte" => Some(Comparison::Lte),
         _ => None,
     };
-    if ty == SqlType::Jsonb && operator != "is" && OPERATORS.contains(&operator) {
-        return Err((
-            "unsupported_operator",
-            format!("`{name}` is a json field: it can only be tested with `is`"),
-        ));
+    if let Column::Field(field) = column
+        && !field.kind.is_ordered()
+        && operator != "is"
+        && OPERATORS.contains(&operator)
+    {
+        let message = format!("`{name}` is a {} field: it can only be tested with `is`", field.kind.name());
+        return Err(("unsupported_operator", message));
     }
     if let Some(comparison) = comparison {
         return Ok(Test::Compare(comparison, read(operand)?));
@@ -493,7 +498,9 @@ fn read_test(column: Column<'_>, operator: &str, operand: &str) -> Result<Test, 
             if pattern.chars().rev().take_while(|&c| c == '\\').count() % 2 == 1 {
                 return Err(wrong("a pattern cannot end in a single backslash".to_owned()));
             }
-            let bind = read(&pattern)?;
+            // Part of a value need not be one itself.
+            let bind = value::read(SqlType::Text, &pattern)
+                .map_err(|mistake| (mistake.code, format!("the pattern of `{name}` {}", mistake.message)))?;
             Ok(if operator == "like" { Test::Like(bind) } else { Test::Ilike(bind) })
         }
         later if LATER_OPERATORS.contains(&later) => {

@@ -191,6 +191,23 @@ impl<'t> Reader<'t> {
         inner
     }
 
+    /// A key whose value is an array of tables.
+    pub fn tables<'d>(&mut self, table: &mut Table<'d>, key: &'static str) -> Vec<Table<'d>> {
+        let Some(entry) = table.get(key) else { return Vec::new() };
+        let DeValue::Array(array) = entry.value() else {
+            self.mistyped(entry, "an array of tables");
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for item in array {
+            match item.get_ref() {
+                DeValue::Table(inner) => tables.push(Table::new(inner, item.span())),
+                _ => self.note(item.span(), format!("`{key}` holds tables only"), None),
+            }
+        }
+        tables
+    }
+
     /// A key whose value is an array of texts.
     pub fn strings<'d>(
         &mut self,

@@ -3,7 +3,7 @@
 //! Always holds: text comes from the program, a name only as an [`Identifier`], a value only as a [`Bind`] or as a
 //! literal quoted here. There is no `From<String>`, so text that a caller sent cannot become SQL.
 
-use crate::Identifier;
+use crate::{Field, Identifier};
 
 /// The PostgreSQL types that columns and parameters of Hedgerow have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,12 +20,18 @@ pub enum SqlType {
     Date,
     /// `timestamp with time zone`
     Timestamptz,
+    /// `time without time zone`
+    Time,
     /// `jsonb`
     Jsonb,
+    /// `uuid`
+    Uuid,
+    /// `text[]`
+    TextArray,
 }
 
 impl SqlType {
-    /// The type's name in SQL.
+    /// The type's name, as PostgreSQL's `format_type()` spells it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -33,8 +39,11 @@ impl SqlType {
             Self::Numeric => "numeric",
             Self::Bool => "boolean",
             Self::Date => "date",
-            Self::Timestamptz => "timestamptz",
+            Self::Timestamptz => "timestamp with time zone",
+            Self::Time => "time without time zone",
             Self::Jsonb => "jsonb",
+            Self::Uuid => "uuid",
+            Self::TextArray => "text[]",
         }
     }
 }
@@ -63,8 +72,18 @@ impl Bind {
         Self { ty, array: false, value }
     }
 
+    /// A `text[]` parameter.
+    pub fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> Self {
+        let literal = Self::array(SqlType::Text, items.into_iter().map(Some));
+        Self { ty: SqlType::TextArray, array: false, value: literal.value }
+    }
+
     /// An array parameter, written as PostgreSQL's array literal (manual, section 8.15.6).
+    ///
+    /// PostgreSQL has no arrays of arrays of different lengths, so many values of type `text[]` travel as an array of
+    /// their literals, and the statement casts each.
     pub fn array<'a>(ty: SqlType, items: impl IntoIterator<Item = Option<&'a str>>) -> Self {
+        let ty = if ty == SqlType::TextArray { SqlType::Text } else { ty };
         let mut literal = String::from("{");
         for item in items {
             if literal.len() > 1 {
@@ -121,6 +140,12 @@ impl Sql {
         self.text.push('"');
         self.text.push_str(name.as_str());
         self.text.push('"');
+        self
+    }
+
+    /// Adds the type of a field's column.
+    pub fn column_type(&mut self, field: &Field) -> &mut Self {
+        self.text.push_str(&field.column_type());
         self
     }
 

@@ -6,7 +6,9 @@
 
 use crate::query::{Comparison, Filter, IsValue, ListQuery, Selected, Test};
 use crate::write::RowInput;
-use crate::{Access, Bind, Column, Entity, Identifier, Read, Sql, SqlType, Standard, Write};
+use crate::{
+    Access, Bind, Column, Entity, Field, Identifier, Read, Sql, SqlType, Standard, StoredType, Write,
+};
 
 /// A statement that returns rows, with what each column is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +61,10 @@ pub fn list(entity: &Entity, query: &ListQuery<'_>, asker: Asker<'_>) -> Query {
     conditions.filters(&mut sql, &query.filters);
     sql.push(" ORDER BY ");
     sql.join(", ", &query.order, |sql, key| {
+        // With the table where the selected value is another than the column's: its name would win here.
+        if key.column.stored().is_some() {
+            sql.name(&entity.name).push(".");
+        }
         column(sql, key.column);
         sql.push(if key.descending { " DESC" } else { "" });
         match key.nulls_first {
@@ -135,13 +141,25 @@ pub fn insert(
     sql.push(") ");
     if let ([id], [row]) = (ids, rows) {
         sql.push("VALUES (").bind(Bind::text(id.clone()));
-        for (_, bind) in &row.values {
-            sql.push(", ").bind(bind.clone());
+        for (field, bind) in &row.values {
+            sql.push(", ");
+            parameter(&mut sql, Column::Field(field), bind);
         }
         sql.push(")");
     } else {
         // One array for each column: the statement's text does not depend on the number of rows.
-        sql.push("SELECT * FROM unnest(");
+        let casts: Vec<&'static str> = fields.iter().map(|field| item_cast(field)).collect();
+        let has_casts = casts.iter().any(|cast| !cast.is_empty());
+        sql.push("SELECT ");
+        if has_casts {
+            sql.push("id");
+            for (field, cast) in fields.iter().zip(casts) {
+                sql.push(", ").name(&field.name).push(cast);
+            }
+        } else {
+            sql.push("*");
+        }
+        sql.push(" FROM unnest(");
         sql.bind(Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str()))));
         for (at, field) in fields.iter().enumerate() {
             let items = rows.iter().map(|row| {
@@ -152,6 +170,13 @@ pub fn insert(
             sql.push(", ").bind(Bind::array(field.kind.sql_type(), items));
         }
         sql.push(")");
+        if has_casts {
+            sql.push(" AS given (id");
+            for field in &fields {
+                sql.push(", ").name(&field.name);
+            }
+            sql.push(")");
+        }
     }
     finish(sql, returning)
 }
@@ -192,7 +217,8 @@ fn update(entity: &Entity, row: &RowInput<'_>) -> (Sql, Conditions) {
     let mut sql = Sql::new("UPDATE public.");
     sql.name(&entity.name).push(" SET ");
     sql.join(", ", &row.values, |sql, (field, bind)| {
-        sql.name(&field.name).push(" = ").bind(bind.clone());
+        sql.name(&field.name).push(" = ");
+        parameter(sql, Column::Field(field), bind);
     });
     for (at, field) in row.to_default.iter().enumerate() {
         sql.push(if at > 0 || !row.values.is_empty() { ", " } else { "" });
@@ -257,11 +283,33 @@ fn output(select: &[Selected<'_>]) -> Vec<OutputColumn> {
 }
 
 fn select_list(sql: &mut Sql, select: &[Selected<'_>]) {
-    sql.join(", ", select, |sql, item| column(sql, item.column));
+    sql.join(", ", select, |sql, item| {
+        column(sql, item.column);
+        if let Some(stored) = item.column.stored() {
+            sql.push(stored.read_cast()).push(" AS ").name(&item.column.identifier());
+        }
+    });
 }
 
 fn column(sql: &mut Sql, column: Column<'_>) {
     sql.name(&column.identifier());
+}
+
+/// A value for a column, of the column's type.
+fn parameter(sql: &mut Sql, column: Column<'_>, bind: &Bind) {
+    sql.bind(bind.clone());
+    if let Some(stored) = column.stored() {
+        sql.push(if bind.array { stored.write_array_cast() } else { stored.write_cast() });
+    }
+}
+
+/// What makes an item of a column's array a value of the column's type.
+fn item_cast(field: &Field) -> &'static str {
+    match (field.sql_type, field.kind.sql_type()) {
+        (Some(stored), _) => stored.write_cast(),
+        (None, SqlType::TextArray) => "::text[]",
+        (None, _) => "",
+    }
 }
 
 /// WHERE and AND in the right places.
@@ -303,17 +351,35 @@ impl Conditions {
             }
             column(sql, filter.column);
             match &filter.test {
-                Test::Compare(comparison, bind) => sql.push(comparison.operator()).bind(bind.clone()),
-                Test::In(bind) => sql.push(" = ANY (").bind(bind.clone()).push(")"),
-                Test::Is(value) => sql.push(value.words()),
-                Test::Like(bind) => sql.push(" LIKE ").bind(bind.clone()),
-                Test::Ilike(bind) => sql.push(" ILIKE ").bind(bind.clone()),
-            };
+                Test::Compare(comparison, bind) => {
+                    sql.push(comparison.operator());
+                    parameter(sql, filter.column, bind);
+                }
+                Test::In(bind) => {
+                    sql.push(" = ANY (");
+                    parameter(sql, filter.column, bind);
+                    sql.push(")");
+                }
+                Test::Is(value) => {
+                    sql.push(value.words());
+                }
+                Test::Like(bind) => {
+                    sql.push(like_cast(filter.column)).push(" LIKE ").bind(bind.clone());
+                }
+                Test::Ilike(bind) => {
+                    sql.push(like_cast(filter.column)).push(" ILIKE ").bind(bind.clone());
+                }
+            }
             if filter.negated {
                 sql.push(")");
             }
         }
     }
+}
+
+/// Only texts are like other texts, and these are not.
+fn like_cast(column: Column<'_>) -> &'static str {
+    if column.stored() == Some(StoredType::Uuid) { "::text" } else { "" }
 }
 
 impl Comparison {

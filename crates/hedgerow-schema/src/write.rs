@@ -139,7 +139,7 @@ fn read_row<'e>(
         if !seen.insert(name.as_str()) {
             row.error(name, "repeated_field", format!("`{name}` stands here twice"));
         } else if let Some(field) = row.writable(name, Some(json.get())) {
-            let checked = value::read_json(&field.kind, json);
+            let checked = value::read_json(field, json);
             row.set(field, checked);
         }
     }
@@ -174,8 +174,8 @@ pub fn read_cells<'e>(
             Cell::Later => {}
             Cell::Empty if field.default.is_some() => {}
             Cell::Empty => row.set(field, Ok(Bind::new(field.kind.sql_type(), None))),
-            Cell::Text(text) => row.set(field, value::read_field(&field.kind, text)),
-            Cell::Json(json) => row.set(field, value::read_json(&field.kind, json)),
+            Cell::Text(text) => row.set(field, value::read_field(field, text)),
+            Cell::Json(json) => row.set(field, value::read_json(field, json)),
         }
     }
     row.finish("")

@@ -64,7 +64,10 @@ pub(crate) fn wire_format(ty: SqlType) -> i16 {
         | SqlType::Bool
         | SqlType::Date
         | SqlType::Timestamptz
-        | SqlType::Jsonb => 1,
+        | SqlType::Time
+        | SqlType::Jsonb
+        | SqlType::Uuid
+        | SqlType::TextArray => 1,
     }
 }
 
@@ -84,6 +87,12 @@ pub(crate) fn wire_type(ty: SqlType, array: bool) -> Type {
         (SqlType::Timestamptz, true) => Type::TIMESTAMPTZ_ARRAY,
         (SqlType::Jsonb, false) => Type::JSONB,
         (SqlType::Jsonb, true) => Type::JSONB_ARRAY,
+        (SqlType::Time, false) => Type::TIME,
+        (SqlType::Time, true) => Type::TIME_ARRAY,
+        (SqlType::Uuid, false) => Type::UUID,
+        (SqlType::Uuid, true) => Type::UUID_ARRAY,
+        // PostgreSQL has one type for arrays of all dimensions.
+        (SqlType::TextArray, _) => Type::TEXT_ARRAY,
     }
 }
 

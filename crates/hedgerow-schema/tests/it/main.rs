@@ -2,4 +2,5 @@
 
 mod entity_files;
 mod queries;
+mod reference;
 mod statements;

@@ -49,6 +49,51 @@ pub(crate) fn schema() -> Schema {
             fields.airport = { type = "relation", entity = "airports" }
             "#,
         ),
+        (
+            "everything.toml",
+            r#"
+            name = "everything"
+            renamed_from = "all_things"
+            fields.body = { type = "markdown", searchable = true, renamed_from = "text" }
+            fields.phone = { type = "phone", unique = true }
+            fields.slug = { type = "slug", max_length = 100, unique = true }
+            fields.sku = { type = "text", max_length = 20, pattern = '[A-Z]{2}-\d+' }
+            fields.opens = { type = "time", min = "06:00", max = 22:30:00.5, default = "09:00" }
+            fields.day = { type = "date", min = 2026-01-01, max = "2026-12-31" }
+            fields.at = { type = "datetime", min = "2026-01-01T00:00:00+02:00", max = 2026-12-31T23:59:59.5Z }
+            fields.colours = { type = "multiselect", options = ["red", "it's blue"], default = ["it's blue"] }
+            fields.tags = { type = "tags", max_length = 50, default = [] }
+            fields.assignee = { type = "user", on_delete = "set_null" }
+            fields.external = { type = "uuid", indexed = true }
+            fields.country = { type = "country", default = "DE" }
+            fields.currency = { type = "currency" }
+            fields.zone = { type = "timezone", default = "Europe/Berlin" }
+            fields.photo = { type = "file" }
+            fields.shape = { type = "json", schema = { type = "object" } }
+
+            [[indexes]]
+            fields = ["day", "createdAt"]
+
+            [[indexes]]
+            fields = ["country", "sku"]
+            unique = true
+            "#,
+        ),
+        (
+            "adopted.toml",
+            r#"
+            name = "adopted"
+            fields.at = { type = "datetime", sql_type = "timestamp", default = "now()", min = "2000-01-01T00:00:00Z" }
+            fields.qty = { type = "integer", sql_type = "integer", min = 0 }
+            fields.rank = { type = "integer", sql_type = "smallint" }
+            fields.weight = { type = "number", sql_type = "real", min = 0.5 }
+            fields.ratio = { type = "number", sql_type = "double precision" }
+            fields.name = { type = "text", sql_type = "varchar(20)", indexed = true }
+            fields.extra = { type = "json", sql_type = "json" }
+            fields.assignee = { type = "user", sql_type = "uuid" }
+            fields.title = { type = "text" }
+            "#,
+        ),
     ];
     let files = files.map(|(name, text)| EntityFile { name: name.to_owned(), text: text.to_owned() });
     Schema::parse(&files).expect("a schema")
@@ -78,7 +123,9 @@ fn an_entity_becomes_these_tables() {
     let tasks = schema.entity("tasks").expect("tasks");
     insta::assert_snapshot!("tasks", all(&ddl::create_entity(tasks, &roles)));
     insta::assert_snapshot!("tasks_relations", all(&ddl::relations(tasks, &schema)));
-    for name in ["airports", "posts"] {
+    let everything = schema.entity("everything").expect("everything");
+    insta::assert_snapshot!("everything_relations", all(&ddl::relations(everything, &schema)));
+    for name in ["airports", "posts", "everything", "adopted"] {
         let entity = schema.entity(name).expect("an entity");
         insta::assert_snapshot!(name, all(&ddl::create_entity(entity, &roles)));
     }
@@ -124,4 +171,44 @@ fn requests_become_these_statements() {
         shown(&statement::delete_one(tasks, "id-1", ann)),
     ];
     insta::assert_snapshot!(everything.join("\n\n"));
+}
+
+#[test]
+fn what_is_stored_otherwise_is_cast() {
+    let schema = schema();
+    let (adopted, everything) =
+        (schema.entity("adopted").expect("one"), schema.entity("everything").expect("one"));
+    let user = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let parameters = [
+        ("order", "at,title"),
+        ("at", "gte.2026-01-01T00:00:00Z"),
+        ("weight", "eq.0.1"),
+        ("qty", "in.(1,2)"),
+        ("assignee", "in.(01890A5D-ac96-774b-bcce-b302099a8057)"),
+        ("assignee", "like.0189*"),
+        ("extra", "is.null"),
+    ];
+    let query = ListQuery::parse(adopted, &parameters, Limits::default()).expect("a query");
+    let cells = [
+        ("at", Cell::Text("2026-01-31T09:30:00+02:00")),
+        ("qty", Cell::Text("1")),
+        ("weight", Cell::Text("0.7")),
+        ("name", Cell::Text("x")),
+        ("extra", Cell::Text("{}")),
+        ("assignee", Cell::Text(user)),
+    ];
+    let row = read_cells(adopted, &cells).expect("a row");
+    let lists = [("tags", Cell::Text("a; b,c")), ("colours", Cell::Text("[]")), ("body", Cell::Text("x"))];
+    let lists = read_cells(everything, &lists).expect("a row");
+    let ids = ["id-1".to_owned(), "id-2".to_owned()];
+    let select = hedgerow_schema::query::select_all(adopted);
+    let statements = [
+        shown(&statement::list(adopted, &query, Asker::User("ann")).sql),
+        shown(&statement::insert(adopted, &ids[..1], &[&row], Some(&select[2..4])).sql),
+        shown(&statement::insert(adopted, &ids, &[&row, &row], None).sql),
+        shown(&statement::update_one(adopted, "id-1", &row, &select[2..4], Asker::User("ann")).sql),
+        shown(&statement::insert(everything, &ids[..1], &[&lists], None).sql),
+        shown(&statement::insert(everything, &ids, &[&lists, &lists], None).sql),
+    ];
+    insta::assert_snapshot!(statements.join("\n\n"));
 }
