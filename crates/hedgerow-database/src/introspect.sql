@@ -71,11 +71,13 @@ SELECT pg_catalog.json_build_object(
           'valid', i.indisvalid AND i.indisready,
           'comment', pg_catalog.obj_description(i.indexrelid, 'pg_class'),
           'constraint', EXISTS (SELECT FROM pg_catalog.pg_constraint k
-                                WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')))), '[]')
+                                WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u')))), '[]')
         FROM pg_catalog.pg_index i
         JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
         JOIN pg_catalog.pg_am am ON am.oid = ic.relam
-        WHERE i.indrelid = c.oid),
+        -- An EXCLUDE constraint says all of its index.
+        WHERE i.indrelid = c.oid AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k
+                                                 WHERE k.conindid = i.indexrelid AND k.contype = 'x')),
       'triggers', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
           'name', t.tgname, 'definition', pg_catalog.pg_get_triggerdef(t.oid), 'enabled', t.tgenabled)), '[]')
         FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),

@@ -236,6 +236,8 @@ fn rename_column(table: &mut Table, old: &str, new: &str) {
 // Phases: what must be there before what.
 const FUNCTIONS: u8 = 10;
 const RENAMES: u8 = 20;
+/// Before the indexes that they stand on.
+const KEYS_GONE: u8 = 25;
 const REMOVALS: u8 = 30;
 const TABLES: u8 = 40;
 const COLUMNS: u8 = 50;
@@ -374,6 +376,11 @@ fn key(text: &str) -> String {
 }
 
 impl Rule {
+    /// Whether it can be made for new rows first, and checked against the others later.
+    fn can_wait(&self) -> bool {
+        !matches!(self, Self::Other(text) if text.starts_with("EXCLUDE"))
+    }
+
     /// As SQL writes it.
     pub fn definition(&self) -> String {
         match self {
@@ -584,8 +591,8 @@ impl Maker {
     fn drop_table(&mut self, name: &str, table: &Table) {
         let mut change = self.change(format!("table {name}"), "is dropped with all its rows").on(name);
         for (constraint, known) in &table.constraints {
-            if matches!(known.rule, Rule::References { .. }) {
-                change = change.together(REMOVALS, drop_constraint(name, constraint));
+            if !matches!(known.rule, Rule::Check(_)) {
+                change = change.together(KEYS_GONE, drop_constraint(name, constraint));
             }
         }
         change
@@ -914,10 +921,11 @@ impl Altered<'_, '_> {
             let touched = retyped.iter().any(|column| known.rule.speaks_of(column));
             if !stays || touched {
                 let sql = drop_constraint(name, constraint);
+                let phase = if matches!(known.rule, Rule::Check(_)) { REMOVALS } else { KEYS_GONE };
                 if should.constraints.contains_key(constraint) {
-                    self.change(format!("constraint {constraint:?} of {name}"), "is taken off, to be put back").together(REMOVALS, sql).done();
+                    self.change(format!("constraint {constraint:?} of {name}"), "is taken off, to be put back").together(phase, sql).done();
                 } else {
-                    self.change(format!("constraint {constraint:?} of {name}"), "is dropped").together(REMOVALS, sql).done();
+                    self.change(format!("constraint {constraint:?} of {name}"), "is dropped").together(phase, sql).done();
                 }
             }
         }
@@ -935,7 +943,7 @@ impl Altered<'_, '_> {
             match known.filter(|_| !touched) {
                 Some(known) if known.validated || !wanted.validated => {}
                 Some(_) => self.change(object, "is checked against all rows").class(Class::Locks, lock).step(VALIDATIONS, How::Apart, validate).done(),
-                None if online && wanted.validated => self
+                None if online && wanted.validated && wanted.rule.can_wait() => self
                     .change(object, format!("is added: {}", wanted.rule.definition()))
                     .class(Class::Locks, lock)
                     .together(phase, add_constraint(name, constraint, wanted, " NOT VALID"))
