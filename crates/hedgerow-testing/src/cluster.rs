@@ -43,6 +43,21 @@ pub struct TestDatabase {
     pub superuser: DatabaseUrl,
 }
 
+/// A connection that holds locks or a snapshot.
+pub struct Held {
+    client: tokio_postgres::Client,
+    driver: tokio::task::JoinHandle<()>,
+}
+
+impl Held {
+    /// Ends the transaction and the connection.
+    pub async fn release(self) {
+        self.client.batch_execute("ROLLBACK").await.expect("a rollback");
+        drop(self.client);
+        self.driver.await.expect("the driver ends");
+    }
+}
+
 /// The TCP address of this process's cluster, where a login needs a password.
 pub async fn cluster_address() -> (String, u16) {
     let url = cluster().await.server.url("postgres", "postgres");
@@ -84,6 +99,13 @@ impl TestDatabase {
     /// Runs statements as the owner of the tables.
     pub async fn owner_sql(&self, statements: &str) {
         run(&self.owner, statements).await;
+    }
+
+    /// Runs statements as the superuser and stays connected, with whatever they hold.
+    pub async fn hold(&self, statements: &str) -> Held {
+        let (client, driver) = connect(&self.superuser).await;
+        client.batch_execute(statements).await.unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+        Held { client, driver }
     }
 
     /// The values of the first column, as the superuser sees them, as text.

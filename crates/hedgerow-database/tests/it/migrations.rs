@@ -391,11 +391,8 @@ async fn a_long_transaction_keeps_the_migration_waiting_and_nobody_else() {
     ] {
         let test = with_rows().await;
         test.sql("DELETE FROM links").await;
-        let (client, connection) =
-            tokio_postgres::connect(&test.superuser.to_string(), tokio_postgres::NoTls).await.expect("a connection");
-        let driver = tokio::spawn(connection);
         let mode = if text.contains("FOREIGN KEY") { "ROW EXCLUSIVE" } else { "ACCESS SHARE" };
-        client.batch_execute(&format!("BEGIN; LOCK TABLE notes IN {mode} MODE")).await.expect("a lock");
+        let long = test.hold(&format!("BEGIN; LOCK TABLE notes IN {mode} MODE")).await;
 
         let (busy, ended) = (AtomicU32::new(0), AtomicU32::new(0));
         let files = [file("0001_lock", text)];
@@ -419,7 +416,7 @@ async fn a_long_transaction_keeps_the_migration_waiting_and_nobody_else() {
                 test.column("SELECT count(*) FROM notes").await;
                 longest = longest.max(start.elapsed());
             }
-            client.batch_execute("ROLLBACK").await.expect("released");
+            long.release().await;
             longest
         };
         let (outcome, longest) = tokio::join!(migration, readers);
@@ -432,8 +429,6 @@ async fn a_long_transaction_keeps_the_migration_waiting_and_nobody_else() {
             _ => assert_eq!(names(&outcome.expect("applied")), "0001_lock"),
         }
         assert_tidy(&test).await;
-        drop(client);
-        let _ = driver.await;
     }
 }
 
