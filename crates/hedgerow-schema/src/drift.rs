@@ -113,13 +113,16 @@ impl fmt::Display for Difference {
 /// Everything that differs, in order of the objects.
 pub fn differences(is: &Catalog, should: &Catalog) -> Vec<Difference> {
     let mut found = Found(Vec::new());
-    let of = |kind| move |name: &String| Object { place: name.clone(), kind, name: name.clone(), column: None };
+    let of =
+        |kind| move |name: &String| Object { place: name.clone(), kind, name: name.clone(), column: None };
     found.maps(&is.tables, &should.tables, of(Kind::Table), table);
     found.maps(&is.functions, &should.functions, of(Kind::Function), |found, object, is, should| {
         found.aspect(object, "owner", &is.owner, &should.owner);
         found.aspect(object, "attributes", &is.attributes, &should.attributes);
         if (&is.returns, &is.body) != (&should.returns, &should.body) {
-            let text = |function: &Function| function.returns.as_ref().map_or(function.body.clone(), ToString::to_string);
+            let text = |function: &Function| {
+                function.returns.as_ref().map_or(function.body.clone(), ToString::to_string)
+            };
             let how = How::Changed { aspect: "body", is: text(is), should: text(should) };
             found.push(object.clone(), how);
         }
@@ -169,7 +172,13 @@ impl Found {
         }
     }
 
-    fn aspect<T: PartialEq + fmt::Display>(&mut self, object: &Object, aspect: &'static str, is: &T, should: &T) {
+    fn aspect<T: PartialEq + fmt::Display>(
+        &mut self,
+        object: &Object,
+        aspect: &'static str,
+        is: &T,
+        should: &T,
+    ) {
         if is != should {
             let how = How::Changed { aspect, is: is.to_string(), should: should.to_string() };
             self.push(object.clone(), how);
@@ -184,7 +193,8 @@ impl Found {
         should: &Option<T>,
     ) {
         if is != should {
-            let text = |value: &Option<T>| value.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+            let text =
+                |value: &Option<T>| value.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
             let how = How::Changed { aspect, is: text(is), should: text(should) };
             self.push(object.clone(), how);
         }
@@ -218,7 +228,8 @@ impl Found {
 
 fn table(found: &mut Found, object: &Object, is: &Table, should: &Table) {
     let name = object.name.as_str();
-    let of = |kind| move |key: &String| Object { place: name.to_owned(), kind, name: key.clone(), column: None };
+    let of =
+        |kind| move |key: &String| Object { place: name.to_owned(), kind, name: key.clone(), column: None };
     found.aspect(object, "owner", &is.owner, &should.owner);
     found.aspect(object, "storage", &storage(is.unlogged), &storage(should.unlogged));
     found.aspect(object, "row-level security", &on(is.row_security), &on(should.row_security));
@@ -269,8 +280,7 @@ fn table(found: &mut Found, object: &Object, is: &Table, should: &Table) {
         .flat_map(|table| table.grants.keys().chain(table.column_grants.keys()))
         .collect();
     for role in roles {
-        let (has, wants) =
-            (is.grants.get(role).unwrap_or(&none), should.grants.get(role).unwrap_or(&none));
+        let (has, wants) = (is.grants.get(role).unwrap_or(&none), should.grants.get(role).unwrap_or(&none));
         found.rights(name, role, None, has, wants);
         let (has, wants) = (
             is.column_grants.get(role).unwrap_or(&no_columns),

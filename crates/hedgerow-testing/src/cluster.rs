@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use hedgerow::database::migrate::{self, DataLoss};
 use hedgerow::database::private_server::{
     Durability, PrivateServer, PrivateServerError, PrivateServerOptions,
 };
 use hedgerow::database::setup::{self, LoginProof};
-use hedgerow::database::migrate::{self, DataLoss};
 use hedgerow::database::{DatabaseUrl, Logins};
 use hedgerow::schema::{Identifier, Roles, Schema, model};
 use sha2::{Digest, Sha256};

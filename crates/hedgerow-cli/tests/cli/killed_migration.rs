@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use hedgerow::database::migrate::{DataLoss, Look, MigrationFile, apply, look};
-use hedgerow::schema::drift::differences;
 use hedgerow::schema::Roles;
+use hedgerow::schema::drift::differences;
 use hedgerow::{Schema, migrations};
 use hedgerow_testing::{TestDatabase, schema_of};
 
@@ -62,7 +62,10 @@ CREATE EVENT TRIGGER after_command ON ddl_command_end WHEN TAG IN ('ALTER TABLE'
 "#;
 
 fn schema() -> Schema {
-    schema_of(&[("notes", "fields.text = { type = \"text\" }"), ("links", "fields.note = { type = \"text\" }")])
+    schema_of(&[
+        ("notes", "fields.text = { type = \"text\" }"),
+        ("links", "fields.note = { type = \"text\" }"),
+    ])
 }
 
 struct Scene {
@@ -141,7 +144,8 @@ async fn assert_same(place: u64, test: &TestDatabase, (wanted, rows): &(Look, Ve
         differences(&seen.catalog, &wanted.catalog).iter().map(ToString::to_string).collect();
     assert!(seen.catalog == wanted.catalog && different.is_empty(), "{place}: {different:#?}");
     assert_eq!(&found, rows, "{place}");
-    let history = |look: &Look| -> Vec<String> { look.records.iter().map(|record| record.name.clone()).collect() };
+    let history =
+        |look: &Look| -> Vec<String> { look.records.iter().map(|record| record.name.clone()).collect() };
     assert_eq!(history(&seen), history(wanted), "{place}");
     assert_eq!(seen.interrupted, None, "{place}");
     let drift = migrations::check(&seen, &schema(), &Roles::default());
@@ -163,7 +167,8 @@ async fn at_every_place(file: &str) -> u64 {
     assert_eq!(wanted.1, ["1 1 1", "2 2 2"]);
     assert_same(0, &undisturbed, &wanted).await;
 
-    let stopped = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let stopped =
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
     for place in 1.. {
         let test = scene.base.copy().await;
         test.sql(&format!("UPDATE stops.wanted SET place = {place}")).await;
@@ -201,7 +206,8 @@ async fn a_killed_build_of_an_index_is_begun_anew() {
     let test = scene.base.copy().await;
     // A build waits for whoever may still see the old rows; the index is there meanwhile, and is not valid.
     let reader = test.hold("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await;
-    let waiting = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('public.by_target') AND NOT indisvalid";
+    let waiting =
+        "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass('public.by_target') AND NOT indisvalid";
     assert!(scene.killed(&test, waiting).await);
     assert_eq!(test.column(waiting).await, ["1"]);
     reader.release().await;

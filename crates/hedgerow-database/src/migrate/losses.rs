@@ -50,7 +50,9 @@ async fn count_all(owner: &Owner, losses: &[Loss]) -> Result<Vec<String>, Error>
         let rows = count(owner, table, column.map(String::as_str)).await?;
         let Some(rows) = rows else { continue };
         found.push(match (loss, column) {
-            (Loss::Values(..), Some(column)) => format!("values of {table}.{column} that do not fit the new type ({rows})"),
+            (Loss::Values(..), Some(column)) => {
+                format!("values of {table}.{column} that do not fit the new type ({rows})")
+            }
             (_, Some(column)) => format!("column {table}.{column} ({rows})"),
             (_, None) => format!("table {table} ({rows})"),
         });

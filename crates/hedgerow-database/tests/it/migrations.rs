@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use hedgerow_database::migrate::{
-    self, Applied, DataLoss, Kind, Look, MigrateError, MigrateEvent, MigrationFile, apply, draft, look, rollback,
+    self, Applied, DataLoss, Kind, Look, MigrateError, MigrateEvent, MigrationFile, apply, draft, look,
+    rollback,
 };
 use hedgerow_schema::{Roles, Schema};
 use hedgerow_testing::{TestDatabase, schema_of};
@@ -24,7 +25,11 @@ async fn run(test: &TestDatabase, files: &[MigrationFile]) -> Result<Vec<Applied
     apply(&test.owner, &Roles::default(), files, DataLoss::Refuse, |_| {}).await
 }
 
-async fn back(test: &TestDatabase, files: &[MigrationFile], count: usize) -> Result<Vec<Applied>, MigrateError> {
+async fn back(
+    test: &TestDatabase,
+    files: &[MigrationFile],
+    count: usize,
+) -> Result<Vec<Applied>, MigrateError> {
     rollback(&test.owner, &Roles::default(), files, count, DataLoss::Refuse, |_| {}).await
 }
 
@@ -65,14 +70,23 @@ async fn assert_tidy(test: &TestDatabase) {
 #[tokio::test]
 async fn what_is_applied_stays_applied_and_is_not_applied_again() {
     let test = TestDatabase::empty().await;
-    let files = [file("0001_one", "CREATE VIEW one AS SELECT 1 AS one;"), file("0002_nothing", "-- nothing yet\n")];
-    assert_eq!(names(&run(&test, &files).await.expect("applied")), "0001_users_and_keys 0001_one 0002_nothing");
+    let files =
+        [file("0001_one", "CREATE VIEW one AS SELECT 1 AS one;"), file("0002_nothing", "-- nothing yet\n")];
+    assert_eq!(
+        names(&run(&test, &files).await.expect("applied")),
+        "0001_users_and_keys 0001_one 0002_nothing"
+    );
     assert_eq!(names(&run(&test, &files).await.expect("applied")), "");
     let records = seen(&test).await.records;
-    let kept: Vec<_> = records.iter().map(|record| (record.kind, record.name.as_str(), record.text.is_some())).collect();
+    let kept: Vec<_> =
+        records.iter().map(|record| (record.kind, record.name.as_str(), record.text.is_some())).collect();
     assert_eq!(
         kept,
-        [(Kind::Core, "0001_users_and_keys", true), (Kind::File, "0001_one", true), (Kind::File, "0002_nothing", true)]
+        [
+            (Kind::Core, "0001_users_and_keys", true),
+            (Kind::File, "0001_one", true),
+            (Kind::File, "0002_nothing", true)
+        ]
     );
     assert!(records.iter().all(|record| record.checksum.len() == 64));
     assert_tidy(&test).await;
@@ -104,9 +118,11 @@ async fn a_failing_file_leaves_nothing_and_names_its_line() {
     assert_eq!(error.to_string(), "migrations/0002_bad.sql failed at line 4");
     let indexes = "SELECT indexname FROM pg_indexes WHERE indexname IN ('good', 'bad', 'never')";
     assert_eq!(test.column(indexes).await, ["good"]);
-    for (text, line) in
-        [("SELECT 1;\nCOMMIT;\nBEGIN;", 2), ("-- hedgerow: no-transactoin\n", 1), ("-- hedgerow: no-transaction\nBEGIN;", 2)]
-    {
+    for (text, line) in [
+        ("SELECT 1;\nCOMMIT;\nBEGIN;", 2),
+        ("-- hedgerow: no-transactoin\n", 1),
+        ("-- hedgerow: no-transaction\nBEGIN;", 2),
+    ] {
         let error = run(&test, &[files[0].clone(), file("0002_own", text)]).await.expect_err(text);
         assert!(matches!(&error, MigrateError::Script { source, .. } if source.line == line), "{error}");
         assert!(error.to_string().starts_with(&format!("migrations/0002_own.sql: line {line}: ")), "{error}");
@@ -178,7 +194,8 @@ async fn a_violating_row_makes_a_constraint_fail() {
         let files = [file("0001_fk", constraint)];
         let error = run(&test, &files).await.expect_err("a row violates it");
         assert!(matches!(code(&error), "23503" | "23514"), "{constraint}: {error:?}");
-        let forced = "SELECT bool_and(relforcerowsecurity)::text FROM pg_class WHERE relname IN ('notes', 'links')";
+        let forced =
+            "SELECT bool_and(relforcerowsecurity)::text FROM pg_class WHERE relname IN ('notes', 'links')";
         assert_eq!(test.column(forced).await, ["true"], "{constraint}");
         // The control: without the violating row it is fine, and a file in steps goes on.
         test.sql("DELETE FROM links WHERE note = 'nothing'").await;
@@ -192,7 +209,8 @@ async fn a_table_that_is_reached_without_its_name_fails_instead_of_lying() {
     // The name is put together at run time, so FORCE stays on; row_security = off makes the server refuse.
     for way in ["", "-- hedgerow: no-transaction\n"] {
         let test = with_rows().await;
-        let hidden = format!("{way}DO $$ BEGIN EXECUTE format('UPDATE %I SET text = ''x''', 'no' || 'tes'); END $$;");
+        let hidden =
+            format!("{way}DO $$ BEGIN EXECUTE format('UPDATE %I SET text = ''x''', 'no' || 'tes'); END $$;");
         let error = run(&test, &[file("0001_hidden", &hidden)]).await.expect_err("refused");
         let said = migrate::server_error(&error).map(|error| error.message.clone()).unwrap_or_default();
         assert!(said.contains("row-level security"), "{error:?}");
@@ -249,11 +267,19 @@ async fn a_half_applied_file_may_be_changed_only_behind_what_is_done() {
     assert_eq!(look.accepted.as_ref(), Some(&look.catalog), "what was done is the file's work, no drift");
     let changed = |from: &str, to: &str| [file("0001_steps", &IN_STEPS.replace(from, to))];
     let error = run(&test, &changed("b int", "b text")).await.expect_err("that is done");
-    assert!(matches!(&error, MigrateError::EditedMidway { name, done: 2 } if name == "0001_steps"), "{error}");
-    let error = run(&test, &changed("ALTER TABLE notes ADD COLUMN b int;\n", "")).await.expect_err("that is done");
+    assert!(
+        matches!(&error, MigrateError::EditedMidway { name, done: 2 } if name == "0001_steps"),
+        "{error}"
+    );
+    let error =
+        run(&test, &changed("ALTER TABLE notes ADD COLUMN b int;\n", "")).await.expect_err("that is done");
     assert!(matches!(error, MigrateError::EditedMidway { .. }), "{error}");
     // Neither another file nor a way back goes between.
-    for files in [vec![], vec![file("0002_other", "SELECT 1")], vec![file("0000_first", "SELECT 1"), file("0001_steps", IN_STEPS)]] {
+    for files in [
+        vec![],
+        vec![file("0002_other", "SELECT 1")],
+        vec![file("0000_first", "SELECT 1"), file("0001_steps", IN_STEPS)],
+    ] {
         let error = run(&test, &files).await.expect_err("the file is gone");
         assert!(matches!(&error, MigrateError::Interrupted { command: "apply", .. }), "{error}");
     }
@@ -261,7 +287,8 @@ async fn a_half_applied_file_may_be_changed_only_behind_what_is_done() {
     assert!(matches!(error, MigrateError::Interrupted { command: "apply", .. }), "{error}");
     let mut events = Vec::new();
     let files = changed("nonsense", "text");
-    let applied = apply(&test.owner, &Roles::default(), &files, DataLoss::Refuse, |event| events.push(event)).await;
+    let applied =
+        apply(&test.owner, &Roles::default(), &files, DataLoss::Refuse, |event| events.push(event)).await;
     assert_eq!(names(&applied.expect("it goes on")), "0001_steps");
     assert_eq!(events[0], MigrateEvent::Resuming { name: "migrations/0001_steps.sql".into(), done: 2 });
     assert!(matches!(&events[1], MigrateEvent::Step { step: 3, steps: 3, .. }), "{events:?}");
@@ -288,7 +315,8 @@ async fn a_way_back_in_steps_goes_on_too() {
 #[tokio::test]
 async fn what_loses_data_needs_a_word_and_says_how_much() {
     let base = with_rows().await;
-    base.sql("ALTER TABLE notes ADD COLUMN empty text; CREATE TABLE nobody (LIKE links); DROP TABLE nobody").await;
+    base.sql("ALTER TABLE notes ADD COLUMN empty text; CREATE TABLE nobody (LIKE links); DROP TABLE nobody")
+        .await;
     for (text, lost) in [
         ("DROP TABLE links;", "table links (2 rows)"),
         ("TRUNCATE public.\"links\";", "table links (2 rows)"),
@@ -329,7 +357,10 @@ async fn a_way_back_restores_what_was() {
             "fields.text = { type = \"text\", required = true, unique = true, max_length = 50 }\n\
              fields.due = { type = \"date\", indexed = true }",
         ),
-        ("labels", "fields.name = { type = \"text\" }\nfields.note = { type = \"relation\", entity = \"notes\" }"),
+        (
+            "labels",
+            "fields.name = { type = \"text\" }\nfields.note = { type = \"relation\", entity = \"notes\" }",
+        ),
     ]);
     let (up, down) = before.files(&schema, &Roles::default(), "0001_change");
     let files = [both_ways("0001_change", &up, &down)];
@@ -369,7 +400,11 @@ async fn a_way_back_restores_what_was() {
 async fn several_files_are_undone_newest_first() {
     let test = with_rows().await;
     let one = |n: u32| {
-        both_ways(&format!("000{n}_v{n}"), &format!("CREATE VIEW v{n} AS SELECT 1 AS one;"), &format!("DROP VIEW v{n};"))
+        both_ways(
+            &format!("000{n}_v{n}"),
+            &format!("CREATE VIEW v{n} AS SELECT 1 AS one;"),
+            &format!("DROP VIEW v{n};"),
+        )
     };
     let files = [one(1), one(2), one(3)];
     run(&test, &files).await.expect("applied");
@@ -384,8 +419,14 @@ async fn a_long_transaction_keeps_the_migration_waiting_and_nobody_else() {
     for (text, loss) in [
         ("ALTER TABLE notes ADD COLUMN due date;", DataLoss::Refuse),
         ("UPDATE notes SET text = 'c';", DataLoss::Refuse),
-        ("-- hedgerow: no-transaction\nBEGIN;\nUPDATE notes SET text = 'c';\nALTER TABLE notes ADD COLUMN due date;\nCOMMIT;", DataLoss::Refuse),
-        ("-- hedgerow: no-transaction\nALTER TABLE links ADD FOREIGN KEY (note) REFERENCES notes (id);", DataLoss::Refuse),
+        (
+            "-- hedgerow: no-transaction\nBEGIN;\nUPDATE notes SET text = 'c';\nALTER TABLE notes ADD COLUMN due date;\nCOMMIT;",
+            DataLoss::Refuse,
+        ),
+        (
+            "-- hedgerow: no-transaction\nALTER TABLE links ADD FOREIGN KEY (note) REFERENCES notes (id);",
+            DataLoss::Refuse,
+        ),
         (lost, DataLoss::Allow),
         (lost, DataLoss::Refuse),
     ] {
@@ -437,7 +478,8 @@ async fn a_draft_follows_the_entities_and_loses_nothing_unasked() {
     let test = with_rows().await;
     let roles = Roles::default();
     let save = async |schema: &Schema, loss| draft(&test.owner, &roles, schema, loss, |_| {}).await;
-    let changed = schema_of(&[("notes", "fields.title = { type = \"text\", renamed_from = \"text\" }"), LINKS]);
+    let changed =
+        schema_of(&[("notes", "fields.title = { type = \"text\", renamed_from = \"text\" }"), LINKS]);
     let plan = save(&changed, DataLoss::Refuse).await.expect("a rename loses nothing");
     assert!(!plan.is_empty());
     assert_eq!(test.column("SELECT string_agg(title, ' ' ORDER BY id) FROM notes").await, ["a b"]);
@@ -454,10 +496,15 @@ async fn a_draft_follows_the_entities_and_loses_nothing_unasked() {
 
     // A file that does the same takes the drafts' place.
     assert!(look.records.iter().any(|record| record.kind == Kind::Draft));
-    migrate::adopt(&test.owner, &roles, &[&file("0001_init", "CREATE TABLE never_run ();")]).await.expect("adopted");
+    migrate::adopt(&test.owner, &roles, &[&file("0001_init", "CREATE TABLE never_run ();")])
+        .await
+        .expect("adopted");
     let kinds: Vec<Kind> = seen(&test).await.records.iter().map(|record| record.kind).collect();
     assert_eq!(kinds, [Kind::Core, Kind::File]);
-    assert_eq!(names(&run(&test, &[file("0001_init", "CREATE TABLE never_run ();")]).await.expect("applied")), "");
+    assert_eq!(
+        names(&run(&test, &[file("0001_init", "CREATE TABLE never_run ();")]).await.expect("applied")),
+        ""
+    );
 }
 
 #[tokio::test]

@@ -152,11 +152,7 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
         Person,
     ),
     // Rights.
-    (
-        "REVOKE SELECT ON tasks FROM hedgerow_app",
-        &["right SELECT of hedgerow_app on tasks is missing"],
-        Plan,
-    ),
+    ("REVOKE SELECT ON tasks FROM hedgerow_app", &["right SELECT of hedgerow_app on tasks is missing"], Plan),
     (
         "GRANT TRUNCATE, TRIGGER ON tasks TO hedgerow_app",
         &[
@@ -205,11 +201,7 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
         &["right DELETE of hedgerow_app on events is there and should not be"],
         Person,
     ),
-    (
-        "GRANT CREATE ON SCHEMA public TO PUBLIC",
-        &["rights on schema public: definition is"],
-        Person,
-    ),
+    ("GRANT CREATE ON SCHEMA public TO PUBLIC", &["rights on schema public: definition is"], Person),
     (
         "ALTER DEFAULT PRIVILEGES FOR ROLE hedgerow_owner IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC",
         &["default rights on tables of hedgerow_owner in public is there and should not be"],
@@ -247,11 +239,7 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
     ),
     ("ALTER TABLE tasks SET UNLOGGED", &["table tasks: storage is unlogged, should be logged"], Plan),
     // Columns.
-    (
-        "ALTER TABLE tasks ALTER estimate SET DEFAULT 2",
-        &["column \"estimate\" of tasks: default is"],
-        Plan,
-    ),
+    ("ALTER TABLE tasks ALTER estimate SET DEFAULT 2", &["column \"estimate\" of tasks: default is"], Plan),
     (
         "ALTER TABLE tasks ALTER status DROP DEFAULT",
         &["column \"status\" of tasks: default is none, should be"],
@@ -393,11 +381,7 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
         &["constraint \"api_keys_key_check\" of api_keys is missing"],
         Person,
     ),
-    (
-        "ALTER TABLE tasks DROP CONSTRAINT tasks_pkey",
-        &["index \"tasks_pkey\" of tasks is missing"],
-        Plan,
-    ),
+    ("ALTER TABLE tasks DROP CONSTRAINT tasks_pkey", &["index \"tasks_pkey\" of tasks is missing"], Plan),
     // Indexes.
     (
         "DROP INDEX \"idx_tasks_userId_createdAt_id\"",
@@ -423,7 +407,9 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
         "DROP INDEX \"idx_tasks_userId_status_id\"; \
          CREATE INDEX \"idx_tasks_userId_status_id\" ON tasks (\"userId\", status DESC, id); \
          COMMENT ON INDEX \"idx_tasks_userId_status_id\" IS 'hedgerow index'",
-        &["index \"idx_tasks_userId_status_id\" of tasks: columns is userId, status DESC, id, should be userId, status, id"],
+        &[
+            "index \"idx_tasks_userId_status_id\" of tasks: columns is userId, status DESC, id, should be userId, status, id",
+        ],
         Plan,
     ),
     (
@@ -464,7 +450,9 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
     ),
     (
         "ALTER TABLE tasks ENABLE REPLICA TRIGGER update_tasks_updated_at",
-        &["trigger \"update_tasks_updated_at\" of tasks: state is enabled for replicas only, should be enabled"],
+        &[
+            "trigger \"update_tasks_updated_at\" of tasks: state is enabled for replicas only, should be enabled",
+        ],
         Plan,
     ),
     (
@@ -503,7 +491,9 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
     ),
     (
         "ALTER FUNCTION get_auth_user_id() SET search_path = public",
-        &["function get_auth_user_id(): attributes is text sql stable invoker parallel=safe search_path=public"],
+        &[
+            "function get_auth_user_id(): attributes is text sql stable invoker parallel=safe search_path=public",
+        ],
         Plan,
     ),
     (
