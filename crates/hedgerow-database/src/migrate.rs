@@ -8,7 +8,7 @@
 //!   `row_security` is off, so that a statement which would be filtered fails instead, and FORCE comes back;
 //! * a table without enforced row-level security is not committed;
 //! * nothing is lost that was not allowed to be;
-//! * nobody waits long: a lock that is not free within half a second is given up and asked for again.
+//! * nobody waits long: a lock is asked for when nobody holds the table for long, and given up if it is not granted at once.
 
 mod force;
 mod losses;

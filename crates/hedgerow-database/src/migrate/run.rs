@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::owner::{Owner, from_driver};
 
 /// How long a statement waits for a lock that stops others: they queue behind it meanwhile.
-const SHORT: &str = "500ms";
+const SHORT: &str = "300ms";
 /// How long a statement waits for a lock that stops nobody.
 const LONG: &str = "60min";
 /// How long between two attempts, at most.
@@ -53,7 +53,7 @@ pub(super) async fn script(
     if !script.in_steps {
         let empty = Block { statements: Vec::new(), alone: false };
         let block = script.blocks.first().unwrap_or(&empty);
-        return again(owner, report, async |owner| {
+        return again(owner, &text_of(block), report, async |owner| {
             begin(owner, SHORT).await?;
             let mut lifted = Vec::new();
             for statement in &block.statements {
@@ -85,7 +85,7 @@ pub(super) async fn script(
         let begun = known.get(at).is_some_and(|step| step.checksum == records::checksum(&text_of(block)));
         step(owner, block, at, begun, source, report).await?;
     }
-    again(owner, report, async |owner| {
+    again(owner, "", report, async |owner| {
         owner.run("BEGIN").await.map_err(failed("begin"))?;
         protected(owner, &source.path).await?;
         source.finish(owner).await.map_err(failed("record what was applied"))?;
@@ -137,7 +137,7 @@ async fn step(
     if !tables.is_empty() {
         force::lift_for_long(owner, &tables, report).await?;
     }
-    let outcome = again(owner, report, async |owner| {
+    let outcome = again(owner, if long { "" } else { &text }, report, async |owner| {
         let patience = if long { LONG } else { SHORT };
         begin(owner, patience).await?;
         for statement in &block.statements {
@@ -180,7 +180,7 @@ pub(super) async fn statements(
     record: Option<New<'_>>,
     report: &mut Report<'_>,
 ) -> Result<(), MigrateError> {
-    again(owner, report, async |owner| {
+    again(owner, &statements.join(";\n"), report, async |owner| {
         begin(owner, SHORT).await?;
         let mut lifted = Vec::new();
         for text in statements {
@@ -200,7 +200,7 @@ pub(super) async fn statements(
 
 /// Runs statements of the program's own in one transaction, without a record.
 pub(super) async fn patiently(owner: &Owner, statements: &[String], report: &mut Report<'_>) -> Result<(), MigrateError> {
-    again(owner, report, async |owner| {
+    again(owner, &statements.join(";\n"), report, async |owner| {
         owner.run(&format!("BEGIN; SET LOCAL lock_timeout = '{SHORT}'")).await.map_err(failed("begin"))?;
         for text in statements {
             owner.run(text).await.map_err(failed(&format!("run `{text}`")))?;
@@ -243,14 +243,50 @@ pub(super) fn lines_before(text: &str, position: u32) -> usize {
     text.chars().take(position.saturating_sub(1) as usize).filter(|&c| c == '\n').count()
 }
 
-/// Does `work` until its locks are free; rolls back whatever it leaves open.
+/// How long somebody holds a table before it is better to wait apart from the queue.
+const HELD: Duration = Duration::from_millis(60);
+/// How long a migration waits apart before it queues in spite of everything.
+const APART: Duration = Duration::from_secs(60);
+
+/// Waits until nobody holds the tables that `text` names for longer than a moment. Whoever asks for a lock that stops
+/// others makes all who come later wait behind it, so the request is made when it will be granted soon. PostgreSQL's own
+/// cleaning (autovacuum) is such a holder too: it gives way only to those who have waited for a second.
+async fn wait_apart(owner: &Owner, text: &str, report: &mut Report<'_>) -> Result<(), MigrateError> {
+    let tables = force::relations(owner, text).await.map_err(failed("list tables"))?;
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let start = std::time::Instant::now();
+    let mut looks: u32 = 0;
+    let mut before: Vec<String> = Vec::new();
+    while start.elapsed() < APART {
+        let now = force::holders(owner, &tables).await.map_err(failed("see who uses the tables"))?;
+        if looks > 0 && !now.iter().any(|holder| before.contains(holder)) {
+            return Ok(());
+        }
+        if looks > 1 {
+            report(MigrateEvent::Busy { attempts: looks - 1 });
+        }
+        looks += 1;
+        if now.is_empty() {
+            return Ok(());
+        }
+        before = now;
+        tokio::time::sleep(HELD).await;
+    }
+    Ok(())
+}
+
+/// Does `work` on the tables that `text` names until its locks are free; rolls back whatever it leaves open.
 async fn again(
     owner: &Owner,
+    text: &str,
     report: &mut Report<'_>,
     mut work: impl AsyncFnMut(&Owner) -> Result<(), MigrateError>,
 ) -> Result<(), MigrateError> {
     let mut attempts = 0;
     loop {
+        wait_apart(owner, text, report).await?;
         let outcome = work(owner).await;
         let Err(error) = outcome else { return Ok(()) };
         let _ = owner.run("ROLLBACK").await;

@@ -240,12 +240,23 @@ fn mutate_entity(dice: &mut Dice, entity: &mut Entity, before: Option<&Entity>, 
 
 /// A type that the values of the rows cannot have is not asked for: refusing it is right, and another test's story.
 fn keep_what_no_value_fits(before: &Model, after: &mut Model) {
+    let now: BTreeMap<String, String> = after
+        .iter()
+        .map(|(name, entity)| (entity.renamed_from.as_ref().unwrap_or(name).clone(), name.clone()))
+        .collect();
     for (name, entity) in after.iter_mut() {
         let Some(known) = before.get(entity.renamed_from.as_ref().unwrap_or(name)) else { continue };
         for (column, field) in &mut entity.fields {
             let old = known.fields.get(field.renamed_from.as_ref().unwrap_or(column));
             if let Some(old) = old.filter(|old| old.ty != field.ty && !becomes(old.ty).contains(&field.ty)) {
                 *field = Field { renamed_from: field.renamed_from.clone(), ..old.clone() };
+            }
+            // The rows point at what was the target then.
+            if let (Some(old), "relation") = (old, field.ty) {
+                match now.get(&old.target) {
+                    Some(target) => field.target.clone_from(target),
+                    None => field.ty = "text",
+                }
             }
         }
     }
