@@ -132,7 +132,9 @@ async fn step(
         }
         return note(true).await;
     }
-    let long = block.statements.iter().any(|statement| script::needs_rows(&statement.text));
+    // What does nothing but read or write rows may take long, so FORCE is taken off beside it; a statement of that kind
+    // among others finds tables that are new, and is short.
+    let long = block.statements.iter().all(|statement| script::needs_rows(&statement.text));
     let tables = if long { force::named(owner, &text).await.map_err(failed("list tables"))? } else { Vec::new() };
     if !tables.is_empty() {
         force::lift_for_long(owner, &tables, report).await?;
@@ -140,9 +142,14 @@ async fn step(
     let outcome = again(owner, if long { "" } else { &text }, report, async |owner| {
         let patience = if long { LONG } else { SHORT };
         begin(owner, patience).await?;
+        let mut lifted = Vec::new();
         for statement in &block.statements {
+            if !long {
+                make_visible(owner, &statement.text, &mut lifted).await?;
+            }
             run_statement(owner, statement, &source.path).await?;
         }
+        force::restore(owner, &lifted).await.map_err(failed("put FORCE back"))?;
         if tables.is_empty() {
             protected(owner, &source.path).await?;
         }
