@@ -77,6 +77,13 @@ pub enum MigrateEvent {
         /// The statement's first line.
         statement: String,
     },
+    /// A file is applied after one with a later name: it was probably merged later.
+    Late {
+        /// The file.
+        name: String,
+        /// The later one that is applied already.
+        after: String,
+    },
     /// An earlier run ended in the middle; this one goes on behind this many steps.
     Resuming {
         /// The file.
@@ -154,6 +161,19 @@ pub enum MigrateError {
         what: String,
         /// What would be lost, with how many rows.
         losses: Vec<String>,
+    },
+    /// Tables stayed in use.
+    #[error(
+        "the tables stayed in use for a quarter of an hour, by {}; what was not reported as applied was not changed, so \
+         let it end and try again",
+        if holders.is_empty() { "sessions that are gone by now".to_owned() } else { holders.join(", ") }
+    )]
+    Busy {
+        /// Sessions that hold them.
+        holders: Vec<String>,
+        /// What the server said last.
+        #[source]
+        source: Box<MigrateError>,
     },
     /// There is no way back.
     #[error("migrations/{name}.down.sql is not there, so {name} cannot be rolled back")]
@@ -353,6 +373,10 @@ async fn apply_pending(
     for file in files {
         if known.iter().any(|record| record.name == file.name) {
             continue;
+        }
+        let last = known.iter().map(|record| record.name.as_str()).max().unwrap_or_default();
+        if last > file.name.as_str() {
+            report(MigrateEvent::Late { name: file.name.clone(), after: last.to_owned() });
         }
         let start = Instant::now();
         let path = format!("migrations/{}.sql", file.name);

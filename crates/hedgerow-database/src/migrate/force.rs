@@ -55,6 +55,19 @@ pub(super) async fn holders(owner: &Owner, tables: &[u32]) -> Result<Vec<String>
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
+/// The sessions that hold the tables which `text` names, in words.
+pub(super) async fn who_holds(owner: &Owner, text: &str) -> Result<Vec<String>, Error> {
+    let tables = relations(owner, text).await?;
+    // What other roles' sessions do is not shown to everybody; who they are is.
+    let sql = "SELECT DISTINCT format('process %s of %s%s', a.pid, coalesce(a.usename, a.backend_type, 'PostgreSQL'), \
+                 CASE WHEN a.application_name <> '' THEN ' (' || a.application_name || ')' ELSE '' END) \
+               FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) \
+               WHERE l.locktype = 'relation' AND l.granted AND l.relation = ANY ($1) AND l.pid <> pg_backend_pid()";
+    let rows = owner.client.query(sql, &[&tables]).await;
+    let rows = rows.map_err(|source| from_driver("see who uses the tables", source))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 fn words(text: &str) -> HashSet<String> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
         .flat_map(|word| [word.to_owned(), word.to_lowercase()])

@@ -15,8 +15,8 @@ const SHORT: &str = "300ms";
 const LONG: &str = "60min";
 /// How long between two attempts, at most.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How often a lock is asked for before the migration gives up.
-const ATTEMPTS: u32 = 300;
+/// After this long without the locks, the migration gives up.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// What becomes of the records when all is done.
 pub(super) enum End<'a> {
@@ -292,6 +292,7 @@ async fn again(
     mut work: impl AsyncFnMut(&Owner) -> Result<(), MigrateError>,
 ) -> Result<(), MigrateError> {
     let mut attempts = 0;
+    let start = std::time::Instant::now();
     loop {
         wait_apart(owner, text, report).await?;
         let outcome = work(owner).await;
@@ -300,8 +301,12 @@ async fn again(
         attempts += 1;
         let code = super::server_error(&error).map(|server| server.code.code().to_owned());
         // lock_not_available, deadlock_detected
-        if !matches!(code.as_deref(), Some("55P03" | "40P01")) || attempts == ATTEMPTS {
+        if !matches!(code.as_deref(), Some("55P03" | "40P01")) {
             return Err(error);
+        }
+        if start.elapsed() > PATIENCE {
+            let holders = force::who_holds(owner, text).await.map_err(failed("see who uses the tables"))?;
+            return Err(MigrateError::Busy { holders, source: Box::new(error) });
         }
         report(MigrateEvent::Busy { attempts });
         tokio::time::sleep(PAUSE.min(Duration::from_millis(100 * u64::from(attempts)))).await;
