@@ -4,7 +4,12 @@
 //!
 //! `cargo run --release -p hedgerow-bench --bin online -- [ROWS] [ROUNDS]`, by default 1,000,000 rows and 4 rounds.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program is for a terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "this program is for a terminal, and measures for as long as it says"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -200,7 +205,12 @@ async fn watch(client: tokio_postgres::Client, done: Arc<AtomicBool>) -> Duratio
 fn percentile(latencies: &[Duration], which: f64) -> Duration {
     let mut sorted = latencies.to_vec();
     sorted.sort_unstable();
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index"
+    )]
     let at = (sorted.len() as f64 * which) as usize;
     sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
 }

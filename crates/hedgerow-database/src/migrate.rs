@@ -272,12 +272,16 @@ async fn look_with(owner: &Owner) -> Result<Look, MigrateError> {
     let catalog = introspect(owner).await.map_err(failed("read the catalog"))?;
     let known = records::exist(owner).await.map_err(failed("look for hedgerow.migrations"))?;
     let name = owner.client.query_one("SELECT current_user::text", &[]).await;
-    let name = name.map_err(|source| from_driver("ask who we are", source)).map_err(failed("ask who we are"))?.get(0);
+    let name = name
+        .map_err(|source| from_driver("ask who we are", source))
+        .map_err(failed("ask who we are"))?
+        .get(0);
     let mut look = Look { catalog, accepted: None, records: Vec::new(), owner: name, interrupted: None };
     if known {
         look.records = records::all(owner).await.map_err(failed("read hedgerow.migrations"))?;
         look.accepted = records::accepted(owner).await.map_err(failed("read hedgerow.state"))?;
-        look.interrupted = records::interrupted(owner).await.map_err(failed("read hedgerow.migration_steps"))?;
+        look.interrupted =
+            records::interrupted(owner).await.map_err(failed("read hedgerow.migration_steps"))?;
     }
     Ok(look)
 }
@@ -291,7 +295,11 @@ struct Session<'r> {
 }
 
 impl<'r> Session<'r> {
-    async fn open(url: &DatabaseUrl, roles: &'r Roles, report: &mut Report<'_>) -> Result<Self, MigrateError> {
+    async fn open(
+        url: &DatabaseUrl,
+        roles: &'r Roles,
+        report: &mut Report<'_>,
+    ) -> Result<Self, MigrateError> {
         let owner = Owner::connect(url).await.map_err(failed("connect as the owner"))?;
         lock(&owner, report).await.map_err(failed("get the migration lock"))?;
         records::make(&owner, roles).await.map_err(failed("make the tables of schema hedgerow"))?;
@@ -383,7 +391,8 @@ async fn apply_pending(
         let script = parse(&path, &file.text)?;
         losses::allow(&session.owner, &path, &script.losses, loss).await?;
         let record = records::New { kind: Kind::File, name: &file.name, text: &file.text, start };
-        run::script(&session.owner, &script, &run::Source { path, end: run::End::Record(record) }, report).await?;
+        run::script(&session.owner, &script, &run::Source { path, end: run::End::Record(record) }, report)
+            .await?;
         let step = Applied { kind: Kind::File, name: file.name.clone(), took: start.elapsed() };
         report(MigrateEvent::Applied(step.clone()));
         applied.push(step);
@@ -391,7 +400,11 @@ async fn apply_pending(
     Ok(())
 }
 
-async fn apply_core(session: &Session<'_>, report: &mut Report<'_>, applied: &mut Vec<Applied>) -> Result<(), MigrateError> {
+async fn apply_core(
+    session: &Session<'_>,
+    report: &mut Report<'_>,
+    applied: &mut Vec<Applied>,
+) -> Result<(), MigrateError> {
     let known = records::all(&session.owner).await.map_err(failed("read hedgerow.migrations"))?;
     let known: Vec<&str> =
         known.iter().filter(|record| record.kind == Kind::Core).map(|record| record.name.as_str()).collect();
@@ -446,7 +459,8 @@ async fn draft_with(
     let lost: Vec<_> = plan.losses().into_iter().cloned().collect();
     losses::allow(&session.owner, "the change", &lost, loss).await?;
     let text = script::write(&plan, "a draft");
-    let name = format!("draft_{}", 1 + look.records.iter().filter(|record| record.kind == Kind::Draft).count());
+    let name =
+        format!("draft_{}", 1 + look.records.iter().filter(|record| record.kind == Kind::Draft).count());
     let record = records::New { kind: Kind::Draft, name: &name, text: &text, start: Instant::now() };
     let statements: Vec<String> = plan
         .units()

@@ -41,7 +41,8 @@ pub(super) async fn relations(owner: &Owner, text: &str) -> Result<Vec<u32>, Err
     let sql = "SELECT DISTINCT coalesce(i.indrelid, c.oid) FROM pg_catalog.pg_class c \
                LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid \
                WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'i') AND c.relname = ANY ($1)";
-    let rows = owner.client.query(sql, &[&words]).await.map_err(|source| from_driver("list tables", source))?;
+    let rows =
+        owner.client.query(sql, &[&words]).await.map_err(|source| from_driver("list tables", source))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
@@ -87,7 +88,8 @@ pub(super) async fn restore(owner: &Owner, tables: &[(u32, String)]) -> Result<(
     let oids: Vec<u32> = tables.iter().map(|(oid, _)| *oid).collect();
     let sql = "SELECT relname::text FROM pg_catalog.pg_class \
                WHERE oid = ANY ($1) AND relnamespace = 'public'::regnamespace";
-    let rows = owner.client.query(sql, &[&oids]).await.map_err(|source| from_driver("list tables", source))?;
+    let rows =
+        owner.client.query(sql, &[&oids]).await.map_err(|source| from_driver("list tables", source))?;
     for row in &rows {
         let name: String = row.get(0);
         owner.run(&format!("ALTER TABLE public.{} FORCE ROW LEVEL SECURITY", quote(&name))).await?;
@@ -116,8 +118,10 @@ pub(super) async fn lift_for_long(
 
 /// Puts FORCE back wherever it was taken off for longer, by this run or by one that was killed.
 pub(super) async fn recover(owner: &Owner, report: &mut Report<'_>) -> Result<(), MigrateError> {
-    let sql = "SELECT u.name, to_regclass('public.' || quote_ident(u.name)) IS NOT NULL FROM hedgerow.unforced u";
-    let rows = owner.client.query(sql, &[]).await.map_err(|source| from_driver("read hedgerow.unforced", source));
+    let sql =
+        "SELECT u.name, to_regclass('public.' || quote_ident(u.name)) IS NOT NULL FROM hedgerow.unforced u";
+    let rows =
+        owner.client.query(sql, &[]).await.map_err(|source| from_driver("read hedgerow.unforced", source));
     let rows = rows.map_err(failed("read hedgerow.unforced"))?;
     for row in &rows {
         let (name, exists): (String, bool) = (row.get(0), row.get(1));

@@ -69,7 +69,10 @@ pub(super) async fn script(
     }
     let known = records::steps(owner, &source.path).await.map_err(failed("read the steps"))?;
     let done = known.iter().filter(|step| step.done).count();
-    let same = known.iter().zip(&script.blocks).all(|(known, block)| !known.done || known.checksum == records::checksum(&text_of(block)));
+    let same = known
+        .iter()
+        .zip(&script.blocks)
+        .all(|(known, block)| !known.done || known.checksum == records::checksum(&text_of(block)));
     if !same || done > script.blocks.len() {
         let name = source.path.trim_start_matches("migrations/").trim_end_matches(".sql").to_owned();
         return Err(MigrateError::EditedMidway { name, done });
@@ -135,7 +138,8 @@ async fn step(
     // What does nothing but read or write rows may take long, so FORCE is taken off beside it; a statement of that kind
     // among others finds tables that are new, and is short.
     let long = block.statements.iter().all(|statement| script::needs_rows(&statement.text));
-    let tables = if long { force::named(owner, &text).await.map_err(failed("list tables"))? } else { Vec::new() };
+    let tables =
+        if long { force::named(owner, &text).await.map_err(failed("list tables"))? } else { Vec::new() };
     if !tables.is_empty() {
         force::lift_for_long(owner, &tables, report).await?;
     }
@@ -168,7 +172,9 @@ async fn clear_broken_index(owner: &Owner, name: &str) -> Result<bool, MigrateEr
     let sql = "SELECT i.indisvalid FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
                WHERE c.relname = $1 AND c.relnamespace = 'public'::regnamespace";
     let row = owner.client.query_opt(sql, &[&name]).await;
-    let row = row.map_err(|source| from_driver("look for the index", source)).map_err(failed("look for the index"))?;
+    let row = row
+        .map_err(|source| from_driver("look for the index", source))
+        .map_err(failed("look for the index"))?;
     let valid = row.map(|row| row.get::<_, bool>(0));
     if valid == Some(false) {
         let sql = format!("SET lock_timeout = '{LONG}'");
@@ -206,7 +212,11 @@ pub(super) async fn statements(
 }
 
 /// Runs statements of the program's own in one transaction, without a record.
-pub(super) async fn patiently(owner: &Owner, statements: &[String], report: &mut Report<'_>) -> Result<(), MigrateError> {
+pub(super) async fn patiently(
+    owner: &Owner,
+    statements: &[String],
+    report: &mut Report<'_>,
+) -> Result<(), MigrateError> {
     again(owner, &statements.join(";\n"), report, async |owner| {
         owner.run(&format!("BEGIN; SET LOCAL lock_timeout = '{SHORT}'")).await.map_err(failed("begin"))?;
         for text in statements {
@@ -224,7 +234,11 @@ async fn begin(owner: &Owner, patience: &str) -> Result<(), MigrateError> {
 }
 
 /// Takes FORCE off the tables that a statement names, if it needs their rows.
-async fn make_visible(owner: &Owner, statement: &str, lifted: &mut Vec<(u32, String)>) -> Result<(), MigrateError> {
+async fn make_visible(
+    owner: &Owner,
+    statement: &str,
+    lifted: &mut Vec<(u32, String)>,
+) -> Result<(), MigrateError> {
     if !script::needs_rows(statement) {
         return Ok(());
     }
@@ -237,7 +251,9 @@ async fn make_visible(owner: &Owner, statement: &str, lifted: &mut Vec<(u32, Str
 async fn run_statement(owner: &Owner, statement: &script::Statement, path: &str) -> Result<(), MigrateError> {
     owner.client.batch_execute(&statement.text).await.map_err(|source| {
         let within = source.as_db_error().and_then(|error| match error.position() {
-            Some(tokio_postgres::error::ErrorPosition::Original(at)) => Some(lines_before(&statement.text, *at)),
+            Some(tokio_postgres::error::ErrorPosition::Original(at)) => {
+                Some(lines_before(&statement.text, *at))
+            }
             _ => None,
         });
         let line = Some(statement.line + within.unwrap_or(0));
@@ -279,7 +295,7 @@ async fn wait_apart(owner: &Owner, text: &str, report: &mut Report<'_>) -> Resul
             return Ok(());
         }
         before = now;
-        tokio::time::sleep(HELD).await;
+        rest(HELD).await;
     }
     Ok(())
 }
@@ -309,14 +325,18 @@ async fn again(
             return Err(MigrateError::Busy { holders, source: Box::new(error) });
         }
         report(MigrateEvent::Busy { attempts });
-        tokio::time::sleep(PAUSE.min(Duration::from_millis(100 * u64::from(attempts)))).await;
+        rest(PAUSE.min(Duration::from_millis(100 * u64::from(attempts)))).await;
     }
 }
 
 /// Refuses to go on where row-level security would not be enforced.
 async fn protected(owner: &Owner, after: &str) -> Result<(), MigrateError> {
     let problems = unprotected(owner).await.map_err(failed("check row-level security"))?;
-    if problems.is_empty() { Ok(()) } else { Err(MigrateError::Unprotected { after: after.to_owned(), problems }) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(MigrateError::Unprotected { after: after.to_owned(), problems })
+    }
 }
 
 /// Tables of `public`, partitions included, on which row-level security is not enforced for everyone, and tables that
@@ -337,4 +357,12 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
 ORDER BY 1";
     let rows = owner.client.query(sql, &[]).await.map_err(|source| from_driver("check policies", source))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "PostgreSQL tells nobody when a lock becomes free, unless by queueing"
+)]
+async fn rest(time: Duration) {
+    tokio::time::sleep(time).await;
 }
