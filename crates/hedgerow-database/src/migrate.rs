@@ -8,7 +8,7 @@
 //!   `row_security` is off, so that a statement which would be filtered fails instead, and FORCE comes back;
 //! * a table without enforced row-level security is not committed;
 //! * nothing is lost that was not allowed to be;
-//! * nobody waits long: a lock that is not free within half a second is given up and asked for again.
+//! * nobody waits long: a lock is asked for when nobody holds the table for long, and given up if it is not granted at once.
 
 mod force;
 mod losses;
@@ -76,6 +76,13 @@ pub enum MigrateEvent {
         steps: usize,
         /// The statement's first line.
         statement: String,
+    },
+    /// A file is applied after one with a later name: it was probably merged later.
+    Late {
+        /// The file.
+        name: String,
+        /// The later one that is applied already.
+        after: String,
     },
     /// An earlier run ended in the middle; this one goes on behind this many steps.
     Resuming {
@@ -165,6 +172,19 @@ pub enum MigrateError {
         what: String,
         /// What would be lost, with how many rows.
         losses: Vec<String>,
+    },
+    /// Tables stayed in use.
+    #[error(
+        "the tables stayed in use for a quarter of an hour, by {}; what was not reported as applied was not changed, so \
+         let it end and try again",
+        if holders.is_empty() { "sessions that are gone by now".to_owned() } else { holders.join(", ") }
+    )]
+    Busy {
+        /// Sessions that hold them.
+        holders: Vec<String>,
+        /// What the server said last.
+        #[source]
+        source: Box<MigrateError>,
     },
     /// There is no way back.
     #[error("migrations/{name}.down.sql is not there, so {name} cannot be rolled back")]
@@ -379,7 +399,7 @@ async fn apply_pending(
     let known: Vec<&Record> = known.iter().filter(|record| record.kind == Kind::File).collect();
     for record in &known {
         let Some(file) = files.iter().find(|file| file.name == record.name) else { continue };
-        if record.checksum != records::checksum(&file.text) {
+        if record.checksum != checksum(&file.text) {
             let before = record.text.as_deref().unwrap_or_default();
             let difference = records::difference(before, &file.text);
             return Err(MigrateError::Edited { name: file.name.clone(), difference });
@@ -389,7 +409,11 @@ async fn apply_pending(
         files.iter().filter(|file| known.iter().all(|record| record.name != file.name)).collect();
     let paths = pending.iter().map(|file| format!("migrations/{}.sql", file.name));
     not_interrupted(session, paths).await?;
+    let last = known.iter().map(|record| record.name.as_str()).max().unwrap_or_default();
     for file in pending {
+        if last > file.name.as_str() {
+            report(MigrateEvent::Late { name: file.name.clone(), after: last.to_owned() });
+        }
         let start = Instant::now();
         let path = format!("migrations/{}.sql", file.name);
         let script = parse(&path, &file.text)?;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::catalog::{self, Catalog, Column, Constraint, GRANT_OPTION, Index, Policy, Rule, Size, Table};
-use crate::{Schema, ddl};
+use crate::{Identifier, Schema, ddl};
 
 /// What a change may do to those who use the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,12 +159,22 @@ impl Renames {
 
     /// `catalog` as it is after the renames.
     pub fn apply(&self, catalog: &Catalog) -> Catalog {
+        self.apply_with(catalog).0
+    }
+
+    /// The same, with the constraints that follow the names of table and column: table, old and new name.
+    fn apply_with(&self, catalog: &Catalog) -> (Catalog, Vec<(String, String, String)>) {
         let mut renamed = catalog.clone();
+        let mut followed = Vec::new();
         for (new, old) in &self.tables {
             if let Some(mut table) = renamed.tables.remove(old) {
                 for trigger in table.triggers.values_mut() {
                     trigger.definition =
                         trigger.definition.replace(&format!(" ON {old} "), &format!(" ON {new} "));
+                }
+                let columns: Vec<String> = table.columns.keys().cloned().collect();
+                for column in &columns {
+                    followed.extend(follow(&mut table, [old, column], [new, column]));
                 }
                 renamed.tables.insert(new.clone(), table);
             }
@@ -179,8 +189,9 @@ impl Renames {
             }
         }
         for ((table, new), old) in &self.columns {
-            if let Some(table) = renamed.tables.get_mut(table) {
-                rename_column(table, old, new);
+            if let Some(known) = renamed.tables.get_mut(table) {
+                rename_column(known, old, new);
+                followed.extend(follow(known, [table, old], [table, new]));
             }
             for other in renamed.tables.values_mut() {
                 for constraint in other.constraints.values_mut() {
@@ -192,8 +203,28 @@ impl Renames {
                 }
             }
         }
-        renamed
+        (renamed, followed)
     }
+}
+
+/// Renames the constraints whose names Hedgerow made of a table and a column.
+fn follow(table: &mut Table, old: [&String; 2], new: [&String; 2]) -> Vec<(String, String, String)> {
+    let mut followed = Vec::new();
+    let is_name = |name: &&String| Identifier::parse(name).is_ok();
+    if !old.iter().chain(&new).all(is_name) {
+        return followed;
+    }
+    for rule in ddl::constraint_rules() {
+        let name = |[table, column]: [&String; 2]| Identifier::joined(&[table, column, rule]).to_string();
+        let (before, after) = (name(old), name(new));
+        if !table.constraints.contains_key(&after)
+            && let Some(constraint) = table.constraints.remove(&before)
+        {
+            table.constraints.insert(after.clone(), constraint);
+            followed.push((new[0].clone(), before, after));
+        }
+    }
+    followed
 }
 
 fn rename_in(names: &mut [String], old: &str, new: &str) {
@@ -237,9 +268,9 @@ fn rename_column(table: &mut Table, old: &str, new: &str) {
 // Phases: what must be there before what.
 const FUNCTIONS: u8 = 10;
 const RENAMES: u8 = 20;
-/// Before the indexes that they stand on.
-const KEYS_GONE: u8 = 25;
 const REMOVALS: u8 = 30;
+/// After the keys of other tables that stand on them.
+const INDEXES_GONE: u8 = 35;
 const TABLES: u8 = 40;
 const COLUMNS: u8 = 50;
 const RULES: u8 = 60;
@@ -256,9 +287,19 @@ const NO_LOCK: &str = "none that anybody waits for";
 
 /// The changes from `is` to `should`.
 pub fn plan(is: &Catalog, should: &Catalog, renames: &Renames, pace: Pace) -> Plan {
-    let renamed = renames.apply(is);
+    let (renamed, followed) = renames.apply_with(is);
     let mut maker = Maker { changes: Vec::new(), pace };
     maker.renames(renames);
+    for (table, old, new) in &followed {
+        maker
+            .change(format!("constraint {old:?} of {table}"), format!("is renamed to {new}"))
+            .on(table)
+            .together(
+                RENAMES,
+                format!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", on(table), quote(old), quote(new)),
+            )
+            .done();
+    }
     for (name, function) in &should.functions {
         let known = renamed.functions.get(name);
         if known != Some(function) {
@@ -304,7 +345,7 @@ impl Plan {
             match (step.how, units.last_mut()) {
                 (How::Alone, _) => units.push(Unit::Alone(step.sql.clone())),
                 (How::Together, Some(Unit::Transaction(statements))) if open => {
-                    statements.push(step.sql.clone())
+                    statements.push(step.sql.clone());
                 }
                 _ => units.push(Unit::Transaction(vec![step.sql.clone()])),
             }
@@ -339,7 +380,7 @@ fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -601,7 +642,7 @@ impl Maker {
         let mut change = self.change(format!("table {name}"), "is dropped with all its rows").on(name);
         for (constraint, known) in &table.constraints {
             if !matches!(known.rule, Rule::Check(_)) {
-                change = change.together(KEYS_GONE, drop_constraint(name, constraint));
+                change = change.together(REMOVALS, drop_constraint(name, constraint));
             }
         }
         change
@@ -975,17 +1016,16 @@ impl Altered<'_, '_> {
             let touched = retyped.iter().any(|column| known.rule.speaks_of(column));
             if !stays || touched {
                 let sql = drop_constraint(name, constraint);
-                let phase = if matches!(known.rule, Rule::Check(_)) { REMOVALS } else { KEYS_GONE };
                 if should.constraints.contains_key(constraint) {
                     self.change(
                         format!("constraint {constraint:?} of {name}"),
                         "is taken off, to be put back",
                     )
-                    .together(phase, sql)
+                    .together(REMOVALS, sql)
                     .done();
                 } else {
                     self.change(format!("constraint {constraint:?} of {name}"), "is dropped")
-                        .together(phase, sql)
+                        .together(REMOVALS, sql)
                         .done();
                 }
             }
@@ -1066,7 +1106,7 @@ impl Altered<'_, '_> {
                 )
             };
             let action = if wanted.is_some() { "is taken off, to be built anew" } else { "is dropped" };
-            self.change(format!("index {index:?} of {name}"), action).together(REMOVALS, sql).done();
+            self.change(format!("index {index:?} of {name}"), action).together(INDEXES_GONE, sql).done();
         }
         for (index, wanted) in &should.indexes {
             if renamed.values().any(|new| new == index) {

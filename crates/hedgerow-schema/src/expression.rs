@@ -52,13 +52,11 @@ impl Expression {
     /// Reads any SQL expression; one beyond the grammar is kept as its words.
     pub fn read(text: impl Into<String>) -> Self {
         let text = text.into();
-        let meaning = parse(&text).map_or_else(
-            |_| match tokens(&text) {
-                Ok(tokens) => Node::Words(tokens.iter().map(|token| format!("{:?}", token.kind)).collect()),
-                Err(_) => Node::Words(vec![text.clone()]),
-            },
-            |node| node,
-        );
+        let words = |_| match tokens(&text) {
+            Ok(tokens) => Node::Words(tokens.iter().map(|token| format!("{:?}", token.kind)).collect()),
+            Err(_) => Node::Words(vec![text.clone()]),
+        };
+        let meaning = parse(&text).unwrap_or_else(words);
         Self { text, meaning }
     }
 

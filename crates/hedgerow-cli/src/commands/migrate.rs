@@ -170,8 +170,11 @@ pub(crate) fn tell(event: MigrateEvent) {
         )),
         MigrateEvent::Busy { .. } => {}
         MigrateEvent::Step { step, steps, statement, .. } => {
-            output::note(&format!("  step {step} of {steps}: {statement}"))
+            output::note(&format!("  step {step} of {steps}: {statement}"));
         }
+        MigrateEvent::Late { name, after } => output::note(&format!(
+            "{name} comes after {after}, which is applied already; it was probably merged later"
+        )),
         MigrateEvent::Resuming { name, done } => {
             output::note(&format!("{name} was interrupted after {done} steps; going on from there"));
         }

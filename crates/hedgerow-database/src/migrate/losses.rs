@@ -31,7 +31,13 @@ pub(super) async fn allow(
     }
     // Counting past FORCE takes a lock that others would queue behind.
     let mut found = Vec::new();
-    run::again(owner, report, async |owner| {
+    let tables: Vec<&str> = losses
+        .iter()
+        .map(|loss| match loss {
+            Loss::Table(table) | Loss::Column(table, _) | Loss::Values(table, _) => table.as_str(),
+        })
+        .collect();
+    run::again(owner, &tables.join(" "), report, async |owner| {
         run::begin(owner, run::SHORT).await?;
         found = count_all(owner, losses).await.map_err(failed("count what would be lost"))?;
         owner.run("ROLLBACK").await.map_err(failed("roll back"))

@@ -10,13 +10,13 @@ use crate::error::Error;
 use crate::owner::{Owner, from_driver};
 
 /// How long a statement waits for a lock that stops others: they queue behind it meanwhile.
-pub(super) const SHORT: &str = "500ms";
+pub(super) const SHORT: &str = "300ms";
 /// How long a statement waits for a lock that stops nobody.
 const LONG: &str = "60min";
 /// How long between two attempts, at most.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How often a lock is asked for before the migration gives up.
-const ATTEMPTS: u32 = 300;
+/// After this long without the locks, the migration gives up.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// What becomes of the records when all is done.
 pub(super) enum End<'a> {
@@ -53,7 +53,7 @@ pub(super) async fn script(
     if !script.in_steps {
         let empty = Block { statements: Vec::new(), alone: false };
         let block = script.blocks.first().unwrap_or(&empty);
-        return again(owner, report, async |owner| {
+        return again(owner, &text_of(block), report, async |owner| {
             begin(owner, SHORT).await?;
             let mut lifted = Vec::new();
             for statement in &block.statements {
@@ -88,7 +88,7 @@ pub(super) async fn script(
         let begun = known.get(at).is_some_and(|step| step.checksum == records::checksum(&text_of(block)));
         step(owner, block, at, begun, source, report).await?;
     }
-    again(owner, report, async |owner| {
+    again(owner, "", report, async |owner| {
         owner.run("BEGIN").await.map_err(failed("begin"))?;
         protected(owner, &source.path).await?;
         source.finish(owner).await.map_err(failed("record what was applied"))?;
@@ -136,24 +136,26 @@ async fn step(
         }
         return note(true).await;
     }
-    let long = block.statements.iter().any(|statement| script::needs_rows(&statement.text));
+    // What does nothing but read or write rows may take long, so FORCE is taken off beside it; a statement of that kind
+    // among others finds tables that are new, and is short.
+    let long = block.statements.iter().all(|statement| script::needs_rows(&statement.text));
     let tables =
         if long { force::named(owner, &text).await.map_err(failed("list tables"))? } else { Vec::new() };
     if !tables.is_empty() {
         force::lift_for_long(owner, &tables, report).await?;
     }
-    let outcome = again(owner, report, async |owner| {
-        begin(owner, SHORT).await?;
-        let mut patience = SHORT;
+    // While it waits with nothing but rows in its hands, nobody queues behind it.
+    let patient = block.statements.iter().all(|statement| script::stops_nobody(&statement.text));
+    let outcome = again(owner, if patient { "" } else { &text }, report, async |owner| {
+        begin(owner, if patient { LONG } else { SHORT }).await?;
+        let mut lifted = Vec::new();
         for statement in &block.statements {
-            let wanted = if script::stops_nobody(&statement.text) { LONG } else { SHORT };
-            if wanted != patience {
-                let sql = format!("SET LOCAL lock_timeout = '{wanted}'");
-                owner.run(&sql).await.map_err(failed("set lock_timeout"))?;
-                patience = wanted;
+            if !long {
+                make_visible(owner, &statement.text, &mut lifted).await?;
             }
             run_statement(owner, statement, &source.path).await?;
         }
+        force::restore(owner, &lifted).await.map_err(failed("put FORCE back"))?;
         if tables.is_empty() {
             protected(owner, &source.path).await?;
         }
@@ -202,7 +204,7 @@ pub(super) async fn statements(
     record: Option<New<'_>>,
     report: &mut Report<'_>,
 ) -> Result<(), MigrateError> {
-    again(owner, report, async |owner| {
+    again(owner, &statements.join(";\n"), report, async |owner| {
         begin(owner, SHORT).await?;
         let mut lifted = Vec::new();
         for text in statements {
@@ -226,7 +228,7 @@ pub(super) async fn patiently(
     statements: &[String],
     report: &mut Report<'_>,
 ) -> Result<(), MigrateError> {
-    again(owner, report, async |owner| {
+    again(owner, &statements.join(";\n"), report, async |owner| {
         owner.run(&format!("BEGIN; SET LOCAL lock_timeout = '{SHORT}'")).await.map_err(failed("begin"))?;
         for text in statements {
             owner.run(text).await.map_err(failed(&format!("run `{text}`")))?;
@@ -275,25 +277,66 @@ pub(super) fn lines_before(text: &str, position: u32) -> usize {
     text.chars().take(position.saturating_sub(1) as usize).filter(|&c| c == '\n').count()
 }
 
-/// Does `work` until its locks are free; rolls back whatever it leaves open.
+/// How long somebody holds a table before it is better to wait apart from the queue.
+const HELD: Duration = Duration::from_millis(60);
+/// How long a migration waits apart before it queues in spite of everything.
+const APART: Duration = Duration::from_secs(60);
+
+/// Waits until nobody holds the tables that `text` names for longer than a moment. Whoever asks for a lock that stops
+/// others makes all who come later wait behind it, so the request is made when it will be granted soon. PostgreSQL's own
+/// cleaning (autovacuum) is such a holder too: it gives way only to those who have waited for a second.
+async fn wait_apart(owner: &Owner, text: &str, report: &mut Report<'_>) -> Result<(), MigrateError> {
+    let tables = force::relations(owner, text).await.map_err(failed("list tables"))?;
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let start = std::time::Instant::now();
+    let mut looks: u32 = 0;
+    let mut before: Vec<String> = Vec::new();
+    while start.elapsed() < APART {
+        let now = force::holders(owner, &tables).await.map_err(failed("see who uses the tables"))?;
+        if looks > 0 && !now.iter().any(|holder| before.contains(holder)) {
+            return Ok(());
+        }
+        if looks > 1 {
+            report(MigrateEvent::Busy { attempts: looks - 1 });
+        }
+        looks += 1;
+        if now.is_empty() {
+            return Ok(());
+        }
+        before = now;
+        rest(HELD).await;
+    }
+    Ok(())
+}
+
+/// Does `work` on the tables that `text` names until its locks are free; rolls back whatever it leaves open.
 pub(super) async fn again(
     owner: &Owner,
+    text: &str,
     report: &mut Report<'_>,
     mut work: impl AsyncFnMut(&Owner) -> Result<(), MigrateError>,
 ) -> Result<(), MigrateError> {
     let mut attempts = 0;
+    let start = std::time::Instant::now();
     loop {
+        wait_apart(owner, text, report).await?;
         let outcome = work(owner).await;
         let Err(error) = outcome else { return Ok(()) };
         let _ = owner.run("ROLLBACK").await;
         attempts += 1;
         let code = super::server_error(&error).map(|server| server.code.code().to_owned());
         // lock_not_available, deadlock_detected
-        if !matches!(code.as_deref(), Some("55P03" | "40P01")) || attempts == ATTEMPTS {
+        if !matches!(code.as_deref(), Some("55P03" | "40P01")) {
             return Err(error);
         }
+        if start.elapsed() > PATIENCE {
+            let holders = force::who_holds(owner, text).await.map_err(failed("see who uses the tables"))?;
+            return Err(MigrateError::Busy { holders, source: Box::new(error) });
+        }
         report(MigrateEvent::Busy { attempts });
-        tokio::time::sleep(PAUSE.min(Duration::from_millis(100 * u64::from(attempts)))).await;
+        rest(PAUSE.min(Duration::from_millis(100 * u64::from(attempts)))).await;
     }
 }
 
@@ -325,4 +368,12 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
 ORDER BY 1";
     let rows = owner.client.query(sql, &[]).await.map_err(|source| from_driver("check policies", source))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "PostgreSQL tells nobody when a lock becomes free, unless by queueing"
+)]
+async fn rest(time: Duration) {
+    tokio::time::sleep(time).await;
 }

@@ -1,8 +1,10 @@
 //! The SQL that an entity becomes, to the letter: a change here is a change of everybody's database.
 
+use hedgerow_schema::catalog::Catalog;
+use hedgerow_schema::diff::{self, Pace, Renames};
 use hedgerow_schema::statement::{self, Asker};
 use hedgerow_schema::write::{Cell, read_cells};
-use hedgerow_schema::{EntityFile, Limits, ListQuery, Roles, Schema, Sql, ddl};
+use hedgerow_schema::{EntityFile, Limits, ListQuery, Roles, Schema, Sql, model, script};
 
 pub(crate) fn schema() -> Schema {
     let files = [
@@ -113,21 +115,31 @@ fn shown(sql: &Sql) -> String {
     text
 }
 
-fn all(statements: &[Sql]) -> String {
-    statements.iter().map(shown).collect::<Vec<_>>().join(";\n") + ";"
+/// The catalog of a database with Hedgerow's own tables alone.
+fn own(roles: &Roles) -> Catalog {
+    model::expected(&Schema::default(), roles, "owner")
 }
 
 #[test]
-fn an_entity_becomes_these_tables() {
-    let (schema, roles) = (schema(), Roles::default());
-    let tasks = schema.entity("tasks").expect("tasks");
-    insta::assert_snapshot!("tasks", all(&ddl::create_entity(tasks, &roles)));
-    insta::assert_snapshot!("tasks_relations", all(&ddl::relations(tasks, &schema)));
-    let everything = schema.entity("everything").expect("everything");
-    insta::assert_snapshot!("everything_relations", all(&ddl::relations(everything, &schema)));
-    for name in ["airports", "posts", "everything", "adopted"] {
-        let entity = schema.entity(name).expect("an entity");
-        insta::assert_snapshot!(name, all(&ddl::create_entity(entity, &roles)));
+fn entities_become_these_tables() {
+    let roles = Roles::default();
+    let should = model::expected(&schema(), &roles, "owner");
+    let made = diff::plan(&own(&roles), &should, &Renames::default(), Pace::Online);
+    insta::assert_snapshot!("tables", script::write(&made, "0001_init"));
+    let back = diff::plan(&should, &own(&roles), &Renames::default(), Pace::Online);
+    insta::assert_snapshot!("tables_back", script::write(&back, "0001_init"));
+    // The same file without steps is what a development database gets.
+    let at_once = diff::plan(&own(&roles), &should, &Renames::default(), Pace::AtOnce);
+    assert_eq!(script::write(&at_once, "0001_init"), script::write(&made, "0001_init"));
+}
+
+#[test]
+fn from_nothing_to_nothing_is_no_way() {
+    let (roles, renames) = (Roles::default(), Renames::default());
+    for should in [own(&roles), model::expected(&schema(), &roles, "owner")] {
+        assert!(diff::plan(&should, &should, &renames, Pace::Online).is_empty());
+        let target = model::target(&should, &should, &should, &roles);
+        assert!(diff::plan(&should, &target, &renames, Pace::Online).is_empty());
     }
 }
 

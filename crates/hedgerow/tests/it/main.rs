@@ -6,3 +6,4 @@ mod fitness;
 mod isolation;
 mod library;
 mod plans;
+mod schemas;
