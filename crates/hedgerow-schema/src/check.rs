@@ -182,6 +182,11 @@ fn check_indexes(draft: &Draft<'_>) -> Vec<Problem> {
         if entity.indexes[..at].iter().any(|other| other.fields == index.fields) {
             note("there are two indexes over these fields".to_owned(), None);
         }
+        let keys = crate::model::index_keys(entity, index);
+        if index.condition.is_some() && !index.unique && crate::model::automatic_keys(entity).contains(&keys) {
+            let message = format!("{} has an index over these fields anyway, of all rows", entity.name);
+            note(message, Some("remove it".to_owned()));
+        }
         let says_the_same =
             |field: &Field| index.unique && field.unique && index.fields == [field.name.clone()];
         if entity.fields.iter().any(says_the_same) {

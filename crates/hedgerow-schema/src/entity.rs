@@ -2,7 +2,7 @@
 //! (`check.rs`), so code that gets one does not check again.
 
 use crate::field::Field;
-use crate::{Access, Identifier, SqlType, StoredType};
+use crate::{Access, Condition, Identifier, SqlType, StoredType};
 
 /// All entities of an application, in order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Index {
     pub fields: Vec<Identifier>,
     /// No two rows of one owner have the same values.
     pub unique: bool,
+    /// The rows that it covers, where not all.
+    pub condition: Option<Condition>,
 }
 
 /// What people call one row, and several.

@@ -232,6 +232,14 @@ fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table 
     columns.extend(entity.columns().map(|field| (field.name.to_string(), field_column(field))));
     columns.push(("createdAt".to_owned(), column(time, true, now())));
     columns.push(("updatedAt".to_owned(), column(time, true, now())));
+    if let Some(text) = searched(entity) {
+        let column = Column {
+            generated: true,
+            comment: Some(format!("{}search", catalog::MARK)),
+            ..column("tsvector", false, Some(text))
+        };
+        columns.push((SEARCH_COLUMN.to_owned(), column));
+    }
     let mut table = Table {
         owner: owner.to_owned(),
         comment: Some(format!("{}entity", catalog::MARK)),
@@ -265,34 +273,72 @@ fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table 
     table
 }
 
+/// What the searchable fields of a row have, as words. The configuration is named, or the expression would mean
+/// something else for each session and could not be stored.
+fn searched(entity: &Entity) -> Option<Expression> {
+    let fields: Vec<&Field> = entity.columns().filter(|field| field.searchable).collect();
+    if fields.is_empty() {
+        return None;
+    }
+    let mut sql = Sql::new("to_tsvector('simple'::regconfig, ");
+    sql.join(" || ' ' || ", fields, |sql, field| {
+        sql.push("coalesce(").name(&field.name).push("::text, '')");
+    });
+    sql.push(")");
+    Some(expression(&sql))
+}
+
 fn named(table: &mut Table, entity: &Entity, index: Index) {
     let mut parts = vec!["idx", entity.name.as_str()];
     parts.extend(index.keys.iter().map(String::as_str));
     table.indexes.insert(Identifier::joined(&parts).to_string(), index.clone());
 }
 
+/// The columns of an index that the file asks for: led by the owner, by whom rows are read and within whom they are
+/// unique.
+pub(crate) fn index_keys<'e>(entity: &'e Entity, index: &'e crate::Index) -> Vec<&'e str> {
+    let own: Vec<&str> = index.fields.iter().map(Identifier::as_str).collect();
+    let needs_owner = (index.unique || entity.access.read == Read::Owner) && !own.contains(&"userId");
+    if needs_owner { [&["userId"], own.as_slice()].concat() } else { own }
+}
+
+/// The columns of the indexes that an entity has without asking.
+pub(crate) fn automatic_keys(entity: &Entity) -> Vec<Vec<&str>> {
+    let mut all = vec![vec!["userId", "createdAt", "id"], vec!["createdAt", "id"]];
+    for field in entity.columns() {
+        let name = field.name.as_str();
+        match field.kind {
+            FieldKind::Relation(_) | FieldKind::User(_) => all.extend([vec!["userId", name], vec![name, "userId"]]),
+            _ if field.indexed => all.extend([vec!["userId", name, "id"], vec![name, "id"]]),
+            _ => {}
+        }
+    }
+    all
+}
+
 fn indexes(table: &mut Table, entity: &Entity) {
     named(table, entity, index(&["userId", "createdAt", "id"], false));
+    if table.columns.contains_key(SEARCH_COLUMN) {
+        named(table, entity, Index { method: "gin".into(), ..index(&[SEARCH_COLUMN], false) });
+    }
     let read_by_others = entity.access.read != Read::Owner;
     if read_by_others {
         // Strangers list without an owner, newest first.
         named(table, entity, index(&["createdAt", "id"], false));
     }
-    for field in entity.fields.iter().filter(|field| field.indexed) {
+    for field in entity.columns().filter(|field| field.indexed) {
         let name = field.name.as_str();
         let keys = if read_by_others { vec![name, "id"] } else { vec!["userId", name, "id"] };
         named(table, entity, index(&keys, false));
     }
     for asked in &entity.indexes {
-        let own: Vec<&str> = asked.fields.iter().map(Identifier::as_str).collect();
-        // Led by the owner, by whom rows are read and within whom they are unique.
-        let needs_owner = (asked.unique || !read_by_others) && !own.contains(&"userId");
-        let keys = if needs_owner { [&["userId"], own.as_slice()].concat() } else { own };
+        let keys = index_keys(entity, asked);
+        let condition = asked.condition.as_ref().map(|condition| expression(condition.sql()));
         if asked.unique {
             let name = [&[entity.name.as_str()], keys.as_slice(), &["key"]].concat();
-            table.indexes.insert(Identifier::joined(&name).to_string(), index(&keys, true));
+            table.indexes.insert(Identifier::joined(&name).to_string(), Index { condition, ..index(&keys, true) });
         } else {
-            named(table, entity, index(&keys, false));
+            named(table, entity, Index { condition, ..index(&keys, false) });
         }
     }
 }

@@ -163,15 +163,38 @@ fn names(columns: &[&str]) -> Option<Vec<Identifier>> {
     Some(columns.iter().map(|column| Identifier::joined(&[column])).collect())
 }
 
+/// Which rows can be read.
+fn reading(entity: &Entity, roles: &Roles) -> Sql {
+    const SIGNED_IN: &str = "(SELECT public.get_auth_user_id()) IS NOT NULL";
+    let own = || owned("\"userId\"");
+    let Some(published) = &entity.access.published_when else {
+        return match entity.access.read {
+            Read::Owner => own(),
+            Read::SignedIn => Sql::new(SIGNED_IN),
+            Read::Public => Sql::new("true"),
+        };
+    };
+    let mut sql = own();
+    match entity.access.read {
+        Read::Owner => return sql,
+        Read::SignedIn => {
+            sql.push(" OR (").push(SIGNED_IN).push(" AND ").append(published.sql()).push(")");
+        }
+        Read::Public => {
+            sql.push(" OR ").append(published.sql());
+        }
+    }
+    match entity.access.write {
+        Write::Admin => or_role(sql, &[&roles.admin]),
+        Write::Owner | Write::SignedIn => sql,
+    }
+}
+
 /// How an entity's table is protected.
 pub fn for_entity(entity: &Entity, roles: &Roles) -> Protection {
     let own = || owned("\"userId\"");
-    let read = || match entity.access.read {
-        Read::Owner => own(),
-        Read::SignedIn => Sql::new("(SELECT public.get_auth_user_id()) IS NOT NULL"),
-        Read::Public => Sql::new("true"),
-    };
     let admin_writes = entity.access.write == Write::Admin;
+    let read = || reading(entity, roles);
     let expression = |command| match command {
         Command::Select => read(),
         // An administrator creates rows as their owner, and may change those of other administrators.
@@ -185,8 +208,10 @@ pub fn for_entity(entity: &Entity, roles: &Roles) -> Protection {
     };
     let writer = if admin_writes { &roles.admin } else { &roles.app };
     let id = Identifier::joined(&[Standard::Id.name()]);
-    let insertable = entity.fields.iter().map(|field| field.name.clone());
-    let updatable = entity.fields.iter().filter(|field| !field.immutable).map(|field| field.name.clone());
+    // What the server alone writes, it writes as a default.
+    let writable = || entity.columns().filter(|field| !field.read_only);
+    let insertable = writable().map(|field| field.name.clone());
+    let updatable = writable().filter(|field| !field.immutable).map(|field| field.name.clone());
     let mut grants = vec![
         grant(&roles.app, Command::Select, None),
         grant(writer, Command::Insert, Some(std::iter::once(id).chain(insertable).collect())),

@@ -39,12 +39,12 @@ pub enum Asker<'a> {
 
 impl Access {
     /// Whether reading statements name the owner: not where strangers read too.
-    fn read_names_owner(self) -> bool {
+    fn read_names_owner(&self) -> bool {
         self.read == Read::Owner
     }
 
     /// Whether writing statements name the owner: not where administrators write all rows.
-    fn write_names_owner(self) -> bool {
+    fn write_names_owner(&self) -> bool {
         self.write != Write::Admin
     }
 }
