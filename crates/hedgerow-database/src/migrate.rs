@@ -344,7 +344,7 @@ async fn apply_pending(
     let known: Vec<&Record> = known.iter().filter(|record| record.kind == Kind::File).collect();
     for record in &known {
         let Some(file) = files.iter().find(|file| file.name == record.name) else { continue };
-        if record.checksum != records::checksum(&file.text) {
+        if record.checksum != checksum(&file.text) {
             let before = record.text.as_deref().unwrap_or_default();
             let difference = records::difference(before, &file.text);
             return Err(MigrateError::Edited { name: file.name.clone(), difference });

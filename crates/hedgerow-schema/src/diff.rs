@@ -237,6 +237,8 @@ fn rename_column(table: &mut Table, old: &str, new: &str) {
 const FUNCTIONS: u8 = 10;
 const RENAMES: u8 = 20;
 const REMOVALS: u8 = 30;
+/// After the keys of other tables that stand on them.
+const INDEXES_GONE: u8 = 35;
 const TABLES: u8 = 40;
 const COLUMNS: u8 = 50;
 const RULES: u8 = 60;
@@ -954,7 +956,7 @@ impl Altered<'_, '_> {
                 format!("DROP INDEX {}public.{}", if goes_with_column { "IF EXISTS " } else { "" }, quote(index))
             };
             let action = if wanted.is_some() { "is taken off, to be built anew" } else { "is dropped" };
-            self.change(format!("index {index:?} of {name}"), action).together(REMOVALS, sql).done();
+            self.change(format!("index {index:?} of {name}"), action).together(INDEXES_GONE, sql).done();
         }
         for (index, wanted) in &should.indexes {
             if renamed.values().any(|new| new == index) {

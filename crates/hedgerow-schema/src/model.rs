@@ -484,6 +484,10 @@ fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, our
         }
     }
     for (trigger, known) in &kept.triggers {
+        // Under the name that a renamed table gave it.
+        if expected.triggers.values().any(|own| own.definition == known.definition) {
+            continue;
+        }
         table.triggers.entry(trigger.clone()).or_insert_with(|| known.clone());
     }
     for (policy, known) in &kept.policies {
