@@ -7,7 +7,7 @@ use hedgerow_schema::{Query, Roles, Sql, SqlType};
 use postgres_types::ToSql;
 
 use crate::error::Error;
-use crate::flight::{IdentityStatement, parameter_types, within};
+use crate::flight::{IdentityStatement, Trash, parameter_types, within};
 use crate::identity::Identity;
 use crate::json::{JsonRows, JsonSink};
 use crate::pool::{Lease, Pool};
@@ -26,7 +26,7 @@ impl Transaction {
     /// BEGIN and the identity go in one flight.
     pub(crate) async fn begin(pool: &Pool, roles: &Roles, identity: &Identity) -> Result<Self, Error> {
         let mut lease = pool.lend().await?;
-        let statement = IdentityStatement::new(identity, roles, pool);
+        let statement = IdentityStatement::new(identity, Trash::Hidden, roles, pool);
         let (mut begin, mut set) = (Count::default(), Count::default());
         let mut steps = [plain("BEGIN", &mut begin), statement.step(&mut set)];
         within(pool, lease.exchange(&mut steps)).await?;
@@ -99,7 +99,7 @@ impl Transaction {
     pub async fn switch_to(&mut self, identity: &Identity) -> Result<(), Error> {
         self.check()?;
         if self.identity != *identity {
-            let statement = IdentityStatement::new(identity, &self.roles, &self.pool);
+            let statement = IdentityStatement::new(identity, Trash::Hidden, &self.roles, &self.pool);
             let mut sink = Count::default();
             within(&self.pool, self.lease.exchange(&mut [statement.step(&mut sink)])).await?;
             self.identity = identity.clone();
@@ -113,7 +113,7 @@ impl Transaction {
     /// The inner error is the statement's, which then had no effect; the outer one ends the transaction.
     pub async fn attempt(&mut self, identity: &Identity, sql: &Sql) -> Result<Result<u64, Error>, Error> {
         self.check()?;
-        let statement = IdentityStatement::new(identity, &self.roles, &self.pool);
+        let statement = IdentityStatement::new(identity, Trash::Hidden, &self.roles, &self.pool);
         let [mut set, mut save, mut count, mut release] = [(); 4].map(|()| Count::default());
         let step = Step {
             text: sql.text(),

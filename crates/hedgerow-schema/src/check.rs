@@ -160,10 +160,10 @@ fn check_fields(draft: &Draft<'_>) -> Vec<Problem> {
 fn check_indexes(draft: &Draft<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let entity = &draft.entity;
-    let names: Vec<&str> = Standard::ALL
-        .iter()
-        .map(|standard| standard.name())
-        .chain(entity.fields.iter().map(|field| field.name.as_str()))
+    let names: Vec<&str> = entity
+        .standard()
+        .map(|standard| -> &str { standard.name() })
+        .chain(entity.columns().map(|field| field.name.as_str()))
         .collect();
     for (at, (index, span)) in entity.indexes.iter().zip(&draft.index_spans).enumerate() {
         let mut note = |message: String, hint| problems.push(draft.problem(span, message, hint));

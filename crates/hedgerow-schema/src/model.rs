@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::catalog::{self, Catalog, Column, Constraint, Function, Index, Policy, Position, Rule, Table, Trigger};
 use crate::expression::Expression;
 use crate::policy::{self, Protection};
-use crate::{Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema, Sql, StoredType, ddl, rules};
+use crate::{Condition, Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema, Sql, StoredType, ddl, rules};
 
 /// The objects that the entity files ask for, with Hedgerow's own, all owned by `owner`.
 pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
@@ -232,6 +232,9 @@ fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table 
     columns.extend(entity.columns().map(|field| (field.name.to_string(), field_column(field))));
     columns.push(("createdAt".to_owned(), column(time, true, now())));
     columns.push(("updatedAt".to_owned(), column(time, true, now())));
+    if entity.soft_delete {
+        columns.push((DELETED_COLUMN.to_owned(), column(time, false, None)));
+    }
     if let Some(text) = searched(entity) {
         let column = Column {
             generated: true,
@@ -251,7 +254,7 @@ fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table 
             table.constraints.insert(name.to_string(), check(expression(&condition)));
         }
         if field.unique {
-            let unique = index(&["userId", field.name.as_str()], true);
+            let unique = Index { condition: among_living(entity, None), ..index(&["userId", field.name.as_str()], true) };
             table.indexes.insert(ddl::unique_name(entity, field).to_string(), unique);
         }
     }
@@ -271,6 +274,19 @@ fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table 
     updated_at(&mut table, name);
     protect(&mut table, &policy::for_entity(entity, roles));
     table
+}
+
+/// Which rows a rule of uniqueness is about: what a row in the trash has can be used again.
+fn among_living(entity: &Entity, asked: Option<&Condition>) -> Option<Expression> {
+    let mut sql = match asked {
+        Some(condition) => condition.sql().clone(),
+        None if entity.soft_delete => Sql::new(policy::LIVES),
+        None => return None,
+    };
+    if asked.is_some() && entity.soft_delete {
+        sql.push(" AND ").push(policy::LIVES);
+    }
+    Some(expression(&sql))
 }
 
 /// What the searchable fields of a row have, as words. The configuration is named, or the expression would mean
@@ -333,11 +349,11 @@ fn indexes(table: &mut Table, entity: &Entity) {
     }
     for asked in &entity.indexes {
         let keys = index_keys(entity, asked);
-        let condition = asked.condition.as_ref().map(|condition| expression(condition.sql()));
         if asked.unique {
             let name = [&[entity.name.as_str()], keys.as_slice(), &["key"]].concat();
-            table.indexes.insert(Identifier::joined(&name).to_string(), Index { condition, ..index(&keys, true) });
+            table.indexes.insert(Identifier::joined(&name).to_string(), Index { condition: among_living(entity, asked.condition.as_ref()), ..index(&keys, true) });
         } else {
+            let condition = asked.condition.as_ref().map(|condition| expression(condition.sql()));
             named(table, entity, Index { condition, ..index(&keys, false) });
         }
     }

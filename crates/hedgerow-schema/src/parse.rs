@@ -66,14 +66,13 @@ fn read_entity<'f>(reader: &mut Reader<'_>, file: &'f EntityFile) -> Option<Draf
     };
     let label = read_label(reader, &mut top);
     let (access, published_when) = read_access(reader, &mut top);
-    for key in ["metadata", "soft_delete"] {
-        if reader.flag(&mut top, key)
-            && let Some(entry) = top.get(key)
-        {
-            let message = format!("`{key} = true` is not supported by this version of Hedgerow");
-            reader.note(entry.key_span(), message, Some("remove it for now".into()));
-        }
+    if reader.flag(&mut top, "metadata")
+        && let Some(entry) = top.get("metadata")
+    {
+        let message = "`metadata = true` is not supported by this version of Hedgerow".to_owned();
+        reader.note(entry.key_span(), message, Some("remove it for now".into()));
     }
+    let soft_delete = reader.flag(&mut top, "soft_delete");
     let mut fields = Vec::new();
     let mut field_spans = Vec::new();
     if let Some(table) = reader.table(&mut top, "fields") {
@@ -90,7 +89,7 @@ fn read_entity<'f>(reader: &mut Reader<'_>, file: &'f EntityFile) -> Option<Draf
     reader.finish(&top, "an entity file", &[]);
     let (name, name_span) = name?;
     let label = label.unwrap_or_else(|| Label { singular: name.to_string(), plural: name.to_string() });
-    let mut entity = Entity { name, label, access, fields, indexes: Vec::new(), renamed_from };
+    let mut entity = Entity { name, label, access, fields, indexes: Vec::new(), soft_delete, renamed_from };
     // Of a field that could not be read nobody knows what it is compared with.
     let all_read = reader.is_clean();
     let condition = |reader: &mut Reader<'_>, text: &Option<Text<'_>>| {

@@ -163,8 +163,31 @@ fn names(columns: &[&str]) -> Option<Vec<Identifier>> {
     Some(columns.iter().map(|column| Identifier::joined(&[column])).collect())
 }
 
+/// What holds for a row that is not in the trash.
+pub(crate) const LIVES: &str = "\"deletedAt\" IS NULL";
+
+/// The setting of a transaction that works on the trash; every flight sets it, to the empty text where it does not.
+pub const TRASH_SETTING: &str = "app.deleted";
+
 /// Which rows can be read.
 fn reading(entity: &Entity, roles: &Roles) -> Sql {
+    let read = reading_with_trash(entity, roles);
+    if !entity.soft_delete {
+        return read;
+    }
+    // A row that was just deleted must still be readable for the statement that deletes it, so a plain IS NULL would
+    // refuse every deletion. Whoever may write a row may see it in the trash, nobody else.
+    let writes = match entity.access.write {
+        Write::Admin => is_role(&roles.admin),
+        Write::Owner | Write::SignedIn => owned("\"userId\""),
+    };
+    let mut sql = Sql::new("(");
+    sql.append(&read).push(") AND (").push(LIVES);
+    sql.push(" OR ((SELECT current_setting('app.deleted', true)) = 'on' AND ").append(&writes).push("))");
+    sql
+}
+
+fn reading_with_trash(entity: &Entity, roles: &Roles) -> Sql {
     const SIGNED_IN: &str = "(SELECT public.get_auth_user_id()) IS NOT NULL";
     let own = || owned("\"userId\"");
     let Some(published) = &entity.access.published_when else {
@@ -216,7 +239,8 @@ pub fn for_entity(entity: &Entity, roles: &Roles) -> Protection {
         grant(&roles.app, Command::Select, None),
         grant(writer, Command::Insert, Some(std::iter::once(id).chain(insertable).collect())),
     ];
-    let updatable: Vec<_> = updatable.collect();
+    let deleted = entity.soft_delete.then(|| Identifier::joined(&[Standard::DeletedAt.name()]));
+    let updatable: Vec<_> = updatable.chain(deleted).collect();
     if !updatable.is_empty() {
         grants.push(grant(writer, Command::Update, Some(updatable)));
     }

@@ -4,6 +4,7 @@
 //! owners read. The predicate is not what isolates (the policy is); it lets the planner use the owner's index and
 //! statistics, whatever the policy looks like.
 
+use crate::policy::LIVES;
 use crate::query::{Comparison, Filter, IsValue, ListQuery, Selected, Test};
 use crate::write::RowInput;
 use crate::{
@@ -58,6 +59,24 @@ pub fn list(entity: &Entity, query: &ListQuery<'_>, asker: Asker<'_>) -> Query {
     if entity.access.read_names_owner() {
         conditions.owner(&mut sql, asker);
     }
+    conditions.alive(&mut sql, entity);
+    ordered(sql, conditions, entity, query)
+}
+
+/// The deleted rows that `asker` may restore, as [`list`].
+pub fn trash(entity: &Entity, query: &ListQuery<'_>, asker: Asker<'_>) -> Query {
+    let mut sql = Sql::new("SELECT ");
+    select_list(&mut sql, &query.select);
+    sql.push(" FROM public.").name(&entity.name);
+    let mut conditions = Conditions::new();
+    if entity.access.write_names_owner() {
+        conditions.owner(&mut sql, asker);
+    }
+    conditions.deleted(&mut sql);
+    ordered(sql, conditions, entity, query)
+}
+
+fn ordered(mut sql: Sql, mut conditions: Conditions, entity: &Entity, query: &ListQuery<'_>) -> Query {
     conditions.filters(&mut sql, &query.filters);
     sql.push(" ORDER BY ");
     sql.join(", ", &query.order, |sql, key| {
@@ -85,9 +104,11 @@ pub fn export(entity: &Entity, select: &[Selected<'_>], asker: Asker<'_>, owned:
     let mut sql = Sql::new("SELECT ");
     select_list(&mut sql, select);
     sql.push(" FROM public.").name(&entity.name);
+    let mut conditions = Conditions::new();
     if owned == Owned::Only || entity.access.read_names_owner() {
-        Conditions::new().owner(&mut sql, asker);
+        conditions.owner(&mut sql, asker);
     }
+    conditions.alive(&mut sql, entity);
     sql.push(" ORDER BY \"createdAt\", id");
     Query { sql, columns: output(select) }
 }
@@ -111,6 +132,7 @@ pub fn get(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<'_>)
     if entity.access.read_names_owner() {
         conditions.owner(&mut sql, asker);
     }
+    conditions.alive(&mut sql, entity);
     Query { sql, columns: output(select) }
 }
 
@@ -118,7 +140,9 @@ pub fn get(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<'_>)
 pub fn is_readable(entity: &Entity, id: &str) -> Sql {
     let mut sql = Sql::new("SELECT FROM public.");
     sql.name(&entity.name);
-    Conditions::new().id(&mut sql, id);
+    let mut conditions = Conditions::new();
+    conditions.id(&mut sql, id);
+    conditions.alive(&mut sql, entity);
     sql
 }
 
@@ -191,9 +215,7 @@ pub fn update_one(
 ) -> Query {
     let (mut sql, mut conditions) = update(entity, row);
     conditions.id(&mut sql, id);
-    if entity.access.write_names_owner() {
-        conditions.owner(&mut sql, asker);
-    }
+    conditions.writable(&mut sql, entity, asker);
     finish(sql, Some(select))
 }
 
@@ -206,9 +228,7 @@ pub fn update_many(
     asker: Asker<'_>,
 ) -> Query {
     let (mut sql, mut conditions) = update(entity, row);
-    if entity.access.write_names_owner() {
-        conditions.owner(&mut sql, asker);
-    }
+    conditions.writable(&mut sql, entity, asker);
     conditions.filters(&mut sql, filters);
     finish(sql, Some(select))
 }
@@ -229,13 +249,36 @@ fn update(entity: &Entity, row: &RowInput<'_>) -> (Sql, Conditions) {
 
 /// Deletes one row; returns its id.
 pub fn delete_one(entity: &Entity, id: &str, asker: Asker<'_>) -> Sql {
-    let mut sql = Sql::new("DELETE FROM public.");
-    sql.name(&entity.name);
+    let mut sql = removal(entity);
     let mut conditions = Conditions::new();
     conditions.id(&mut sql, id);
-    if entity.access.write_names_owner() {
-        conditions.owner(&mut sql, asker);
+    conditions.writable(&mut sql, entity, asker);
+    sql
+}
+
+/// Takes rows away: for good, or into the trash.
+fn removal(entity: &Entity) -> Sql {
+    let mut sql = Sql::new(if entity.soft_delete { "UPDATE public." } else { "DELETE FROM public." });
+    sql.name(&entity.name);
+    if entity.soft_delete {
+        sql.push(" SET \"deletedAt\" = CURRENT_TIMESTAMP");
     }
+    sql
+}
+
+/// Takes one row out of the trash, and returns it.
+pub fn restore(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<'_>) -> Query {
+    let mut sql = Sql::new("UPDATE public.");
+    sql.name(&entity.name).push(" SET \"deletedAt\" = NULL");
+    Conditions::new().in_trash(&mut sql, entity, id, asker);
+    finish(sql, Some(select))
+}
+
+/// Deletes one row of the trash for good.
+pub fn purge(entity: &Entity, id: &str, asker: Asker<'_>) -> Sql {
+    let mut sql = Sql::new("DELETE FROM public.");
+    sql.name(&entity.name);
+    Conditions::new().in_trash(&mut sql, entity, id, asker);
     sql
 }
 
@@ -246,12 +289,9 @@ pub fn delete_many(
     select: &[Selected<'_>],
     asker: Asker<'_>,
 ) -> Query {
-    let mut sql = Sql::new("DELETE FROM public.");
-    sql.name(&entity.name);
+    let mut sql = removal(entity);
     let mut conditions = Conditions::new();
-    if entity.access.write_names_owner() {
-        conditions.owner(&mut sql, asker);
-    }
+    conditions.writable(&mut sql, entity, asker);
     conditions.filters(&mut sql, filters);
     finish(sql, Some(select))
 }
@@ -265,9 +305,11 @@ pub fn ids_by_value(entity: &Entity, by: Column<'_>, values: Bind, asker: Asker<
     sql.push("::text, id FROM public.").name(&entity.name).push(" WHERE ");
     column(&mut sql, by);
     sql.push("::text = ANY (").bind(values).push(")");
+    let mut conditions = Conditions { any: true };
     if entity.access.read_names_owner() {
-        Conditions { any: true }.owner(&mut sql, asker);
+        conditions.owner(&mut sql, asker);
     }
+    conditions.alive(&mut sql, entity);
     sql
 }
 
@@ -341,6 +383,35 @@ impl Conditions {
             // Nobody owns nothing; said here so that the statement is right even without a policy.
             Asker::Anonymous => sql.push("false"),
         };
+    }
+
+    /// The rows that a statement may change: the asker's own, where not all are.
+    fn writable(&mut self, sql: &mut Sql, entity: &Entity, asker: Asker<'_>) {
+        if entity.access.write_names_owner() {
+            self.owner(sql, asker);
+        }
+        self.alive(sql, entity);
+    }
+
+    fn in_trash(&mut self, sql: &mut Sql, entity: &Entity, id: &str, asker: Asker<'_>) {
+        self.id(sql, id);
+        if entity.access.write_names_owner() {
+            self.owner(sql, asker);
+        }
+        self.deleted(sql);
+    }
+
+    /// Not in the trash; said beside the policy, so that an index over such rows can serve.
+    fn alive(&mut self, sql: &mut Sql, entity: &Entity) {
+        if entity.soft_delete {
+            self.next(sql);
+            sql.push(LIVES);
+        }
+    }
+
+    fn deleted(&mut self, sql: &mut Sql) {
+        self.next(sql);
+        sql.push("\"deletedAt\" IS NOT NULL");
     }
 
     fn filters(&mut self, sql: &mut Sql, filters: &[Filter<'_>]) {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::query::InputError;
 use crate::reader::nearest;
-use crate::{Bind, Entity, Field, Standard, value};
+use crate::{Bind, Entity, Field, value};
 
 /// A request writes at most this many rows.
 pub const MAX_ROWS: usize = 1000;
@@ -202,7 +202,7 @@ impl<'e, 'k> Row<'e, 'k> {
 
     /// The field called `name`, if it may be written now.
     fn writable(&mut self, name: &str, json: Option<&str>) -> Option<&'e Field> {
-        if Standard::ALL.iter().any(|standard| standard.name() == name) {
+        if self.entity.standard().any(|standard| standard.name() == name) {
             // The one place for an id in a body: beside the same id in the path.
             let repeats_path = matches!(self.kind, WriteKind::Replace { id } if name == "id"
                 && json.and_then(|raw| serde_json::from_str::<String>(raw).ok()).as_deref() == Some(id));

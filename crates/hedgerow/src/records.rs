@@ -3,7 +3,7 @@
 //! Always holds: each operation asks first whether the caller's credential allows it; statements run under the caller's
 //! identity; a row of another tenant and a row that does not exist give the same answer.
 
-use hedgerow_database::{Identity, JsonRows};
+use hedgerow_database::{Flight, Identity, JsonRows};
 use hedgerow_schema::query::Filter;
 use hedgerow_schema::statement::{self, Asker};
 use hedgerow_schema::write::{Body, RowInput};
@@ -174,7 +174,7 @@ pub async fn delete_one(ctx: &Ctx, app: &App, entity: &Entity, id: &str) -> Resu
     if entity.access.read != Read::Owner {
         statements.push(statement::is_readable(entity, id));
     }
-    let counts = app.database().flight(&identity).execute_each(&statements).await;
+    let counts = deleting(app, &identity, entity).execute_each(&statements).await;
     match counts.map_err(|error| Error::from_database("delete a row", entity, error))?.as_slice() {
         [0] | [0, 0] => Err(Error::NotFound),
         [0, _] => Err(Error::NotOwner),
@@ -196,8 +196,64 @@ pub async fn delete_many(
     let identity = writer(ctx, entity, Action::Delete)?;
     refuse_no_filter(filters)?;
     let built = statement::delete_many(entity, filters, select, asker(ctx));
-    let rows = app.database().flight(&identity).json(&built, usize::MAX).await;
+    let rows = deleting(app, &identity, entity).json(&built, usize::MAX).await;
     rows.map_err(|error| Error::from_database("delete rows", entity, error))
+}
+
+/// The flight of a deletion: what goes to the trash is still a row for the statement that sends it there.
+fn deleting<'a>(app: &'a App, identity: &'a Identity, entity: &Entity) -> Flight<'a> {
+    let flight = app.database().flight(identity);
+    if entity.soft_delete { flight.with_trash() } else { flight }
+}
+
+/// The deleted rows that the caller may restore.
+///
+/// # Errors
+/// [`Error`]
+pub async fn trash(ctx: &Ctx, app: &App, entity: &Entity, query: &ListQuery<'_>) -> Result<JsonRows, Error> {
+    let identity = writer(ctx, entity, Action::Read)?;
+    refuse_no_trash(entity)?;
+    let built = statement::trash(entity, query, asker(ctx));
+    let rows = app.database().flight(&identity).with_trash().json(&built, query.limit as usize).await;
+    rows.map_err(|error| Error::from_database("list deleted rows", entity, error))
+}
+
+/// Takes a row out of the trash; returns it.
+///
+/// # Errors
+/// [`Error::NotFound`] when the caller has no such deleted row, [`Error::Conflict`] when its place was taken meanwhile.
+pub async fn restore(
+    ctx: &Ctx,
+    app: &App,
+    entity: &Entity,
+    id: &str,
+    select: &[Selected<'_>],
+) -> Result<Vec<u8>, Error> {
+    let identity = writer(ctx, entity, Action::Write)?;
+    refuse_no_trash(entity)?;
+    let built = statement::restore(entity, possible_id(id)?, select, asker(ctx));
+    let rows = app.database().flight(&identity).with_trash().json(&built, 1).await;
+    one(rows.map_err(|error| Error::from_database("restore a row", entity, error))?)
+}
+
+/// Deletes a row of the trash for good.
+///
+/// # Errors
+/// [`Error::NotFound`] when the caller has no such deleted row.
+pub async fn purge(ctx: &Ctx, app: &App, entity: &Entity, id: &str) -> Result<(), Error> {
+    let identity = writer(ctx, entity, Action::Delete)?;
+    refuse_no_trash(entity)?;
+    let built = statement::purge(entity, possible_id(id)?, asker(ctx));
+    let counts = app.database().flight(&identity).with_trash().execute_each(&[built]).await;
+    match counts.map_err(|error| Error::from_database("delete a row for good", entity, error))?.as_slice() {
+        [0] => Err(Error::NotFound),
+        _ => Ok(()),
+    }
+}
+
+/// Where deleting is for good there is no trash.
+fn refuse_no_trash(entity: &Entity) -> Result<(), Error> {
+    if entity.soft_delete { Ok(()) } else { Err(Error::NotFound) }
 }
 
 /// Who reads: nobody reads only what is public, a user needs the scope.

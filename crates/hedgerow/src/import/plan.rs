@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use hedgerow_schema::{Column, Entity, Field, InputError, Schema, Standard};
+use hedgerow_schema::{Column, Entity, Field, InputError, Schema};
 
 use super::{ImportOptions, Match, Owner};
 use crate::error::Error;
@@ -128,7 +128,7 @@ impl<'e> Plan<'e> {
         }
         // What an export has beside the fields that a user writes; the server sets it anew.
         let is_read_only = self.entity.field(column).is_some_and(|field| field.read_only);
-        if is_read_only || Standard::ALL.iter().any(|standard| standard.name() == column) {
+        if is_read_only || self.entity.standard().any(|standard| standard.name() == column) {
             Use::Standard
         } else {
             Use::Unknown
