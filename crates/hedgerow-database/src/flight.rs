@@ -181,15 +181,31 @@ impl<'d> Flight<'d> {
         Ok(sinks.into_iter().map(|sink| sink.rows).collect())
     }
 
-    /// Sends a query, and when it meets no row asks `or_else` whether there is one, all in one flight.
+    /// Sends statements and then a query in one transaction, and returns the query's rows; when it meets none, `or_else`
+    /// says whether there is one.
     ///
     /// # Errors
-    /// As [`Self::rows`].
-    pub async fn json_or_exists(self, query: &Query, or_else: &Sql) -> Result<(JsonRows, bool), Error> {
+    /// As [`Self::rows`]; if one fails, none had an effect.
+    pub async fn json_after(
+        self,
+        before: &[Sql],
+        query: &Query,
+        or_else: Option<&Sql>,
+    ) -> Result<(JsonRows, bool), Error> {
+        let mut sinks: Vec<Count> = before.iter().map(|_| Count::default()).collect();
         let mut sink = JsonSink::new(&query.columns, usize::MAX);
         let mut exists = Count::default();
         let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
-        self.built(&mut [(&query.sql, Some(&expected), &mut sink), (or_else, None, &mut exists)]).await?;
+        let mut parts: Vec<Part<'_>> = Vec::with_capacity(before.len() + 2);
+        for (sql, sink) in before.iter().zip(&mut sinks) {
+            parts.push((sql, None, sink));
+        }
+        parts.push((&query.sql, Some(&expected), &mut sink));
+        if let Some(sql) = or_else {
+            parts.push((sql, None, &mut exists));
+        }
+        self.built(&mut parts).await?;
+        drop(parts);
         Ok((sink.rows, exists.0 > 0))
     }
 

@@ -199,6 +199,9 @@ impl<'e> Scope<'e> {
         let Some(found) = names.iter().find(|own| **own == name.as_str()).or_else(|| {
             names.iter().find(|own| own.eq_ignore_ascii_case(name))
         }) else {
+            if self.entity.field(name).is_some() {
+                return Err(format!("`{name}` points at any number of rows, and a condition is about one row"));
+            }
             return Err(format!("`{name}` is no field of {}: {}", self.entity.name, allowed(name, &names)));
         };
         let ty = match self.entity.field(found) {

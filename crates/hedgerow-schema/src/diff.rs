@@ -139,6 +139,18 @@ impl Renames {
                     renames.columns.insert((name.clone(), field.name.to_string()), old.to_string());
                 }
             }
+            // A field that is a table of its own goes by the names of its entity and itself.
+            for (field, _) in entity.links() {
+                let new = ddl::link_table(entity, field).to_string();
+                let old = field.renamed_from.as_ref().unwrap_or(&field.name);
+                let now = |field: &crate::Identifier| crate::Identifier::joined(&[&table, field.as_str()]).to_string();
+                let old = [now(old), now(&field.name)].into_iter().find(|old| {
+                    *old != new && is.tables.get(old).is_some_and(Table::is_managed)
+                });
+                if let Some(old) = old.filter(|_| !is.tables.contains_key(&new)) {
+                    renames.tables.insert(new, old);
+                }
+            }
         }
         renames
     }
@@ -270,7 +282,8 @@ pub fn plan(is: &Catalog, should: &Catalog, renames: &Renames, pace: Pace) -> Pl
             Some(known) => Altered { maker: &mut maker, name, is: known, should: table }.all(),
         }
     }
-    for (name, table) in &renamed.tables {
+    // The other way round: the policies of a table of links speak of the table whose name its own begins with.
+    for (name, table) in renamed.tables.iter().rev() {
         if !should.tables.contains_key(name) {
             maker.drop_table(name, table);
         }

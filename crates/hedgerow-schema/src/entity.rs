@@ -156,7 +156,12 @@ impl Entity {
 
     /// The fields that are columns of the table.
     pub fn columns(&self) -> impl Iterator<Item = &Field> {
-        self.fields.iter()
+        self.fields.iter().filter(|field| field.kind.links().is_none())
+    }
+
+    /// The fields that are tables of their own, and where they point.
+    pub fn links(&self) -> impl Iterator<Item = (&Field, &crate::Relation)> {
+        self.fields.iter().filter_map(|field| field.kind.links().map(|relation| (field, relation)))
     }
 
     /// The columns that the server alone writes.
@@ -177,7 +182,7 @@ impl Entity {
         self.readable().find(|column| column.name() == name)
     }
 
-    /// The fields that point at other rows.
+    /// The columns that point at other rows.
     pub fn relations(&self) -> impl Iterator<Item = (&Field, &crate::Relation)> {
         self.fields.iter().filter_map(|field| field.kind.relation().map(|relation| (field, relation)))
     }

@@ -8,7 +8,7 @@
 //!
 //! `(SELECT …)` around the identity makes it an InitPlan: evaluated once for each statement, usable by an index.
 
-use crate::{Entity, Identifier, Read, Sql, Standard, Write};
+use crate::{Entity, Field, Identifier, Read, Sql, Standard, Write, ddl};
 
 /// The four roles that requests take; none logs in, owns anything or bypasses row-level security.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,6 +252,48 @@ pub fn for_entity(entity: &Entity, roles: &Roles) -> Protection {
         grants.push(grant(&roles.anon, Command::Select, None));
     }
     Protection { table: entity.name.clone(), policies: policies(expression), grants }
+}
+
+/// How the table of a `relation_many` field is protected: a link is seen and written by whoever sees and writes the row
+/// that it leads from.
+pub fn for_links(entity: &Entity, field: &Field, roles: &Roles) -> Protection {
+    let table = ddl::link_table(entity, field);
+    let own = || owned("\"userId\"");
+    let admin_writes = entity.access.write == Write::Admin;
+    let read = || {
+        // Where others see only some rows, they are asked for through their own policies.
+        if entity.access.read == Read::Owner || (entity.access.published_when.is_none() && !entity.soft_delete) {
+            return reading_with_trash(entity, roles);
+        }
+        let mut sql = own();
+        sql.push(" OR EXISTS (SELECT FROM public.").name(&entity.name);
+        sql.push(" s WHERE s.id = ").name(&table).push(".\"sourceId\")");
+        sql
+    };
+    let expression = |command| match command {
+        Command::Select => read(),
+        Command::Insert if admin_writes => {
+            let mut sql = own();
+            sql.push(" AND ").append(&is_role(&roles.admin));
+            sql
+        }
+        Command::Update | Command::Delete if admin_writes => is_role(&roles.admin),
+        Command::Insert | Command::Update | Command::Delete => own(),
+    };
+    let writer = if admin_writes { &roles.admin } else { &roles.app };
+    let mut grants = vec![
+        grant(&roles.app, Command::Select, None),
+        grant(writer, Command::Insert, names(&["sourceId", "targetId"])),
+        grant(writer, Command::Delete, None),
+    ];
+    if admin_writes {
+        grants.push(grant(&roles.admin, Command::Select, None));
+    }
+    if entity.access.read == Read::Public {
+        grants.push(grant(&roles.anon, Command::Select, None));
+    }
+    let policies = policies(expression);
+    Protection { table, policies, grants }
 }
 
 /// How `"user"` is protected: everyone sees themselves, sign-in does the writing.

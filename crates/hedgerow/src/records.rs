@@ -72,6 +72,10 @@ pub async fn create(
     let ids: Vec<String> = rows.iter().map(|_| ctx.world().new_id()).collect();
     // Rows with the same fields go in one statement.
     let groups = group_by_fields(rows);
+    if rows.iter().any(|row| !row.links.is_empty()) {
+        let objects = create_linked(app, &identity, entity, &ids, rows, &groups, select).await?;
+        return Ok(Created { ids, objects, many });
+    }
     let queries: Vec<_> = groups
         .iter()
         .map(|group| {
@@ -87,6 +91,29 @@ pub async fn create(
         Err(several) => in_order(&groups, &several),
     };
     Ok(Created { ids, objects, many })
+}
+
+/// Rows, then their links, then the rows as they are with them, all in one flight.
+async fn create_linked(
+    app: &App,
+    identity: &Identity,
+    entity: &Entity,
+    ids: &[String],
+    rows: &[RowInput<'_>],
+    groups: &[Vec<usize>],
+    select: &[Selected<'_>],
+) -> Result<Vec<u8>, Error> {
+    let mut statements = Vec::new();
+    for group in groups {
+        let own: Vec<String> = group.iter().map(|&at| ids[at].clone()).collect();
+        let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| &rows[at]).collect();
+        statements.push(statement::insert(entity, &own, &rows, None).sql);
+    }
+    statements.extend(statement::link_new(entity, ids, &rows.iter().collect::<Vec<_>>()));
+    let created = statement::created(entity, ids, select);
+    let answer = app.database().flight(identity).json_after(&statements, &created, None).await;
+    let (rows, _) = answer.map_err(|error| Error::from_database("create rows", entity, error))?;
+    Ok(rows.objects)
 }
 
 /// The positions of rows that have the same fields, in order of appearance.
@@ -131,11 +158,9 @@ pub async fn update_one(
     let id = possible_id(id)?;
     refuse_nothing(row)?;
     let built = statement::update_one(entity, id, row, select, asker(ctx));
-    let answer = if entity.access.read == Read::Owner {
-        app.database().flight(&identity).json(&built, 1).await.map(|rows| (rows, false))
-    } else {
-        app.database().flight(&identity).json_or_exists(&built, &statement::is_readable(entity, id)).await
-    };
+    let links = statement::link_one(entity, id, row, asker(ctx));
+    let readable = (entity.access.read != Read::Owner).then(|| statement::is_readable(entity, id));
+    let answer = app.database().flight(&identity).json_after(&links, &built, readable.as_ref()).await;
     let (rows, readable) = answer.map_err(|error| Error::from_database("change a row", entity, error))?;
     if rows.count == 0 && readable {
         return Err(Error::NotOwner);
@@ -159,8 +184,9 @@ pub async fn update_many(
     refuse_no_filter(filters)?;
     refuse_nothing(row)?;
     let built = statement::update_many(entity, filters, row, select, asker(ctx));
-    let rows = app.database().flight(&identity).json(&built, usize::MAX).await;
-    rows.map_err(|error| Error::from_database("change rows", entity, error))
+    let links = statement::link_many(entity, filters, row, asker(ctx));
+    let answer = app.database().flight(&identity).json_after(&links, &built, None).await;
+    answer.map(|(rows, _)| rows).map_err(|error| Error::from_database("change rows", entity, error))
 }
 
 /// Deletes one row.

@@ -12,6 +12,7 @@ pub(crate) fn schema() -> Schema {
             "projects.toml",
             r#"
             name = "projects"
+            soft_delete = true
             fields.code = { type = "text", required = true, unique = true, max_length = 20 }
             "#,
         ),
@@ -33,6 +34,9 @@ pub(crate) fn schema() -> Schema {
             fields.state = { type = "select", options = ["draft", "out"], default = "draft" }
             fields.at = { type = "datetime" }
             fields.views = { type = "integer", read_only = true, default = 0 }
+
+            fields.topics = { type = "relation_many", entity = "airports" }
+            fields.notes = { type = "relation_many", entity = "projects" }
 
             [[indexes]]
             fields = ["state", "views"]

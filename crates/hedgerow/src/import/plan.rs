@@ -159,7 +159,9 @@ fn resolve<'e>(
         return Err(format!("`{}` is no relation to {}", wanted.field, wanted.entity));
     };
     let Some(target) = schema.entity(target) else { return Err(format!("there is no entity {target:?}")) };
-    let Some(by) = target.column(&wanted.by) else {
+    let by = target.column(&wanted.by);
+    let is_column = |by: &Column<'_>| !matches!(by, Column::Field(field) if field.kind.links().is_some());
+    let Some(by) = by.filter(is_column) else {
         return Err(format!("`{}` is no field of {}", wanted.by, target.name));
     };
     Ok((field, target, by))
