@@ -231,3 +231,147 @@ async fn what_others_see_they_see_no_longer_when_it_is_deleted() {
     assert_eq!(seen(&app, &bob, "/api/v1/terms", "title").await, "t");
     app.close().await;
 }
+
+const TAGS: &str = "fields.name = { type = \"text\" }";
+const BOOKS: &str = r#"
+fields.title = { type = "text" }
+fields.tags = { type = "relation_many", entity = "tags" }
+fields.like = { type = "relation_many", entity = "books", on_delete = "cascade" }
+fields.places = { type = "relation_many", entity = "places", immutable = true }
+"#;
+const PLACES: &str = "access = { read = \"public\", write = \"admin\" }\nfields.name = { type = \"text\" }";
+
+/// Tags of that owner, in the order in which answers show them.
+async fn tags(app: &TestApp, owner: &TestUser, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for n in 0..count {
+        ids.push(add(app, owner, "tags", json!({"name": n.to_string()})).await);
+    }
+    ids.sort();
+    ids
+}
+
+#[tokio::test]
+async fn a_row_points_at_many_others_of_its_owner() {
+    let app = TestApp::with(&[("tags", TAGS), ("books", BOOKS), ("places", PLACES)]).await;
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    let root = app.user_with("root", "admin", &["*"]).await;
+    let place = add(&app, &root, "places", json!({"name": "p"})).await;
+    let (own, foreign) = (tags(&app, &ann, 3).await, tags(&app, &bob, 1).await);
+    let body = json!({"title": "a", "tags": [own[1], own[0]], "places": [place]});
+    let made = app.post(&ann, "/api/v1/books", body).await.expect(201).json();
+    assert_eq!((&made["tags"], &made["like"], &made["places"]), (&json!([own[0], own[1]]), &json!([]), &json!([place])));
+    let path = format!("/api/v1/books/{}", id(&made));
+    // Changed alone, with other fields, to none by null, and by a replacement that does not name them.
+    let changed = app.patch(&ann, &path, json!({"tags": [own[1], own[2]]})).await.expect(200).json();
+    assert_eq!((&changed["tags"], &changed["title"]), (&json!([own[1], own[2]]), &json!("a")));
+    assert_ne!(changed["updatedAt"], made["updatedAt"]);
+    let changed = app.patch(&ann, &path, json!({"title": "b", "like": [id(&made)]})).await.expect(200).json();
+    assert_eq!((&changed["tags"], &changed["like"]), (&json!([own[1], own[2]]), &json!([id(&made)])));
+    assert_eq!(app.patch(&ann, &path, json!({"like": null})).await.expect(200).json()["like"], json!([]));
+    let put = app.put(&ann, &path, json!({"title": "c"})).await.expect(200).json();
+    assert_eq!((&put["tags"], &put["places"]), (&json!([]), &json!([place])), "what is immutable stays");
+    let put = app.put(&ann, &path, json!({"title": "c", "tags": own})).await.expect(200).json();
+    assert_eq!(put["tags"], json!(own));
+    assert_eq!(app.patch(&ann, &path, json!({"places": []})).await.problem(), "400 immutable_field [places: immutable_field]");
+    // Selected and renamed like a column; not yet filtered or ordered by.
+    let one = app.get(&ann, &format!("{path}?select=labels:tags,title")).await.expect(200).text;
+    assert_eq!(one, json!({"labels": own, "title": "c"}).to_string());
+    for (query, expected) in [
+        ("tags=eq.x", "400 unsupported_filter [tags: unsupported_filter]"),
+        ("tags=is.null", "400 unsupported_filter [tags: unsupported_filter]"),
+        ("order=tags", "400 invalid_order [order: invalid_order]"),
+    ] {
+        assert_eq!(app.get(&ann, &format!("/api/v1/books?{query}")).await.problem(), expected);
+    }
+    // Another's row and no row at all are one answer, and nothing of the request stays.
+    let before = app.get(&ann, &path).await.text;
+    for wrong in [json!([own[0], foreign[0]]), json!(["nothing"])] {
+        let expected = "409 relation_not_found [tags: relation_not_found]";
+        assert_eq!(app.patch(&ann, &path, json!({"title": "x", "tags": wrong})).await.problem(), expected);
+        assert_eq!(app.post(&ann, "/api/v1/books", json!({"title": "x", "tags": wrong})).await.problem(), expected);
+        let many = json!([{"title": "x", "tags": [own[0]]}, {"title": "y", "tags": wrong}]);
+        assert_eq!(app.post(&ann, "/api/v1/books", many).await.problem(), expected);
+    }
+    assert_eq!(app.get(&ann, &path).await.text, before);
+    assert_eq!(app.database.column("SELECT count(*) FROM books").await, ["1"]);
+    for (wrong, code) in [
+        (json!("x"), "invalid_list"),
+        (json!([1]), "invalid_list"),
+        (json!([own[0], own[0]]), "repeated_item"),
+        (json!([""]), "invalid_id"),
+        (json!((0..1001).map(|n| n.to_string()).collect::<Vec<_>>()), "too_many_ids"),
+    ] {
+        assert_eq!(app.patch(&ann, &path, json!({"tags": wrong})).await.problem(), format!("400 {code} [tags: {code}]"));
+    }
+    // Nobody links rows that are not theirs to write.
+    assert_eq!(app.patch(&bob, &path, json!({"tags": foreign})).await.problem(), "404 not_found");
+    assert_eq!(app.put(&bob, &path, json!({"tags": []})).await.problem(), "404 not_found");
+    assert_eq!(app.patch(&ann, "/api/v1/books/nothing", json!({"tags": own})).await.problem(), "404 not_found");
+    assert_eq!(app.get(&ann, &path).await.text, before);
+    // A link goes with what it points at, and with what it leads from.
+    assert_eq!(app.delete(&ann, &format!("/api/v1/tags/{}", own[0])).await.expect(204).text, "");
+    assert_eq!(app.get(&ann, &path).await.json()["tags"], json!([own[1], own[2]]));
+    assert_eq!(app.delete(&ann, "/api/v1/books?title=eq.c").await.expect(200).json()[0]["title"], "c");
+    assert_eq!(app.database.column("SELECT count(*) FROM books_tags").await, ["0"]);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn many_rows_are_linked_at_once() {
+    let app = TestApp::with(&[("tags", TAGS), ("books", BOOKS), ("places", PLACES)]).await;
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    let own = tags(&app, &ann, 2).await;
+    let body = json!([{"title": "a", "tags": [own[0]]}, {"tags": own}, {"title": "c"}, {"title": "d", "tags": []}]);
+    let made = app.post(&ann, "/api/v1/books", body).await.expect(201).json();
+    let shown: Vec<_> = made.as_array().expect("an array").iter().map(|row| row["tags"].clone()).collect();
+    assert_eq!(shown, [json!([own[0]]), json!(own), json!([]), json!([])]);
+    assert_eq!(made[3]["title"], "d");
+    let _ = add(&app, &bob, "books", json!({"title": "d"})).await;
+    // The filter is asked of the rows as they were.
+    let changed = app.patch(&ann, "/api/v1/books?title=in.(c,d)", json!({"title": "e", "tags": [own[1]]})).await.expect(200).json();
+    let shown: Vec<_> = changed.as_array().expect("an array").iter().map(|row| row["tags"].clone()).collect();
+    assert_eq!(shown, [json!([own[1]]), json!([own[1]])]);
+    let changed = app.patch(&ann, "/api/v1/books?id=not.is.null&select=tags", json!({"tags": null})).await.expect(200).text;
+    assert_eq!(changed, r#"[{"tags":[]},{"tags":[]},{"tags":[]},{"tags":[]}]"#);
+    assert_eq!(app.database.column("SELECT count(*) FROM books_tags").await, ["0"]);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn links_are_seen_where_their_row_is() {
+    let page = |access: &str| {
+        format!("soft_delete = true\naccess = {{ {access} }}\nfields.open = {{ type = \"boolean\", default = false }}\nfields.places = {{ type = \"relation_many\", entity = \"places\" }}")
+    };
+    let drafts = page("read = \"public\", published_when = \"open\"");
+    let terms = page("read = \"public\", write = \"admin\"");
+    let app = TestApp::with(&[("drafts", &drafts), ("terms", &terms), ("places", PLACES)]).await;
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    let (eve, joe) = (app.user_with("eve", "admin", &["*"]).await, app.user_with("joe", "admin", &["*"]).await);
+    let place = add(&app, &eve, "places", json!({"name": "p"})).await;
+    let other = add(&app, &joe, "places", json!({"name": "q"})).await;
+    let draft = add(&app, &ann, "drafts", json!({"places": [place]})).await;
+    let path = format!("/api/v1/drafts/{draft}");
+    let visible = "SELECT set_config('app.user_id', 'bob', true); SET LOCAL ROLE hedgerow_app; SELECT count(*) FROM drafts_places";
+    let count = async || app.database.column(visible).await.pop();
+    assert_eq!(count().await.as_deref(), Some("0"));
+    let _ = app.patch(&ann, &path, json!({"open": true})).await.expect(200);
+    assert_eq!(count().await.as_deref(), Some("1"));
+    assert_eq!(app.get(hedgerow_testing::Who::Anyone, &path).await.expect(200).json()["places"], json!([place]));
+    assert_eq!(app.patch(&bob, &path, json!({"places": []})).await.problem(), "403 not_owner");
+    // In the trash and back, with its links; nobody else sees them meanwhile, and they cannot be changed.
+    let _ = app.delete(&ann, &path).await.expect(204);
+    assert_eq!(count().await.as_deref(), Some("0"));
+    assert_eq!(app.patch(&ann, &path, json!({"places": []})).await.problem(), "404 not_found");
+    assert_eq!(app.get(&ann, "/api/v1/drafts/trash").await.expect(200).json()[0]["places"], json!([place]));
+    let back = app.post(&ann, &format!("{path}/restore"), json!({})).await.expect(200).json();
+    assert_eq!(back["places"], json!([place]));
+    // Administrators link each other's rows.
+    let term = add(&app, &eve, "terms", json!({"places": [place]})).await;
+    let path = format!("/api/v1/terms/{term}");
+    let changed = app.patch(&joe, &path, json!({"places": [other]})).await.expect(200).json();
+    assert_eq!(changed["places"], json!([other]));
+    assert_eq!(app.patch(&bob, &path, json!({"places": []})).await.problem(), "403 admin_only");
+    assert_eq!(app.get(&bob, &path).await.expect(200).json()["places"], json!([other]));
+    app.close().await;
+}
