@@ -540,7 +540,8 @@ fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, our
             table.constraints.entry(constraint.clone()).or_insert_with(|| known.clone());
         }
     }
-    let has_primary = kept.indexes.values().any(|index| index.primary && index.keys == ["id"]);
+    let own_key = expected.indexes.values().find(|index| index.primary);
+    let has_primary = kept.indexes.values().any(|index| index.primary && own_key.is_some_and(|own| own.keys == index.keys));
     if is_own {
         table.indexes.clear();
     } else if has_primary {
