@@ -211,7 +211,8 @@ fn check_indexes(draft: &Draft<'_>) -> Vec<Problem> {
             note("there are two indexes over these fields".to_owned(), None);
         }
         let keys = crate::model::index_keys(entity, index);
-        if index.condition.is_some() && !index.unique && crate::model::automatic_keys(entity).contains(&keys) {
+        if index.condition.is_some() && !index.unique && crate::model::automatic_keys(entity).contains(&keys)
+        {
             let message = format!("{} has an index over these fields anyway, of all rows", entity.name);
             note(message, Some("remove it".to_owned()));
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::catalog::{self, Catalog, Column, Constraint, Index, Policy, Rule, Size, Table};
-use crate::{Schema, ddl};
+use crate::{Identifier, Schema, ddl};
 
 /// What a change may do to those who use the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,10 +143,10 @@ impl Renames {
             for (field, _) in entity.links() {
                 let new = ddl::link_table(entity, field).to_string();
                 let old = field.renamed_from.as_ref().unwrap_or(&field.name);
-                let now = |field: &crate::Identifier| crate::Identifier::joined(&[&table, field.as_str()]).to_string();
-                let old = [now(old), now(&field.name)].into_iter().find(|old| {
-                    *old != new && is.tables.get(old).is_some_and(Table::is_managed)
-                });
+                let now = |field: &Identifier| Identifier::joined(&[&table, field.as_str()]).to_string();
+                let old = [now(old), now(&field.name)]
+                    .into_iter()
+                    .find(|old| *old != new && is.tables.get(old).is_some_and(Table::is_managed));
                 if let Some(old) = old.filter(|_| !is.tables.contains_key(&new)) {
                     renames.tables.insert(new, old);
                 }
@@ -171,11 +171,22 @@ impl Renames {
 
     /// `catalog` as it is after the renames.
     pub fn apply(&self, catalog: &Catalog) -> Catalog {
+        self.apply_with(catalog).0
+    }
+
+    /// The same, with the constraints that follow the names of table and column: table, old and new name.
+    fn apply_with(&self, catalog: &Catalog) -> (Catalog, Vec<(String, String, String)>) {
         let mut renamed = catalog.clone();
+        let mut followed = Vec::new();
         for (new, old) in &self.tables {
             if let Some(mut table) = renamed.tables.remove(old) {
                 for trigger in table.triggers.values_mut() {
-                    trigger.definition = trigger.definition.replace(&format!(" ON {old} "), &format!(" ON {new} "));
+                    trigger.definition =
+                        trigger.definition.replace(&format!(" ON {old} "), &format!(" ON {new} "));
+                }
+                let columns: Vec<String> = table.columns.keys().cloned().collect();
+                for column in &columns {
+                    followed.extend(follow(&mut table, [old, column], [new, column]));
                 }
                 renamed.tables.insert(new.clone(), table);
             }
@@ -190,8 +201,9 @@ impl Renames {
             }
         }
         for ((table, new), old) in &self.columns {
-            if let Some(table) = renamed.tables.get_mut(table) {
-                rename_column(table, old, new);
+            if let Some(known) = renamed.tables.get_mut(table) {
+                rename_column(known, old, new);
+                followed.extend(follow(known, [table, old], [table, new]));
             }
             for other in renamed.tables.values_mut() {
                 for constraint in other.constraints.values_mut() {
@@ -203,8 +215,28 @@ impl Renames {
                 }
             }
         }
-        renamed
+        (renamed, followed)
     }
+}
+
+/// Renames the constraints whose names Hedgerow made of a table and a column.
+fn follow(table: &mut Table, old: [&String; 2], new: [&String; 2]) -> Vec<(String, String, String)> {
+    let mut followed = Vec::new();
+    let is_name = |name: &&String| Identifier::parse(name).is_ok();
+    if !old.iter().chain(&new).all(is_name) {
+        return followed;
+    }
+    for rule in ddl::constraint_rules() {
+        let name = |[table, column]: [&String; 2]| Identifier::joined(&[table, column, rule]).to_string();
+        let (before, after) = (name(old), name(new));
+        if !table.constraints.contains_key(&after)
+            && let Some(constraint) = table.constraints.remove(&before)
+        {
+            table.constraints.insert(after.clone(), constraint);
+            followed.push((new[0].clone(), before, after));
+        }
+    }
+    followed
 }
 
 fn rename_in(names: &mut [String], old: &str, new: &str) {
@@ -269,9 +301,19 @@ const NO_LOCK: &str = "none that anybody waits for";
 
 /// The changes from `is` to `should`.
 pub fn plan(is: &Catalog, should: &Catalog, renames: &Renames, pace: Pace) -> Plan {
-    let renamed = renames.apply(is);
+    let (renamed, followed) = renames.apply_with(is);
     let mut maker = Maker { changes: Vec::new(), pace };
     maker.renames(renames);
+    for (table, old, new) in &followed {
+        maker
+            .change(format!("constraint {old:?} of {table}"), format!("is renamed to {new}"))
+            .on(table)
+            .together(
+                RENAMES,
+                format!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", on(table), quote(old), quote(new)),
+            )
+            .done();
+    }
     for (name, function) in &should.functions {
         let known = renamed.functions.get(name);
         if known != Some(function) {
@@ -292,7 +334,8 @@ pub fn plan(is: &Catalog, should: &Catalog, renames: &Renames, pace: Pace) -> Pl
     }
     let mut changes = maker.changes;
     changes.sort_by_key(|change| change.steps.iter().map(|step| step.phase).min());
-    let sizes = renamed.tables.iter().map(|(name, table)| (name.clone(), (table.size.rows, table.size.bytes)));
+    let sizes =
+        renamed.tables.iter().map(|(name, table)| (name.clone(), (table.size.rows, table.size.bytes)));
     Plan { changes, sizes: sizes.collect() }
 }
 
@@ -316,7 +359,9 @@ impl Plan {
         for step in steps {
             match (step.how, units.last_mut()) {
                 (How::Alone, _) => units.push(Unit::Alone(step.sql.clone())),
-                (How::Together, Some(Unit::Transaction(statements))) if open => statements.push(step.sql.clone()),
+                (How::Together, Some(Unit::Transaction(statements))) if open => {
+                    statements.push(step.sql.clone());
+                }
                 _ => units.push(Unit::Transaction(vec![step.sql.clone()])),
             }
             open = step.how == How::Together;
@@ -350,7 +395,7 @@ fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -396,7 +441,8 @@ impl Rule {
         match self {
             Self::Check(condition) => format!("CHECK ({condition})"),
             Self::References { columns, table, targets, on_delete, sets, on_update } => {
-                let mut sql = format!("FOREIGN KEY ({}) REFERENCES {} ({})", list(columns), on(table), list(targets));
+                let mut sql =
+                    format!("FOREIGN KEY ({}) REFERENCES {} ({})", list(columns), on(table), list(targets));
                 if on_update != "NO ACTION" {
                     let _ = write!(sql, " ON UPDATE {on_update}");
                 }
@@ -542,7 +588,10 @@ impl Maker {
         for ((table, new), old) in &renames.columns {
             self.change(format!("column {old:?} of {table}"), format!("is renamed to {new}"))
                 .on(table)
-                .together(RENAMES, format!("ALTER TABLE {} RENAME COLUMN {} TO {}", on(table), quote(old), quote(new)))
+                .together(
+                    RENAMES,
+                    format!("ALTER TABLE {} RENAME COLUMN {} TO {}", on(table), quote(old), quote(new)),
+                )
                 .done();
         }
     }
@@ -556,7 +605,8 @@ impl Maker {
             .together(FUNCTIONS, sql)
             .together(FUNCTIONS, format!("GRANT EXECUTE ON FUNCTION public.{name} TO PUBLIC"));
         if known_owner.is_some_and(|known| known != owner) {
-            change = change.together(FUNCTIONS, format!("ALTER FUNCTION public.{name} OWNER TO {}", quote(owner)));
+            change =
+                change.together(FUNCTIONS, format!("ALTER FUNCTION public.{name} OWNER TO {}", quote(owner)));
         }
         change.done();
     }
@@ -648,7 +698,10 @@ impl Draft<'_> {
         }
         for (role, rights) in &table.grants {
             let rights: Vec<&str> = rights.iter().map(String::as_str).collect();
-            self = self.together(phase, format!("GRANT {} ON TABLE {} TO {}", rights.join(", "), on(name), role_name(role)));
+            self = self.together(
+                phase,
+                format!("GRANT {} ON TABLE {} TO {}", rights.join(", "), on(name), role_name(role)),
+            );
         }
         for (role, rights) in &table.column_grants {
             for (right, columns) in rights {
@@ -711,7 +764,10 @@ impl Altered<'_, '_> {
         }
         if is.comment != should.comment {
             let sql = comment(&format!("TABLE {}", on(name)), should.comment.as_deref());
-            self.change(format!("table {name}"), "is marked as Hedgerow's").class(Class::Safe, NO_LOCK).together(RULES, sql).done();
+            self.change(format!("table {name}"), "is marked as Hedgerow's")
+                .class(Class::Safe, NO_LOCK)
+                .together(RULES, sql)
+                .done();
         }
         self.row_security();
         let retyped = self.columns();
@@ -731,7 +787,9 @@ impl Altered<'_, '_> {
             if is != should {
                 let word = if should { words[0] } else { words[1] };
                 let sql = format!("ALTER TABLE {} {word} ROW LEVEL SECURITY", on(name));
-                self.change(format!("table {name}"), format!("gets {word} ROW LEVEL SECURITY")).together(RULES, sql).done();
+                self.change(format!("table {name}"), format!("gets {word} ROW LEVEL SECURITY"))
+                    .together(RULES, sql)
+                    .done();
             }
         }
     }
@@ -743,7 +801,10 @@ impl Altered<'_, '_> {
             .columns
             .iter()
             .filter(|(column, known)| {
-                should.columns.get(*column).is_some_and(|wanted| known.ty != wanted.ty && !known.generated && !wanted.generated)
+                should
+                    .columns
+                    .get(*column)
+                    .is_some_and(|wanted| known.ty != wanted.ty && !known.generated && !wanted.generated)
             })
             .map(|(column, _)| column.clone())
             .collect();
@@ -756,13 +817,20 @@ impl Altered<'_, '_> {
                     if known.generated {
                         change.together(REMOVALS, sql).done();
                     } else {
-                        change.loss(Loss::Column(name.to_owned(), column.clone())).together(COLUMNS_GONE, sql).done();
+                        change
+                            .loss(Loss::Column(name.to_owned(), column.clone()))
+                            .together(COLUMNS_GONE, sql)
+                            .done();
                     }
                 }
                 Some(wanted) if known.generated || wanted.generated => {
                     // PostgreSQL changes no type that a generated column reads.
-                    let reads_retyped = known.default.as_ref().is_some_and(|value| retyped.iter().any(|read| value.names(read)));
-                    let differs = (&known.ty, &known.default, known.generated) != (&wanted.ty, &wanted.default, wanted.generated);
+                    let reads_retyped = known
+                        .default
+                        .as_ref()
+                        .is_some_and(|value| retyped.iter().any(|read| value.names(read)));
+                    let differs = (&known.ty, &known.default, known.generated)
+                        != (&wanted.ty, &wanted.default, wanted.generated);
                     if !differs && !reads_retyped {
                         self.column_comment(column, known, wanted);
                         continue;
@@ -771,7 +839,14 @@ impl Altered<'_, '_> {
                         .change(format!("column {column:?} of {name}"), "is computed anew")
                         .class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
                         .together(REMOVALS, format!("ALTER TABLE {} DROP COLUMN {}", on(name), quote(column)))
-                        .together(COMPUTED, format!("ALTER TABLE {} ADD COLUMN {}", on(name), column_definition(column, wanted)));
+                        .together(
+                            COMPUTED,
+                            format!(
+                                "ALTER TABLE {} ADD COLUMN {}",
+                                on(name),
+                                column_definition(column, wanted)
+                            ),
+                        );
                     if wanted.comment.is_some() {
                         let object = format!("COLUMN {}.{}", on(name), quote(column));
                         change = change.together(COMPUTED, comment(&object, wanted.comment.as_deref()));
@@ -785,11 +860,19 @@ impl Altered<'_, '_> {
                     } else if known.default != wanted.default {
                         let sql = set_default(name, column, wanted);
                         let text = wanted.default.as_ref().map_or("none".to_owned(), ToString::to_string);
-                        self.change(format!("column {column:?} of {name}"), format!("gets the default {text}")).together(COLUMNS, sql).done();
+                        self.change(
+                            format!("column {column:?} of {name}"),
+                            format!("gets the default {text}"),
+                        )
+                        .together(COLUMNS, sql)
+                        .done();
                     }
                     if known.not_null && !wanted.not_null {
-                        let sql = format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", on(name), quote(column));
-                        self.change(format!("column {column:?} of {name}"), "may be null").together(COLUMNS, sql).done();
+                        let sql =
+                            format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", on(name), quote(column));
+                        self.change(format!("column {column:?} of {name}"), "may be null")
+                            .together(COLUMNS, sql)
+                            .done();
                     } else if wanted.not_null && !known.not_null {
                         self.require(column);
                     }
@@ -825,7 +908,10 @@ impl Altered<'_, '_> {
         let sql = format!("ALTER TABLE {} ADD COLUMN {}", on(name), column_definition(column, &first));
         let mut change = self.change(
             format!("column {column:?} of {name}"),
-            format!("is added: {}", column_definition(column, wanted).trim_start_matches(&format!("{} ", quote(column)))),
+            format!(
+                "is added: {}",
+                column_definition(column, wanted).trim_start_matches(&format!("{} ", quote(column)))
+            ),
         );
         if wanted.generated {
             change = change.class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew");
@@ -859,7 +945,14 @@ impl Altered<'_, '_> {
         }
         change
             .class(Class::Locks, "SHARE UPDATE EXCLUSIVE, while rows are checked")
-            .together(RULES, format!("ALTER TABLE {} ADD CONSTRAINT {check} CHECK ({} IS NOT NULL) NOT VALID", on(name), quote(column)))
+            .together(
+                RULES,
+                format!(
+                    "ALTER TABLE {} ADD CONSTRAINT {check} CHECK ({} IS NOT NULL) NOT VALID",
+                    on(name),
+                    quote(column)
+                ),
+            )
             .step(VALIDATIONS, How::Apart, format!("ALTER TABLE {} VALIDATE CONSTRAINT {check}", on(name)))
             .together(AFTER_VALIDATION, set)
             .together(AFTER_VALIDATION, format!("ALTER TABLE {} DROP CONSTRAINT {check}", on(name)))
@@ -882,7 +975,8 @@ impl Altered<'_, '_> {
         };
         let using = if is_plain_cast(from, to) { format!("{own}::{to}") } else { using };
         let rewrites = !is_free(from, to);
-        let change = self.change(format!("column {column:?} of {name}"), format!("changes its type from {from} to {to}"));
+        let change = self
+            .change(format!("column {column:?} of {name}"), format!("changes its type from {from} to {to}"));
         let change = if rewrites {
             change.class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
         } else {
@@ -898,7 +992,10 @@ impl Altered<'_, '_> {
         } else {
             change
         };
-        change = change.together(COLUMNS, format!("ALTER TABLE {} ALTER COLUMN {own} TYPE {to} USING {using}", on(name)));
+        change = change.together(
+            COLUMNS,
+            format!("ALTER TABLE {} ALTER COLUMN {own} TYPE {to} USING {using}", on(name)),
+        );
         if wanted.default.is_some() {
             change = change.together(COLUMNS, set_default(name, column, wanted));
         }
@@ -910,7 +1007,9 @@ impl Altered<'_, '_> {
         let renamed = twins(&is.constraints, &should.constraints, |a, b| a == b);
         for (old, new) in &renamed {
             let sql = format!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", on(name), quote(old), quote(new));
-            self.change(format!("constraint {old:?} of {name}"), format!("is renamed to {new}")).together(RENAMES, sql).done();
+            self.change(format!("constraint {old:?} of {name}"), format!("is renamed to {new}"))
+                .together(RENAMES, sql)
+                .done();
         }
         for (constraint, known) in &is.constraints {
             if renamed.contains_key(constraint) {
@@ -921,9 +1020,16 @@ impl Altered<'_, '_> {
             if !stays || touched {
                 let sql = drop_constraint(name, constraint);
                 if should.constraints.contains_key(constraint) {
-                    self.change(format!("constraint {constraint:?} of {name}"), "is taken off, to be put back").together(REMOVALS, sql).done();
+                    self.change(
+                        format!("constraint {constraint:?} of {name}"),
+                        "is taken off, to be put back",
+                    )
+                    .together(REMOVALS, sql)
+                    .done();
                 } else {
-                    self.change(format!("constraint {constraint:?} of {name}"), "is dropped").together(REMOVALS, sql).done();
+                    self.change(format!("constraint {constraint:?} of {name}"), "is dropped")
+                        .together(REMOVALS, sql)
+                        .done();
                 }
             }
         }
@@ -940,7 +1046,11 @@ impl Altered<'_, '_> {
             let lock = "SHARE UPDATE EXCLUSIVE, while rows are checked";
             match known.filter(|_| !touched) {
                 Some(known) if known.validated || !wanted.validated => {}
-                Some(_) => self.change(object, "is checked against all rows").class(Class::Locks, lock).step(VALIDATIONS, How::Apart, validate).done(),
+                Some(_) => self
+                    .change(object, "is checked against all rows")
+                    .class(Class::Locks, lock)
+                    .step(VALIDATIONS, How::Apart, validate)
+                    .done(),
                 None if online && wanted.validated => self
                     .change(object, format!("is added: {}", wanted.rule.definition()))
                     .class(Class::Locks, lock)
@@ -962,13 +1072,16 @@ impl Altered<'_, '_> {
         let renamed = twins(&is.indexes, &should.indexes, |a, b| a == b);
         for (old, new) in &renamed {
             let sql = format!("ALTER INDEX public.{} RENAME TO {}", quote(old), quote(new));
-            self.change(format!("index {old:?} of {name}"), format!("is renamed to {new}")).together(RENAMES, sql).done();
+            self.change(format!("index {old:?} of {name}"), format!("is renamed to {new}"))
+                .together(RENAMES, sql)
+                .done();
         }
         // An index over a generated column goes with it; one with a condition would not fit the new type.
         let torn = |index: &Index| {
             retyped.iter().any(|column| {
                 index.condition.as_ref().is_some_and(|condition| condition.names(column))
-                    || index.keys.contains(column) && is.columns.get(column).is_some_and(|known| known.generated)
+                    || index.keys.contains(column)
+                        && is.columns.get(column).is_some_and(|known| known.generated)
             })
         };
         for (index, known) in &is.indexes {
@@ -976,15 +1089,24 @@ impl Altered<'_, '_> {
                 continue;
             }
             let wanted = should.indexes.get(index);
-            let same = wanted.is_some_and(|wanted| Index { comment: None, ..wanted.clone() } == Index { comment: None, ..known.clone() });
+            let same = wanted.is_some_and(|wanted| {
+                Index { comment: None, ..wanted.clone() } == Index { comment: None, ..known.clone() }
+            });
             if same && !torn(known) {
                 continue;
             }
-            let goes_with_column = known.keys.iter().any(|key| is.columns.get(key).is_some_and(|column| column.generated) && (retyped.contains(key) || !should.columns.contains_key(key)));
+            let goes_with_column = known.keys.iter().any(|key| {
+                is.columns.get(key).is_some_and(|column| column.generated)
+                    && (retyped.contains(key) || !should.columns.contains_key(key))
+            });
             let sql = if known.constraint || known.primary {
                 drop_constraint(name, index)
             } else {
-                format!("DROP INDEX {}public.{}", if goes_with_column { "IF EXISTS " } else { "" }, quote(index))
+                format!(
+                    "DROP INDEX {}public.{}",
+                    if goes_with_column { "IF EXISTS " } else { "" },
+                    quote(index)
+                )
             };
             let action = if wanted.is_some() { "is taken off, to be built anew" } else { "is dropped" };
             self.change(format!("index {index:?} of {name}"), action).together(INDEXES_GONE, sql).done();
@@ -994,12 +1116,16 @@ impl Altered<'_, '_> {
                 continue;
             }
             let known = is.indexes.get(index).filter(|known| {
-                Index { comment: None, ..wanted.clone() } == Index { comment: None, ..(*known).clone() } && !torn(known)
+                Index { comment: None, ..wanted.clone() } == Index { comment: None, ..(*known).clone() }
+                    && !torn(known)
             });
             let marked = comment(&format!("INDEX public.{}", quote(index)), wanted.comment.as_deref());
             if let Some(known) = known {
                 if known.comment != wanted.comment {
-                    self.change(format!("index {index:?} of {name}"), "is marked as Hedgerow's").class(Class::Safe, NO_LOCK).together(RULES, marked).done();
+                    self.change(format!("index {index:?} of {name}"), "is marked as Hedgerow's")
+                        .class(Class::Safe, NO_LOCK)
+                        .together(RULES, marked)
+                        .done();
                 }
                 continue;
             }
@@ -1007,8 +1133,15 @@ impl Altered<'_, '_> {
             let action = format!("is built on ({})", wanted.keys.join(", "));
             let mut change = self.change(object, action);
             if wanted.primary {
-                let sql = format!("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})", on(name), quote(index), list(&wanted.keys));
-                change = change.class(Class::Rewrites, "ACCESS EXCLUSIVE, while the index is built").together(INDEXES, sql);
+                let sql = format!(
+                    "ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})",
+                    on(name),
+                    quote(index),
+                    list(&wanted.keys)
+                );
+                change = change
+                    .class(Class::Rewrites, "ACCESS EXCLUSIVE, while the index is built")
+                    .together(INDEXES, sql);
             } else {
                 change = change.class(Class::Locks, "SHARE UPDATE EXCLUSIVE, while the index is built");
                 change = change.step(INDEXES, How::Alone, index_definition(name, index, wanted, online));
@@ -1025,14 +1158,20 @@ impl Altered<'_, '_> {
         let renamed = twins(&is.triggers, &should.triggers, |a, b| a == b);
         for (old, new) in &renamed {
             let sql = format!("ALTER TRIGGER {} ON {} RENAME TO {}", quote(old), on(name), quote(new));
-            self.change(format!("trigger {old:?} of {name}"), format!("is renamed to {new}")).together(RENAMES, sql).done();
+            self.change(format!("trigger {old:?} of {name}"), format!("is renamed to {new}"))
+                .together(RENAMES, sql)
+                .done();
         }
         for (trigger, known) in &is.triggers {
-            if renamed.contains_key(trigger) || should.triggers.get(trigger).is_some_and(|wanted| wanted.definition == known.definition) {
+            if renamed.contains_key(trigger)
+                || should.triggers.get(trigger).is_some_and(|wanted| wanted.definition == known.definition)
+            {
                 continue;
             }
             let sql = format!("DROP TRIGGER {} ON {}", quote(trigger), on(name));
-            self.change(format!("trigger {trigger:?} of {name}"), "is dropped").together(REMOVALS, sql).done();
+            self.change(format!("trigger {trigger:?} of {name}"), "is dropped")
+                .together(REMOVALS, sql)
+                .done();
         }
         for (trigger, wanted) in &should.triggers {
             if renamed.values().any(|new| new == trigger) {
@@ -1042,12 +1181,16 @@ impl Altered<'_, '_> {
                 Some(known) if known.enabled != wanted.enabled => {
                     let word = if wanted.enabled == "D" { "DISABLE" } else { "ENABLE" };
                     let sql = format!("ALTER TABLE {} {word} TRIGGER {}", on(name), quote(trigger));
-                    self.change(format!("trigger {trigger:?} of {name}"), format!("gets {word}")).together(RULES, sql).done();
+                    self.change(format!("trigger {trigger:?} of {name}"), format!("gets {word}"))
+                        .together(RULES, sql)
+                        .done();
                 }
                 Some(_) => {}
                 None => {
                     let sql = trigger_definition(trigger, &wanted.definition);
-                    self.change(format!("trigger {trigger:?} of {name}"), "is made").together(RULES, sql).done();
+                    self.change(format!("trigger {trigger:?} of {name}"), "is made")
+                        .together(RULES, sql)
+                        .done();
                 }
             }
         }
@@ -1055,9 +1198,11 @@ impl Altered<'_, '_> {
 
     fn policies(&mut self, retyped: &BTreeSet<String>) {
         let (is, should, name) = (self.is, self.should, self.name);
-        let gone: Vec<&String> = is.columns.keys().filter(|column| !should.columns.contains_key(*column)).collect();
+        let gone: Vec<&String> =
+            is.columns.keys().filter(|column| !should.columns.contains_key(*column)).collect();
         let same = |known: &Policy, wanted: &Policy| {
-            known == wanted && !retyped.iter().chain(gone.iter().copied()).any(|column| known.speaks_of(column))
+            known == wanted
+                && !retyped.iter().chain(gone.iter().copied()).any(|column| known.speaks_of(column))
         };
         for (policy, known) in &is.policies {
             if should.policies.get(policy).is_some_and(|wanted| same(known, wanted)) {
@@ -1065,16 +1210,22 @@ impl Altered<'_, '_> {
             }
             let sql = format!("DROP POLICY {} ON {}", quote(policy), on(name));
             if should.policies.contains_key(policy) {
-                self.change(format!("policy {policy:?} of {name}"), "is taken off, to be made anew").together(REMOVALS, sql).done();
+                self.change(format!("policy {policy:?} of {name}"), "is taken off, to be made anew")
+                    .together(REMOVALS, sql)
+                    .done();
             } else {
-                self.change(format!("policy {policy:?} of {name}"), "is dropped").together(REMOVALS, sql).done();
+                self.change(format!("policy {policy:?} of {name}"), "is dropped")
+                    .together(REMOVALS, sql)
+                    .done();
             }
         }
         for (policy, wanted) in &should.policies {
             if is.policies.get(policy).is_some_and(|known| same(known, wanted)) {
                 continue;
             }
-            self.change(format!("policy {policy:?} of {name}"), "is made").together(RULES, policy_definition(name, policy, wanted)).done();
+            self.change(format!("policy {policy:?} of {name}"), "is made")
+                .together(RULES, policy_definition(name, policy, wanted))
+                .done();
         }
     }
 
@@ -1083,15 +1234,21 @@ impl Altered<'_, '_> {
         let none = BTreeSet::new();
         let roles: BTreeSet<&String> = is.grants.keys().chain(should.grants.keys()).collect();
         for role in roles {
-            let (has, wants) = (is.grants.get(role).unwrap_or(&none), should.grants.get(role).unwrap_or(&none));
-            for (verb, preposition, rights) in [("REVOKE", "FROM", has - wants), ("GRANT", "TO", wants - has)] {
+            let (has, wants) =
+                (is.grants.get(role).unwrap_or(&none), should.grants.get(role).unwrap_or(&none));
+            for (verb, preposition, rights) in [("REVOKE", "FROM", has - wants), ("GRANT", "TO", wants - has)]
+            {
                 if rights.is_empty() {
                     continue;
                 }
                 let rights = rights.into_iter().collect::<Vec<_>>().join(", ");
                 let sql = format!("{verb} {rights} ON TABLE {} {preposition} {}", on(name), role_name(role));
-                let action = if verb == "GRANT" { format!("may {rights}") } else { format!("may no longer {rights}") };
-                self.change(format!("role {role} on {name}"), action).class(Class::Safe, NO_LOCK).together(RULES, sql).done();
+                let action =
+                    if verb == "GRANT" { format!("may {rights}") } else { format!("may no longer {rights}") };
+                self.change(format!("role {role} on {name}"), action)
+                    .class(Class::Safe, NO_LOCK)
+                    .together(RULES, sql)
+                    .done();
             }
         }
         let no_rights = BTreeMap::new();
@@ -1102,9 +1259,14 @@ impl Altered<'_, '_> {
             for right in has.keys().chain(wants.keys()).collect::<BTreeSet<_>>() {
                 let (has, wants) = (has.get(right).unwrap_or(&none), wants.get(right).unwrap_or(&none));
                 // Rights on a column go with the column.
-                let gone: BTreeSet<String> = (has - wants).into_iter().filter(|column| {
-                    should.columns.get(column).is_some_and(|wanted| wanted.generated || is.columns.get(column).is_some_and(|known| !known.generated))
-                }).collect();
+                let gone: BTreeSet<String> = (has - wants)
+                    .into_iter()
+                    .filter(|column| {
+                        should.columns.get(column).is_some_and(|wanted| {
+                            wanted.generated || is.columns.get(column).is_some_and(|known| !known.generated)
+                        })
+                    })
+                    .collect();
                 for (verb, columns) in [("REVOKE", gone), ("GRANT", wants - has)] {
                     if columns.is_empty() {
                         continue;
@@ -1112,7 +1274,10 @@ impl Altered<'_, '_> {
                     let sql = column_grant(verb, right, &columns, name, role);
                     let named = columns.into_iter().collect::<Vec<_>>().join(", ");
                     let may = if verb == "GRANT" { "may" } else { "may no longer" };
-                    self.change(format!("role {role} on {name}"), format!("{may} {right} {named}")).class(Class::Safe, NO_LOCK).together(RULES, sql).done();
+                    self.change(format!("role {role} on {name}"), format!("{may} {right} {named}"))
+                        .class(Class::Safe, NO_LOCK)
+                        .together(RULES, sql)
+                        .done();
                 }
             }
         }
@@ -1120,7 +1285,11 @@ impl Altered<'_, '_> {
 }
 
 /// Objects that are there under another name: old name to new name.
-fn twins<T>(is: &BTreeMap<String, T>, should: &BTreeMap<String, T>, same: impl Fn(&T, &T) -> bool) -> BTreeMap<String, String> {
+fn twins<T>(
+    is: &BTreeMap<String, T>,
+    should: &BTreeMap<String, T>,
+    same: impl Fn(&T, &T) -> bool,
+) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (new, wanted) in should.iter().filter(|(name, _)| !is.contains_key(*name)) {
         let twin = is.iter().find(|(old, known)| {
@@ -1135,7 +1304,9 @@ fn twins<T>(is: &BTreeMap<String, T>, should: &BTreeMap<String, T>, same: impl F
 
 fn set_default(table: &str, column: &str, wanted: &Column) -> String {
     match &wanted.default {
-        Some(value) => format!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {value}", on(table), quote(column)),
+        Some(value) => {
+            format!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {value}", on(table), quote(column))
+        }
         None => format!("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", on(table), quote(column)),
     }
 }
@@ -1159,7 +1330,8 @@ fn is_free(from: &str, to: &str) -> bool {
 /// Whether every value of `from` is one of `to`.
 fn is_lossless(from: &str, to: &str) -> bool {
     if base(from) == "numeric" && base(to) == "numeric" {
-        return to == "numeric" || digits(from).zip(digits(to)).is_some_and(|(a, b)| a.0 <= b.0 && a.1 <= b.1);
+        return to == "numeric"
+            || digits(from).zip(digits(to)).is_some_and(|(a, b)| a.0 <= b.0 && a.1 <= b.1);
     }
     const WIDER: &[(&str, &str)] = &[
         ("smallint", "integer"),
@@ -1172,7 +1344,10 @@ fn is_lossless(from: &str, to: &str) -> bool {
         ("timestamp without time zone", "timestamp with time zone"),
         ("json", "jsonb"),
     ];
-    (to == "text" && !from.ends_with("[]")) || to == "jsonb" || WIDER.contains(&(from, to)) || (from == "text" && to == "text[]")
+    (to == "text" && !from.ends_with("[]"))
+        || to == "jsonb"
+        || WIDER.contains(&(from, to))
+        || (from == "text" && to == "text[]")
 }
 
 /// Digits before and behind the point.

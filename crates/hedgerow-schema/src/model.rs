@@ -5,10 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{self, Catalog, Column, Constraint, Function, Index, Policy, Position, Rule, Table, Trigger};
+use crate::catalog::{
+    self, Catalog, Column, Constraint, Function, Index, Policy, Position, Rule, Table, Trigger,
+};
 use crate::expression::Expression;
 use crate::policy::{self, Protection};
-use crate::{Condition, Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema, Sql, StoredType, Write, ddl, rules};
+use crate::{
+    Condition, Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema,
+    Sql, StoredType, Write, ddl, rules,
+};
 
 /// The objects that the entity files ask for, with Hedgerow's own, all owned by `owner`.
 pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
@@ -22,7 +27,8 @@ pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
     }
     // A parent has the key that children point at, whoever they are.
     for entity in schema.entities() {
-        let targets = entity.relations().chain(entity.links()).filter_map(|(_, to)| schema.entity(to.entity.as_str()));
+        let targets =
+            entity.relations().chain(entity.links()).filter_map(|(_, to)| schema.entity(to.entity.as_str()));
         let targets = targets.filter(|target| !target.access.is_shared());
         let source = entity.links().next().filter(|_| !links_by_id(entity)).map(|_| entity);
         for parent in targets.chain(source) {
@@ -40,7 +46,8 @@ pub const OWN_TABLES: &[&str] = &["user", "api_keys"];
 
 fn own(roles: &Roles, owner: &str) -> Catalog {
     let mut catalog = Catalog::default();
-    let column = |ty: &str, not_null: bool, default: Option<&str>| column(ty, not_null, default.map(Expression::read));
+    let column =
+        |ty: &str, not_null: bool, default: Option<&str>| column(ty, not_null, default.map(Expression::read));
     let time = "timestamp with time zone";
     let now = Some("CURRENT_TIMESTAMP");
     let users = [
@@ -74,7 +81,9 @@ fn own(roles: &Roles, owner: &str) -> Catalog {
     user.indexes.insert("user_pkey".into(), Index { primary: true, comment: None, ..index(&["id"], true) });
     user.indexes.insert("user_email_key".into(), Index { comment: None, ..index(&["email"], true) });
     let mut api_keys = Table { columns: in_order(keys), ..Table::default() };
-    api_keys.constraints.insert("api_keys_key_check".into(), check(Expression::read("key ~ '^[0-9a-f]{64}$'")));
+    api_keys
+        .constraints
+        .insert("api_keys_key_check".into(), check(Expression::read("key ~ '^[0-9a-f]{64}$'")));
     api_keys.constraints.insert("api_keys_userId_fkey".into(), references_user("userId", "CASCADE"));
     for (name, keys, unique) in [
         ("api_keys_pkey", &["id"][..], true),
@@ -85,8 +94,7 @@ fn own(roles: &Roles, owner: &str) -> Catalog {
         let primary = name == "api_keys_pkey";
         api_keys.indexes.insert(name.into(), Index { primary, comment: None, ..index(keys, unique) });
     }
-    for (mut table, protection) in
-        [(user, policy::for_users(roles)), (api_keys, policy::for_api_keys(roles))]
+    for (mut table, protection) in [(user, policy::for_users(roles)), (api_keys, policy::for_api_keys(roles))]
     {
         let name = protection.table.to_string();
         table.owner = owner.to_owned();
@@ -165,7 +173,8 @@ fn index(keys: &[&str], unique: bool) -> Index {
 
 fn updated_at(table: &mut Table, name: &str) {
     let trigger = Identifier::joined(&["update", name, "updated_at"]);
-    let definition = format!("BEFORE UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION update_updated_at_column()");
+    let definition =
+        format!("BEFORE UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION update_updated_at_column()");
     table.triggers.insert(trigger.to_string(), Trigger { definition, enabled: "O".into() });
 }
 
@@ -258,7 +267,10 @@ fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table 
             table.constraints.insert(name.to_string(), check(expression(&condition)));
         }
         if field.unique {
-            let unique = Index { condition: among_living(entity, None), ..index(&["userId", field.name.as_str()], true) };
+            let unique = Index {
+                condition: among_living(entity, None),
+                ..index(&["userId", field.name.as_str()], true)
+            };
             table.indexes.insert(ddl::unique_name(entity, field).to_string(), unique);
         }
     }
@@ -328,7 +340,9 @@ pub(crate) fn automatic_keys(entity: &Entity) -> Vec<Vec<&str>> {
     for field in entity.columns() {
         let name = field.name.as_str();
         match field.kind {
-            FieldKind::Relation(_) | FieldKind::User(_) => all.extend([vec!["userId", name], vec![name, "userId"]]),
+            FieldKind::Relation(_) | FieldKind::User(_) => {
+                all.extend([vec!["userId", name], vec![name, "userId"]]);
+            }
             _ if field.indexed => all.extend([vec!["userId", name, "id"], vec![name, "id"]]),
             _ => {}
         }
@@ -355,7 +369,10 @@ fn indexes(table: &mut Table, entity: &Entity) {
         let keys = index_keys(entity, asked);
         if asked.unique {
             let name = [&[entity.name.as_str()], keys.as_slice(), &["key"]].concat();
-            table.indexes.insert(Identifier::joined(&name).to_string(), Index { condition: among_living(entity, asked.condition.as_ref()), ..index(&keys, true) });
+            table.indexes.insert(
+                Identifier::joined(&name).to_string(),
+                Index { condition: among_living(entity, asked.condition.as_ref()), ..index(&keys, true) },
+            );
         } else {
             let condition = asked.condition.as_ref().map(|condition| expression(condition.sql()));
             named(table, entity, Index { condition, ..index(&keys, false) });
@@ -370,7 +387,8 @@ fn relate(table: &mut Table, entity: &Entity, field: &Field, relation: &Relation
     let target = relation.entity.as_str();
     let shared = schema.entity(target).is_some_and(|target| target.access.is_shared());
     let own = field.name.as_str();
-    let pair = |last: &str| if shared { vec![last.to_owned()] } else { vec!["userId".to_owned(), last.to_owned()] };
+    let pair =
+        |last: &str| if shared { vec![last.to_owned()] } else { vec!["userId".to_owned(), last.to_owned()] };
     let rule = Rule::References {
         columns: pair(own),
         table: target.to_owned(),
@@ -393,7 +411,14 @@ fn links_by_id(entity: &Entity) -> bool {
 }
 
 /// The table of a `relation_many` field: one row for each pair. It stays within its owner as a relation does.
-fn link_table(entity: &Entity, field: &Field, relation: &Relation, schema: &Schema, roles: &Roles, owner: &str) -> Table {
+fn link_table(
+    entity: &Entity,
+    field: &Field,
+    relation: &Relation,
+    schema: &Schema,
+    roles: &Roles,
+    owner: &str,
+) -> Table {
     let name = ddl::link_table(entity, field);
     let name = name.as_str();
     let named_key = |parts: &[&str]| Identifier::joined(&[&[name], parts].concat()).to_string();
@@ -413,14 +438,22 @@ fn link_table(entity: &Entity, field: &Field, relation: &Relation, schema: &Sche
     table.indexes.insert(named_key(&["pkey"]), primary);
     let target = relation.entity.as_str();
     let shared = schema.entity(target).is_some_and(|target| target.access.is_shared());
-    let by_target: &[&[&str]] = if shared { &[&["userId", "targetId"], &["targetId", "sourceId"]] } else { &[&["userId", "targetId"]] };
+    let by_target: &[&[&str]] = if shared {
+        &[&["userId", "targetId"], &["targetId", "sourceId"]]
+    } else {
+        &[&["userId", "targetId"]]
+    };
     for keys in by_target {
         let parts = [&["idx", name], *keys].concat();
         table.indexes.insert(Identifier::joined(&parts).to_string(), index(keys, false));
     }
     table.constraints.insert(named_key(&["userId", "fkey"]), references_user("userId", "CASCADE"));
-    for (own, of, by_id) in [("sourceId", entity.name.as_str(), links_by_id(entity)), ("targetId", target, shared)] {
-        let pair = |last: &str| if by_id { vec![last.to_owned()] } else { vec!["userId".to_owned(), last.to_owned()] };
+    for (own, of, by_id) in
+        [("sourceId", entity.name.as_str(), links_by_id(entity)), ("targetId", target, shared)]
+    {
+        let pair = |last: &str| {
+            if by_id { vec![last.to_owned()] } else { vec!["userId".to_owned(), last.to_owned()] }
+        };
         let rule = Rule::References {
             columns: pair(own),
             table: of.to_owned(),
@@ -475,7 +508,8 @@ pub fn target(is: &Catalog, expected: &Catalog, kept: &Catalog, roles: &Roles) -
             target.tables.insert(name.clone(), table.clone());
         }
     }
-    let ours: BTreeSet<String> = roles.all().iter().map(ToString::to_string).chain(["PUBLIC".to_owned()]).collect();
+    let ours: BTreeSet<String> =
+        roles.all().iter().map(ToString::to_string).chain(["PUBLIC".to_owned()]).collect();
     for (name, table) in &expected.tables {
         let empty = Table::default();
         let (known, kept) = (is.tables.get(name), kept.tables.get(name).unwrap_or(&empty));
@@ -491,7 +525,14 @@ pub fn target(is: &Catalog, expected: &Catalog, kept: &Catalog, roles: &Roles) -
 
 const STANDARD: &[&str] = &["id", "userId", "createdAt", "updatedAt", DELETED_COLUMN];
 
-fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, ours: &BTreeSet<String>) -> Table {
+fn one(
+    name: &str,
+    is: &Table,
+    expected: &Table,
+    kept: &Table,
+    is_own: bool,
+    ours: &BTreeSet<String>,
+) -> Table {
     let managed_column = |column: &str, table: &Table| {
         expected.columns.contains_key(column)
             || STANDARD.contains(&column)
@@ -524,7 +565,11 @@ fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, our
         .iter()
         .filter(|(own, rule)| {
             !is.constraints.contains_key(*own)
-                && is.constraints.iter().any(|(other, known)| !expected.constraints.contains_key(other) && known.rule == rule.rule && kept.constraints.contains_key(other))
+                && is.constraints.iter().any(|(other, known)| {
+                    !expected.constraints.contains_key(other)
+                        && known.rule == rule.rule
+                        && kept.constraints.contains_key(other)
+                })
         })
         .map(|(own, _)| own.clone())
         .collect();
@@ -535,20 +580,29 @@ fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, our
         table.constraints.clear();
     }
     for (constraint, known) in &kept.constraints {
-        let stale = is.columns.keys().filter(|column| !table.columns.contains_key(*column)).any(|column| known.rule.speaks_of(column));
+        let stale = is
+            .columns
+            .keys()
+            .filter(|column| !table.columns.contains_key(*column))
+            .any(|column| known.rule.speaks_of(column));
         if !is_managed_constraint(name, constraint, kept, &managed_column) && !stale || is_own {
             table.constraints.entry(constraint.clone()).or_insert_with(|| known.clone());
         }
     }
     let own_key = expected.indexes.values().find(|index| index.primary);
-    let has_primary = kept.indexes.values().any(|index| index.primary && own_key.is_some_and(|own| own.keys == index.keys));
+    let has_primary =
+        kept.indexes.values().any(|index| index.primary && own_key.is_some_and(|own| own.keys == index.keys));
     if is_own {
         table.indexes.clear();
     } else if has_primary {
         table.indexes.retain(|own, index| !index.primary || kept.indexes.contains_key(own));
     }
     for (index, known) in &kept.indexes {
-        let stale = is.columns.keys().filter(|column| !table.columns.contains_key(*column)).any(|column| known.speaks_of(column));
+        let stale = is
+            .columns
+            .keys()
+            .filter(|column| !table.columns.contains_key(*column))
+            .any(|column| known.speaks_of(column));
         if !catalog::is_marked(known.comment.as_deref()) && !stale {
             table.indexes.entry(index.clone()).or_insert_with(|| known.clone());
         }
@@ -576,7 +630,13 @@ fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, our
             });
             let others: Vec<String> = others.cloned().collect();
             if !others.is_empty() {
-                table.column_grants.entry(role.clone()).or_default().entry(right.clone()).or_default().extend(others);
+                table
+                    .column_grants
+                    .entry(role.clone())
+                    .or_default()
+                    .entry(right.clone())
+                    .or_default()
+                    .extend(others);
             }
         }
     }
@@ -593,7 +653,8 @@ fn is_managed_constraint(
     let column_is = |column: &String| {
         managed(column, kept)
             && Identifier::parse(column).is_ok()
-            && ddl::constraint_rules().any(|rule| Identifier::joined(&[table, column, rule]).as_str() == constraint)
+            && ddl::constraint_rules()
+                .any(|rule| Identifier::joined(&[table, column, rule]).as_str() == constraint)
     };
     kept.columns.keys().any(column_is)
 }

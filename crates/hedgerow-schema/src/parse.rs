@@ -7,8 +7,8 @@ mod kind;
 use std::ops::Range;
 
 use crate::check::{self, Draft};
-use crate::reader::{Reader, Table};
 use crate::reader::Text;
+use crate::reader::{Reader, Table};
 use crate::{Access, Condition, Entity, EntityFile, Identifier, Index, Label, Problems, Read, Schema, Write};
 
 /// An index has at most this many columns of its own; PostgreSQL allows 32.
@@ -168,7 +168,8 @@ fn read_access<'d>(reader: &mut Reader<'_>, top: &mut Table<'d>) -> (Access, Opt
     let published_when = reader.string(&mut table, "published_when");
     reader.finish(&table, "access", &[]);
     if let Some((_, span)) = published_when.as_ref().filter(|_| read == Read::Owner) {
-        let message = "`published_when` says which rows others may read, and here nobody else reads any".to_owned();
+        let message =
+            "`published_when` says which rows others may read, and here nobody else reads any".to_owned();
         let hint = Some("it goes with read = \"signed_in\" or \"public\"".to_owned());
         reader.note(span.clone(), message, hint);
     }

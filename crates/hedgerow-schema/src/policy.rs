@@ -262,7 +262,9 @@ pub fn for_links(entity: &Entity, field: &Field, roles: &Roles) -> Protection {
     let admin_writes = entity.access.write == Write::Admin;
     let read = || {
         // Where others see only some rows, they are asked for through their own policies.
-        if entity.access.read == Read::Owner || (entity.access.published_when.is_none() && !entity.soft_delete) {
+        if entity.access.read == Read::Owner
+            || (entity.access.published_when.is_none() && !entity.soft_delete)
+        {
             return reading_with_trash(entity, roles);
         }
         let mut sql = own();

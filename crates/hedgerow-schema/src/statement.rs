@@ -293,7 +293,9 @@ pub fn link_new(entity: &Entity, ids: &[String], rows: &[&RowInput<'_>]) -> Vec<
             .zip(rows)
             .flat_map(|(id, row)| {
                 let links = row.links.iter().filter(|(own, _)| own.name == field.name);
-                links.flat_map(move |(_, targets)| targets.iter().map(move |target| (id.as_str(), target.as_str())))
+                links.flat_map(move |(_, targets)| {
+                    targets.iter().map(move |target| (id.as_str(), target.as_str()))
+                })
             })
             .collect();
         if pairs.is_empty() {
@@ -349,7 +351,9 @@ fn relink(entity: &Entity, row: &RowInput<'_>, which: impl Fn(&mut Sql)) -> Vec<
         let mut sql = insert_links(entity, field);
         sql.push(" SELECT source.id, target.id FROM (SELECT id FROM public.").name(&entity.name);
         which(&mut sql);
-        sql.push(") AS source CROSS JOIN unnest(").bind(all()).push(") AS target (id) ON CONFLICT DO NOTHING");
+        sql.push(") AS source CROSS JOIN unnest(")
+            .bind(all())
+            .push(") AS target (id) ON CONFLICT DO NOTHING");
         statements.push(sql);
     }
     statements

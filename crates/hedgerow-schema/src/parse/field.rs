@@ -60,7 +60,8 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: Entry<'_>) -> Option<Field> {
         reader.note(table.span(), why.0, why.1);
     }
     if required && field.kind.links().is_some() {
-        let message = "a relation_many field cannot be `required`: it always has a list, which may be empty".to_owned();
+        let message =
+            "a relation_many field cannot be `required`: it always has a list, which may be empty".to_owned();
         reader.note(table.span(), message, Some("remove it".into()));
     }
     if required && read_only && field.default.is_none() {

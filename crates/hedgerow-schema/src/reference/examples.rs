@@ -227,13 +227,7 @@ pub(super) const EXAMPLES: &[Example] = &[
         accepts: LIST_CELL,
         options: &["entity", "on_delete"],
         toml: "entity = \"examples\"",
-        values: &[
-            r#"["01890a5d-ac96-774b-bcce-b302099a8057"]"#,
-            "[]",
-            r#"["a","a"]"#,
-            r#"[""]"#,
-            r#""a""#,
-        ],
+        values: &[r#"["01890a5d-ac96-774b-bcce-b302099a8057"]"#, "[]", r#"["a","a"]"#, r#"[""]"#, r#""a""#],
     },
     Example {
         name: "user",

@@ -203,7 +203,9 @@ fn rules_across_files_name_the_file() {
 #[test]
 fn tables_of_links_have_names_of_their_own() {
     let links = |entity: &str, field: &str| {
-        format!("name = \"{entity}\"\nfields.{field} = {{ type = \"relation_many\", entity = \"{entity}\" }}\n")
+        format!(
+            "name = \"{entity}\"\nfields.{field} = {{ type = \"relation_many\", entity = \"{entity}\" }}\n"
+        )
     };
     let said = parse(&[
         ("tasks.toml", &links("tasks", "tags_of")),

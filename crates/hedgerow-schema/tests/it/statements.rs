@@ -1,9 +1,9 @@
 //! The SQL that an entity becomes, to the letter: a change here is a change of everybody's database.
 
-use hedgerow_schema::statement::{self, Asker};
-use hedgerow_schema::write::{Cell, read_cells};
 use hedgerow_schema::catalog::Catalog;
 use hedgerow_schema::diff::{self, Pace, Renames};
+use hedgerow_schema::statement::{self, Asker};
+use hedgerow_schema::write::{Cell, read_cells};
 use hedgerow_schema::{EntityFile, Limits, ListQuery, Roles, Schema, Sql, model, script};
 
 pub(crate) fn schema() -> Schema {

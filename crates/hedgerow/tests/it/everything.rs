@@ -134,7 +134,9 @@ async fn links_stay_when_their_field_or_entity_is_renamed() {
     let roles = Roles::default();
     let tags = "fields.name = { type = \"text\" }";
     let books = |top: &str, field: &str| {
-        format!("{top}\nsoft_delete = true\naccess = {{ read = \"public\" }}\nfields.{field}entity = \"tags\" }}")
+        format!(
+            "{top}\nsoft_delete = true\naccess = {{ read = \"public\" }}\nfields.{field}entity = \"tags\" }}"
+        )
     };
     let first = books("", "tags = { type = \"relation_many\", ");
     let database = TestDatabase::with(&schema_of(&[("tags", tags), ("books", &first)])).await;
@@ -149,7 +151,14 @@ async fn links_stay_when_their_field_or_entity_is_renamed() {
     for (name, text, table) in [
         ("books", books("", renamed), "books_labels"),
         ("works", books("renamed_from = \"books\"", renamed), "works_labels"),
-        ("papers", books("renamed_from = \"works\"", "words = { type = \"relation_many\", renamed_from = \"labels\", "), "papers_words"),
+        (
+            "papers",
+            books(
+                "renamed_from = \"works\"",
+                "words = { type = \"relation_many\", renamed_from = \"labels\", ",
+            ),
+            "papers_words",
+        ),
     ] {
         let schema = schema_of(&[("tags", tags), (name, &text)]);
         migrate::draft(&database.owner, &roles, &schema, DataLoss::Refuse, |_| {}).await.expect("a draft");
@@ -162,13 +171,21 @@ async fn links_stay_when_their_field_or_entity_is_renamed() {
 async fn links_go_through_files() {
     let schema = schema_of(&[
         ("tags", "fields.name = { type = \"text\" }"),
-        ("books", "soft_delete = true\nfields.title = { type = \"text\" }\nfields.tags = { type = \"relation_many\", entity = \"tags\" }\nfields.stars = { type = \"integer\", read_only = true, default = 3 }"),
+        (
+            "books",
+            "soft_delete = true\nfields.title = { type = \"text\" }\nfields.tags = { type = \"relation_many\", entity = \"tags\" }\nfields.stars = { type = \"integer\", read_only = true, default = 3 }",
+        ),
     ]);
     let database = TestDatabase::with(&schema).await;
     let app = app_on(&database, &schema).await;
     let new = users::NewUser { email: "ann@example.com".to_owned(), name: None, role: None };
     let ann = users::create(&app, &new).await.expect("a user");
-    database.sql(&format!("INSERT INTO tags (id, \"userId\") SELECT t, '{}' FROM unnest('{{t1,t2}}'::text[]) t", ann.id)).await;
+    database
+        .sql(&format!(
+            "INSERT INTO tags (id, \"userId\") SELECT t, '{}' FROM unnest('{{t1,t2}}'::text[]) t",
+            ann.id
+        ))
+        .await;
     let options = |format, refusal| ImportOptions {
         entity: "books".to_owned(),
         format,
@@ -182,13 +199,21 @@ async fn links_go_through_files() {
     };
     let csv = "title,tags,deletedAt,stars\na,t1;t2,,9\nb,,,9\nc,\"[\"\"t2\"\"]\",,9\nd,t1;nothing,,9\n";
     let mut skip = |_| {};
-    let report = import(&app, &options(Format::Csv, Refusal::SkipsRow), &mut csv.as_bytes(), &mut skip).await.expect("an import");
+    let report = import(&app, &options(Format::Csv, Refusal::SkipsRow), &mut csv.as_bytes(), &mut skip)
+        .await
+        .expect("an import");
     assert_eq!((report.written, report.refused), (3, 1), "{report:?}");
     assert_eq!(report.left_out, ["deletedAt", "stars"]);
     let refused = &report.refusals[0];
-    assert_eq!((refused.line, refused.errors[0].field.as_str(), refused.errors[0].code), (5, "tags", "relation_not_found"));
+    assert_eq!(
+        (refused.line, refused.errors[0].field.as_str(), refused.errors[0].code),
+        (5, "tags", "relation_not_found")
+    );
     let ndjson = "{\"title\":\"e\",\"tags\":[\"t1\"]}\n{\"title\":\"f\",\"tags\":null}\n";
-    let report = import(&app, &options(Format::Ndjson, Refusal::RefusesAll), &mut ndjson.as_bytes(), &mut skip).await.expect("an import");
+    let report =
+        import(&app, &options(Format::Ndjson, Refusal::RefusesAll), &mut ndjson.as_bytes(), &mut skip)
+            .await
+            .expect("an import");
     assert_eq!((report.written, report.refused), (2, 0), "{report:?}");
     database.sql("UPDATE books SET \"deletedAt\" = now() WHERE title = 'b'").await;
     let written = async |format| {
