@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::catalog::{self, Catalog, Column, Constraint, Index, Policy, Rule, Size, Table};
+use crate::catalog::{self, Catalog, Column, Constraint, GRANT_OPTION, Index, Policy, Rule, Size, Table};
 use crate::{Identifier, Schema, ddl};
 
 /// What a change may do to those who use the table.
@@ -280,6 +280,8 @@ fn rename_column(table: &mut Table, old: &str, new: &str) {
 // Phases: what must be there before what.
 const FUNCTIONS: u8 = 10;
 const RENAMES: u8 = 20;
+/// Before the indexes that they stand on.
+const KEYS_GONE: u8 = 25;
 const REMOVALS: u8 = 30;
 /// After the keys of other tables that stand on them.
 const INDEXES_GONE: u8 = 35;
@@ -436,6 +438,11 @@ fn key(text: &str) -> String {
 }
 
 impl Rule {
+    /// Whether it can be made for new rows first, and checked against the others later.
+    fn can_wait(&self) -> bool {
+        !matches!(self, Self::Other(text) if text.starts_with("EXCLUDE"))
+    }
+
     /// As SQL writes it.
     pub fn definition(&self) -> String {
         match self {
@@ -622,10 +629,11 @@ impl Maker {
                 parts.push(format!("CONSTRAINT {} {}", quote(constraint), known.rule.definition()));
             }
         }
+        let kind = if table.unlogged { "UNLOGGED TABLE" } else { "TABLE" };
         let mut change = self
             .change(format!("table {name}"), "is made, with its indexes, policies and rights")
             .class(Class::Safe, NO_LOCK)
-            .together(TABLES, format!("CREATE TABLE {} (\n  {}\n)", on(name), parts.join(",\n  ")))
+            .together(TABLES, format!("CREATE {kind} {} (\n  {}\n)", on(name), parts.join(",\n  ")))
             // A database may have default privileges that grant more than is said here.
             .together(TABLES, format!("REVOKE ALL ON TABLE {} FROM PUBLIC", on(name)));
         for (index, known) in table.indexes.iter().filter(|(_, index)| !index.primary) {
@@ -650,8 +658,8 @@ impl Maker {
     fn drop_table(&mut self, name: &str, table: &Table) {
         let mut change = self.change(format!("table {name}"), "is dropped with all its rows").on(name);
         for (constraint, known) in &table.constraints {
-            if matches!(known.rule, Rule::References { .. }) {
-                change = change.together(REMOVALS, drop_constraint(name, constraint));
+            if !matches!(known.rule, Rule::Check(_)) {
+                change = change.together(KEYS_GONE, drop_constraint(name, constraint));
             }
         }
         change
@@ -697,11 +705,9 @@ impl Draft<'_> {
             self = self.together(phase, policy_definition(name, policy, known));
         }
         for (role, rights) in &table.grants {
-            let rights: Vec<&str> = rights.iter().map(String::as_str).collect();
-            self = self.together(
-                phase,
-                format!("GRANT {} ON TABLE {} TO {}", rights.join(", "), on(name), role_name(role)),
-            );
+            for sql in table_grants("GRANT", rights, name, role) {
+                self = self.together(phase, sql);
+            }
         }
         for (role, rights) in &table.column_grants {
             for (right, columns) in rights {
@@ -714,8 +720,27 @@ impl Draft<'_> {
 
 fn column_grant(verb: &str, right: &str, columns: &BTreeSet<String>, table: &str, role: &str) -> String {
     let columns: Vec<String> = columns.iter().cloned().collect();
-    let preposition = if verb == "GRANT" { "TO" } else { "FROM" };
-    format!("{verb} {right} ({}) ON TABLE {} {preposition} {}", list(&columns), on(table), role_name(role))
+    let plain = right.trim_end_matches(GRANT_OPTION);
+    grant(verb, &format!("{plain} ({})", list(&columns)), plain != right, table, role)
+}
+
+/// The rights to give others come first: what was given on goes with them.
+fn table_grants(verb: &str, rights: &BTreeSet<String>, table: &str, role: &str) -> Vec<String> {
+    let options = rights.iter().filter_map(|right| right.strip_suffix(GRANT_OPTION)).collect::<Vec<_>>();
+    let plain =
+        rights.iter().filter(|right| !right.ends_with(GRANT_OPTION)).map(String::as_str).collect::<Vec<_>>();
+    let both = [(options, true), (plain, false)].into_iter().filter(|(rights, _)| !rights.is_empty());
+    both.map(|(rights, option)| grant(verb, &rights.join(", "), option, table, role)).collect()
+}
+
+fn grant(verb: &str, rights: &str, option: bool, table: &str, role: &str) -> String {
+    let (table, role) = (on(table), role_name(role));
+    match (verb, option) {
+        ("GRANT", false) => format!("GRANT {rights} ON TABLE {table} TO {role}"),
+        ("GRANT", true) => format!("GRANT {rights} ON TABLE {table} TO {role}{GRANT_OPTION}"),
+        (_, false) => format!("REVOKE {rights} ON TABLE {table} FROM {role}"),
+        (_, true) => format!("REVOKE GRANT OPTION FOR {rights} ON TABLE {table} FROM {role} CASCADE"),
+    }
 }
 
 fn add_constraint(table: &str, name: &str, constraint: &Constraint, end: &str) -> String {
@@ -767,6 +792,13 @@ impl Altered<'_, '_> {
             self.change(format!("table {name}"), "is marked as Hedgerow's")
                 .class(Class::Safe, NO_LOCK)
                 .together(RULES, sql)
+                .done();
+        }
+        if is.unlogged != should.unlogged {
+            let word = if should.unlogged { "UNLOGGED" } else { "LOGGED" };
+            self.change(format!("table {name}"), format!("is set {word}"))
+                .class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
+                .together(RULES, format!("ALTER TABLE {} SET {word}", on(name)))
                 .done();
         }
         self.row_security();
@@ -1019,16 +1051,17 @@ impl Altered<'_, '_> {
             let touched = retyped.iter().any(|column| known.rule.speaks_of(column));
             if !stays || touched {
                 let sql = drop_constraint(name, constraint);
+                let phase = if matches!(known.rule, Rule::Check(_)) { REMOVALS } else { KEYS_GONE };
                 if should.constraints.contains_key(constraint) {
                     self.change(
                         format!("constraint {constraint:?} of {name}"),
                         "is taken off, to be put back",
                     )
-                    .together(REMOVALS, sql)
+                    .together(phase, sql)
                     .done();
                 } else {
                     self.change(format!("constraint {constraint:?} of {name}"), "is dropped")
-                        .together(REMOVALS, sql)
+                        .together(phase, sql)
                         .done();
                 }
             }
@@ -1051,7 +1084,7 @@ impl Altered<'_, '_> {
                     .class(Class::Locks, lock)
                     .step(VALIDATIONS, How::Apart, validate)
                     .done(),
-                None if online && wanted.validated => self
+                None if online && wanted.validated && wanted.rule.can_wait() => self
                     .change(object, format!("is added: {}", wanted.rule.definition()))
                     .class(Class::Locks, lock)
                     .together(phase, add_constraint(name, constraint, wanted, " NOT VALID"))
@@ -1236,19 +1269,20 @@ impl Altered<'_, '_> {
         for role in roles {
             let (has, wants) =
                 (is.grants.get(role).unwrap_or(&none), should.grants.get(role).unwrap_or(&none));
-            for (verb, preposition, rights) in [("REVOKE", "FROM", has - wants), ("GRANT", "TO", wants - has)]
-            {
+            for (verb, rights) in [("REVOKE", has - wants), ("GRANT", wants - has)] {
                 if rights.is_empty() {
                     continue;
                 }
+                let statements = table_grants(verb, &rights, name, role);
                 let rights = rights.into_iter().collect::<Vec<_>>().join(", ");
-                let sql = format!("{verb} {rights} ON TABLE {} {preposition} {}", on(name), role_name(role));
                 let action =
                     if verb == "GRANT" { format!("may {rights}") } else { format!("may no longer {rights}") };
-                self.change(format!("role {role} on {name}"), action)
-                    .class(Class::Safe, NO_LOCK)
-                    .together(RULES, sql)
-                    .done();
+                let mut change =
+                    self.change(format!("role {role} on {name}"), action).class(Class::Safe, NO_LOCK);
+                for sql in statements {
+                    change = change.together(RULES, sql);
+                }
+                change.done();
             }
         }
         let no_rights = BTreeMap::new();
@@ -1257,7 +1291,15 @@ impl Altered<'_, '_> {
             let has = is.column_grants.get(role).unwrap_or(&no_rights);
             let wants = should.column_grants.get(role).unwrap_or(&no_rights);
             for right in has.keys().chain(wants.keys()).collect::<BTreeSet<_>>() {
-                let (has, wants) = (has.get(right).unwrap_or(&none), wants.get(right).unwrap_or(&none));
+                let taken = |right: &str| {
+                    let rights =
+                        |table: &Table| table.grants.get(role).is_some_and(|rights| rights.contains(right));
+                    rights(is) && !rights(should)
+                };
+                // With a right on the table, REVOKE takes the same right on its columns.
+                let has =
+                    has.get(right).filter(|_| !taken(right) && !taken(right.trim_end_matches(GRANT_OPTION)));
+                let (has, wants) = (has.unwrap_or(&none), wants.get(right).unwrap_or(&none));
                 // Rights on a column go with the column.
                 let gone: BTreeSet<String> = (has - wants)
                     .into_iter()

@@ -547,6 +547,10 @@ fn one(
     for (column, wanted) in &mut table.columns {
         let Some(known) = kept.columns.get(column).or_else(|| is.columns.get(column)) else { continue };
         let lenient = is_own || STANDARD.contains(&column.as_str());
+        // The order of texts is the choice of whoever made the column.
+        if known.ty.strip_prefix(&wanted.ty).is_some_and(|rest| rest.starts_with(" COLLATE ")) {
+            wanted.ty.clone_from(&known.ty);
+        }
         let timestamps = known.ty.starts_with("timestamp") && wanted.ty.starts_with("timestamp");
         if lenient && (known.ty == wanted.ty || timestamps) {
             wanted.ty.clone_from(&known.ty);
