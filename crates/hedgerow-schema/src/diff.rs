@@ -139,6 +139,18 @@ impl Renames {
                     renames.columns.insert((name.clone(), field.name.to_string()), old.to_string());
                 }
             }
+            // A field that is a table of its own goes by the names of its entity and itself.
+            for (field, _) in entity.links() {
+                let new = ddl::link_table(entity, field).to_string();
+                let old = field.renamed_from.as_ref().unwrap_or(&field.name);
+                let now = |field: &Identifier| Identifier::joined(&[&table, field.as_str()]).to_string();
+                let old = [now(old), now(&field.name)]
+                    .into_iter()
+                    .find(|old| *old != new && is.tables.get(old).is_some_and(Table::is_managed));
+                if let Some(old) = old.filter(|_| !is.tables.contains_key(&new)) {
+                    renames.tables.insert(new, old);
+                }
+            }
         }
         renames
     }
@@ -273,6 +285,8 @@ const REMOVALS: u8 = 30;
 const INDEXES_GONE: u8 = 35;
 const TABLES: u8 = 40;
 const COLUMNS: u8 = 50;
+/// Generated columns, when what they read has its type.
+const COMPUTED: u8 = 55;
 const RULES: u8 = 60;
 const INDEXES: u8 = 70;
 const INDEX_COMMENTS: u8 = 75;
@@ -312,7 +326,8 @@ pub fn plan(is: &Catalog, should: &Catalog, renames: &Renames, pace: Pace) -> Pl
             Some(known) => Altered { maker: &mut maker, name, is: known, should: table }.all(),
         }
     }
-    for (name, table) in &renamed.tables {
+    // The other way round: the policies of a table of links speak of the table whose name its own begins with.
+    for (name, table) in renamed.tables.iter().rev() {
         if !should.tables.contains_key(name) {
             maker.drop_table(name, table);
         }
@@ -812,7 +827,17 @@ impl Altered<'_, '_> {
     /// Returns the columns whose type changes: what depends on those is taken off and put back.
     fn columns(&mut self) -> BTreeSet<String> {
         let (is, should, name) = (self.is, self.should, self.name);
-        let mut retyped = BTreeSet::new();
+        let mut retyped: BTreeSet<String> = is
+            .columns
+            .iter()
+            .filter(|(column, known)| {
+                should
+                    .columns
+                    .get(*column)
+                    .is_some_and(|wanted| known.ty != wanted.ty && !known.generated && !wanted.generated)
+            })
+            .map(|(column, _)| column.clone())
+            .collect();
         for (column, known) in &is.columns {
             match should.columns.get(column) {
                 None => {
@@ -829,32 +854,39 @@ impl Altered<'_, '_> {
                     }
                 }
                 Some(wanted) if known.generated || wanted.generated => {
-                    if (&known.ty, &known.default, known.generated)
-                        != (&wanted.ty, &wanted.default, wanted.generated)
-                    {
-                        self.change(format!("column {column:?} of {name}"), "is computed anew")
-                            .class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
-                            .together(
-                                REMOVALS,
-                                format!("ALTER TABLE {} DROP COLUMN {}", on(name), quote(column)),
-                            )
-                            .together(
-                                COLUMNS,
-                                format!(
-                                    "ALTER TABLE {} ADD COLUMN {}",
-                                    on(name),
-                                    column_definition(column, wanted)
-                                ),
-                            )
-                            .done();
-                        retyped.insert(column.clone());
+                    // PostgreSQL changes no type that a generated column reads.
+                    let reads_retyped = known
+                        .default
+                        .as_ref()
+                        .is_some_and(|value| retyped.iter().any(|read| value.names(read)));
+                    let differs = (&known.ty, &known.default, known.generated)
+                        != (&wanted.ty, &wanted.default, wanted.generated);
+                    if !differs && !reads_retyped {
+                        self.column_comment(column, known, wanted);
+                        continue;
                     }
-                    self.column_comment(column, known, wanted);
+                    let mut change = self
+                        .change(format!("column {column:?} of {name}"), "is computed anew")
+                        .class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
+                        .together(REMOVALS, format!("ALTER TABLE {} DROP COLUMN {}", on(name), quote(column)))
+                        .together(
+                            COMPUTED,
+                            format!(
+                                "ALTER TABLE {} ADD COLUMN {}",
+                                on(name),
+                                column_definition(column, wanted)
+                            ),
+                        );
+                    if wanted.comment.is_some() {
+                        let object = format!("COLUMN {}.{}", on(name), quote(column));
+                        change = change.together(COMPUTED, comment(&object, wanted.comment.as_deref()));
+                    }
+                    change.done();
+                    retyped.insert(column.clone());
                 }
                 Some(wanted) => {
                     if known.ty != wanted.ty {
                         self.retype(column, known, wanted);
-                        retyped.insert(column.clone());
                     } else if known.default != wanted.default {
                         let sql = set_default(name, column, wanted);
                         let text = wanted.default.as_ref().map_or("none".to_owned(), ToString::to_string);
@@ -914,10 +946,11 @@ impl Altered<'_, '_> {
         if wanted.generated {
             change = change.class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew");
         }
-        change = change.together(COLUMNS, sql);
+        let phase = if wanted.generated { COMPUTED } else { COLUMNS };
+        change = change.together(phase, sql);
         if wanted.comment.is_some() {
             let object = format!("COLUMN {}.{}", on(name), quote(column));
-            change = change.together(COLUMNS, comment(&object, wanted.comment.as_deref()));
+            change = change.together(phase, comment(&object, wanted.comment.as_deref()));
         }
         change.done();
         if later {

@@ -12,6 +12,7 @@ pub(crate) fn schema() -> Schema {
             "projects.toml",
             r#"
             name = "projects"
+            soft_delete = true
             fields.code = { type = "text", required = true, unique = true, max_length = 20 }
             "#,
         ),
@@ -27,8 +28,19 @@ pub(crate) fn schema() -> Schema {
             "posts.toml",
             r#"
             name = "posts"
-            access = { read = "public", write = "signed_in" }
-            fields.text = { type = "textarea" }
+            access = { read = "public", write = "signed_in", published_when = "state = 'out' and at <= now()" }
+            fields.text = { type = "textarea", searchable = true }
+            fields.title = { type = "text", searchable = true, sql_type = "varchar(90)" }
+            fields.state = { type = "select", options = ["draft", "out"], default = "draft" }
+            fields.at = { type = "datetime" }
+            fields.views = { type = "integer", read_only = true, default = 0 }
+
+            fields.topics = { type = "relation_many", entity = "airports" }
+            fields.notes = { type = "relation_many", entity = "projects" }
+
+            [[indexes]]
+            fields = ["state", "views"]
+            where = "state <> 'draft' and views > 0"
             "#,
         ),
         (
