@@ -236,6 +236,8 @@ fn rename_column(table: &mut Table, old: &str, new: &str) {
 // Phases: what must be there before what.
 const FUNCTIONS: u8 = 10;
 const RENAMES: u8 = 20;
+/// Before the indexes that they stand on, whatever table those are of.
+const KEYS_GONE: u8 = 28;
 const REMOVALS: u8 = 30;
 const TABLES: u8 = 40;
 const COLUMNS: u8 = 50;
@@ -262,7 +264,9 @@ pub fn plan(is: &Catalog, should: &Catalog, renames: &Renames, pace: Pace) -> Pl
             maker.function(name, known.map(|known| known.owner.as_str()), &function.owner);
         }
     }
-    for (name, table) in &should.tables {
+    // Others' keys point at users from the moment they are made.
+    let (users, others): (Vec<_>, Vec<_>) = should.tables.iter().partition(|(name, _)| *name == "user");
+    for (name, table) in users.into_iter().chain(others) {
         match renamed.tables.get(name) {
             None => maker.create(name, table),
             Some(known) => Altered { maker: &mut maker, name, is: known, should: table }.all(),
@@ -584,7 +588,7 @@ impl Maker {
         let mut change = self.change(format!("table {name}"), "is dropped with all its rows").on(name);
         for (constraint, known) in &table.constraints {
             if matches!(known.rule, Rule::References { .. }) {
-                change = change.together(REMOVALS, drop_constraint(name, constraint));
+                change = change.together(KEYS_GONE, drop_constraint(name, constraint));
             }
         }
         change
@@ -887,11 +891,10 @@ impl Altered<'_, '_> {
             let touched = retyped.iter().any(|column| known.rule.speaks_of(column));
             if !stays || touched {
                 let sql = drop_constraint(name, constraint);
-                if should.constraints.contains_key(constraint) {
-                    self.change(format!("constraint {constraint:?} of {name}"), "is taken off, to be put back").together(REMOVALS, sql).done();
-                } else {
-                    self.change(format!("constraint {constraint:?} of {name}"), "is dropped").together(REMOVALS, sql).done();
-                }
+                let is_wanted = should.constraints.contains_key(constraint);
+                let action = if is_wanted { "is taken off, to be put back" } else { "is dropped" };
+                let phase = if matches!(known.rule, Rule::References { .. }) { KEYS_GONE } else { REMOVALS };
+                self.change(format!("constraint {constraint:?} of {name}"), action).together(phase, sql).done();
             }
         }
         for (constraint, wanted) in &should.constraints {
@@ -926,10 +929,16 @@ impl Altered<'_, '_> {
 
     fn indexes(&mut self, retyped: &BTreeSet<String>) {
         let (is, should, name, online) = (self.is, self.should, self.name, self.online());
-        let renamed = twins(&is.indexes, &should.indexes, |a, b| a == b);
+        let alike = |a: &Index, b: &Index| Index { comment: None, ..a.clone() } == Index { comment: None, ..b.clone() };
+        let renamed = twins(&is.indexes, &should.indexes, alike);
         for (old, new) in &renamed {
             let sql = format!("ALTER INDEX public.{} RENAME TO {}", quote(old), quote(new));
-            self.change(format!("index {old:?} of {name}"), format!("is renamed to {new}")).together(RENAMES, sql).done();
+            let mark = should.indexes[new].comment.as_deref();
+            let mut change = self.change(format!("index {old:?} of {name}"), format!("is renamed to {new}")).together(RENAMES, sql);
+            if is.indexes[old].comment.as_deref() != mark {
+                change = change.together(RULES, comment(&format!("INDEX public.{}", quote(new)), mark));
+            }
+            change.done();
         }
         // An index over a generated column goes with it; one with a condition would not fit the new type.
         let torn = |index: &Index| {
@@ -943,7 +952,7 @@ impl Altered<'_, '_> {
                 continue;
             }
             let wanted = should.indexes.get(index);
-            let same = wanted.is_some_and(|wanted| Index { comment: None, ..wanted.clone() } == Index { comment: None, ..known.clone() });
+            let same = wanted.is_some_and(|wanted| alike(wanted, known));
             if same && !torn(known) {
                 continue;
             }
@@ -961,7 +970,7 @@ impl Altered<'_, '_> {
                 continue;
             }
             let known = is.indexes.get(index).filter(|known| {
-                Index { comment: None, ..wanted.clone() } == Index { comment: None, ..(*known).clone() } && !torn(known)
+                alike(wanted, known) && !torn(known)
             });
             let marked = comment(&format!("INDEX public.{}", quote(index)), wanted.comment.as_deref());
             if let Some(known) = known {
@@ -1143,7 +1152,7 @@ fn is_lossless(from: &str, to: &str) -> bool {
 }
 
 /// Digits before and behind the point.
-fn digits(ty: &str) -> Option<(i64, i64)> {
+pub(crate) fn digits(ty: &str) -> Option<(i64, i64)> {
     let (precision, scale) = ty.split_once('(')?.1.strip_suffix(')')?.split_once(',')?;
     let (precision, scale): (i64, i64) = (precision.parse().ok()?, scale.parse().ok()?);
     Some((precision - scale, scale))
