@@ -11,6 +11,7 @@
 //! * nobody waits long: a lock that is not free within half a second is given up and asked for again.
 
 mod force;
+mod found;
 mod losses;
 mod records;
 mod run;
@@ -29,6 +30,7 @@ use crate::introspect::introspect;
 use crate::owner::{Owner, from_driver};
 use crate::url::DatabaseUrl;
 
+pub use found::{found, survey};
 pub use losses::DataLoss;
 pub use records::{Kind, Record, checksum};
 pub use scratch::replay;
@@ -339,9 +341,9 @@ async fn apply_pending(
     report: &mut Report<'_>,
     applied: &mut Vec<Applied>,
 ) -> Result<(), MigrateError> {
-    apply_core(session, report, applied).await?;
     let known = records::all(&session.owner).await.map_err(failed("read hedgerow.migrations"))?;
-    let known: Vec<&Record> = known.iter().filter(|record| record.kind == Kind::File).collect();
+    let (known, sets): (Vec<&Record>, Vec<&Record>) =
+        known.iter().filter(|record| matches!(record.kind, Kind::File | Kind::Core)).partition(|record| record.kind == Kind::File);
     for record in &known {
         let Some(file) = files.iter().find(|file| file.name == record.name) else { continue };
         if record.checksum != records::checksum(&file.text) {
@@ -350,20 +352,48 @@ async fn apply_pending(
             return Err(MigrateError::Edited { name: file.name.clone(), difference });
         }
     }
-    for file in files {
-        if known.iter().any(|record| record.name == file.name) {
-            continue;
-        }
-        let start = Instant::now();
-        let path = format!("migrations/{}.sql", file.name);
-        let script = parse(&path, &file.text)?;
-        losses::allow(&session.owner, &path, &script.losses, loss).await?;
-        let record = records::New { kind: Kind::File, name: &file.name, text: &file.text, start };
-        run::script(&session.owner, &script, &run::Source { path, end: run::End::Record(record) }, report).await?;
-        let step = Applied { kind: Kind::File, name: file.name.clone(), took: start.elapsed() };
-        report(MigrateEvent::Applied(step.clone()));
-        applied.push(step);
+    let mut waiting = Vec::new();
+    for file in files.iter().filter(|file| known.iter().all(|record| record.name != file.name)) {
+        waiting.push((file, parse(&format!("migrations/{}.sql", file.name), &file.text)?));
     }
+    // A file that does a set's work comes before the sets that follow, and so does what comes before that file.
+    let does_a_set = |(_, script): &(&MigrationFile, Script)| {
+        script.core.iter().any(|name| sets.iter().all(|record| record.name != *name))
+    };
+    let early = waiting.iter().rposition(does_a_set).map_or(0, |last| last + 1);
+    for (at, (file, script)) in waiting.iter().enumerate() {
+        if at == early {
+            apply_core(session, report, applied).await?;
+        }
+        apply_file(session, file, script, loss, report, applied).await?;
+    }
+    if early == waiting.len() { apply_core(session, report, applied).await } else { Ok(()) }
+}
+
+async fn apply_file(
+    session: &Session<'_>,
+    file: &MigrationFile,
+    script: &Script,
+    loss: DataLoss,
+    report: &mut Report<'_>,
+    applied: &mut Vec<Applied>,
+) -> Result<(), MigrateError> {
+    let start = Instant::now();
+    let path = format!("migrations/{}.sql", file.name);
+    let sets = ddl::core(session.roles);
+    if let Some(unknown) = script.core.iter().find(|name| sets.iter().all(|set| set.name != **name)) {
+        return Err(MigrateError::Newer(unknown.clone()));
+    }
+    losses::allow(&session.owner, &path, &script.losses, loss).await?;
+    let record = records::New { kind: Kind::File, name: &file.name, text: &file.text, start };
+    let source = run::Source { path, end: run::End::Record(record), core: &script.core, may_open: script.found };
+    // In the database that was adopted, what it makes is there.
+    let is_there = script.found && !session.before.tables.is_empty();
+    let nothing = Script { blocks: Vec::new(), ..script.clone() };
+    run::script(&session.owner, if is_there { &nothing } else { script }, &source, report).await?;
+    let step = Applied { kind: Kind::File, name: file.name.clone(), took: start.elapsed() };
+    report(MigrateEvent::Applied(step.clone()));
+    applied.push(step);
     Ok(())
 }
 
@@ -487,7 +517,10 @@ async fn rollback_with(
         let script = parse(&path, down)?;
         losses::allow(&session.owner, &path, &script.losses, loss).await?;
         let end = run::End::Forget { name: file.name.clone() };
-        run::script(&session.owner, &script, &run::Source { path, end }, report).await?;
+        // Without Hedgerow's own tables there is nobody to keep apart.
+        let may_open = !script.core.is_empty();
+        let source = run::Source { path, end, core: &script.core, may_open };
+        run::script(&session.owner, &script, &source, report).await?;
         let step = Applied { kind: Kind::File, name: file.name.clone(), took: start.elapsed() };
         report(MigrateEvent::Applied(step.clone()));
         undone.push(step);
