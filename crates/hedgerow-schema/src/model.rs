@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{self, Catalog, Column, Constraint, Function, Index, Policy, Position, Rule, Table, Trigger};
 use crate::expression::Expression;
-use crate::policy::{self, Protection};
+use crate::policy;
 use crate::{Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema, Sql, StoredType, ddl, rules};
 
 /// The objects that the entity files ask for, with Hedgerow's own, all owned by `owner`.
@@ -87,7 +87,7 @@ fn own(roles: &Roles, owner: &str) -> Catalog {
         let name = protection.table.to_string();
         table.owner = owner.to_owned();
         updated_at(&mut table, &name);
-        protect(&mut table, &protection);
+        protect(&mut table, &protection.policies, &protection.grants);
         catalog.tables.insert(name, table);
     }
     catalog.functions.insert(
@@ -169,11 +169,12 @@ fn expression(sql: &Sql) -> Expression {
     Expression::read(sql.text())
 }
 
-fn protect(table: &mut Table, protection: &Protection) {
+/// Gives a table policies and rights, and the row-level security that makes them count.
+pub(crate) fn protect(table: &mut Table, policies: &[policy::Policy], grants: &[policy::Grant]) {
     use policy::Command;
     table.row_security = true;
     table.forced = true;
-    for policy in &protection.policies {
+    for policy in policies {
         let says = || Some(expression(&policy.expression));
         let made = Policy {
             restrictive: policy.restrictive,
@@ -184,7 +185,7 @@ fn protect(table: &mut Table, protection: &Protection) {
         };
         table.policies.insert(policy.name.to_owned(), made);
     }
-    for grant in &protection.grants {
+    for grant in grants {
         let (role, right) = (grant.role.to_string(), grant.command.name().to_owned());
         match &grant.columns {
             None => {
@@ -261,7 +262,8 @@ fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table 
         }
     }
     updated_at(&mut table, name);
-    protect(&mut table, &policy::for_entity(entity, roles));
+    let protection = policy::for_entity(entity, roles);
+    protect(&mut table, &protection.policies, &protection.grants);
     table
 }
 
@@ -397,7 +399,7 @@ fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, our
             if column != "id" && column != "userId" {
                 wanted.not_null = known.not_null;
             }
-            if is_own || known.default.is_some() && column != "userId" {
+            if known.default.is_some() && column != "userId" {
                 wanted.default.clone_from(&known.default);
             }
             wanted.comment.clone_from(&known.comment);
@@ -476,4 +478,9 @@ fn is_managed_constraint(
             && ddl::constraint_rules().any(|rule| Identifier::joined(&[table, column, rule]).as_str() == constraint)
     };
     kept.columns.keys().any(column_is)
+}
+
+/// Whether Hedgerow's own table of users has the column.
+pub(crate) fn is_user_column(name: &str) -> bool {
+    own(&Roles::default(), "").tables.get("user").is_some_and(|table| table.columns.contains_key(name))
 }
