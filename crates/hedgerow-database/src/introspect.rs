@@ -35,7 +35,8 @@ pub fn read(text: &str) -> Result<Catalog, Error> {
         catalog.tables.insert(table.name.clone(), table.into());
     }
     for function in document.functions {
-        let returns = function.body.strip_prefix("RETURN ").filter(|_| function.is_sql_body).map(Expression::read);
+        let returns =
+            function.body.strip_prefix("RETURN ").filter(|_| function.is_sql_body).map(Expression::read);
         let body = if returns.is_some() { String::new() } else { function.body };
         let made = Function {
             owner: function.owner,
@@ -235,7 +236,9 @@ impl From<ConstraintRow> for Rule {
         };
         match (row.kind.as_str(), row.condition, row.target) {
             ("c", Some(condition), _) => Self::Check(Expression::read(condition)),
-            ("f", _, Some(table)) if !row.definition.contains(" DEFERRABLE") && !row.definition.contains(" MATCH ") => {
+            ("f", _, Some(table))
+                if !row.definition.contains(" DEFERRABLE") && !row.definition.contains(" MATCH ") =>
+            {
                 Self::References {
                     columns: row.columns,
                     table,

@@ -8,7 +8,7 @@
 //!   `row_security` is off, so that a statement which would be filtered fails instead, and FORCE comes back;
 //! * a table without enforced row-level security is not committed;
 //! * nothing is lost that was not allowed to be;
-//! * nobody waits long: a lock that is not free within half a second is given up and asked for again.
+//! * nobody waits long: a lock is asked for when nobody holds the table for long, and given up if it is not granted at once.
 
 mod force;
 mod found;
@@ -78,6 +78,13 @@ pub enum MigrateEvent {
         steps: usize,
         /// The statement's first line.
         statement: String,
+    },
+    /// A file is applied after one with a later name: it was probably merged later.
+    Late {
+        /// The file.
+        name: String,
+        /// The later one that is applied already.
+        after: String,
     },
     /// An earlier run ended in the middle; this one goes on behind this many steps.
     Resuming {
@@ -156,6 +163,19 @@ pub enum MigrateError {
         what: String,
         /// What would be lost, with how many rows.
         losses: Vec<String>,
+    },
+    /// Tables stayed in use.
+    #[error(
+        "the tables stayed in use for a quarter of an hour, by {}; what was not reported as applied was not changed, so \
+         let it end and try again",
+        if holders.is_empty() { "sessions that are gone by now".to_owned() } else { holders.join(", ") }
+    )]
+    Busy {
+        /// Sessions that hold them.
+        holders: Vec<String>,
+        /// What the server said last.
+        #[source]
+        source: Box<MigrateError>,
     },
     /// There is no way back.
     #[error("migrations/{name}.down.sql is not there, so {name} cannot be rolled back")]
@@ -254,12 +274,16 @@ async fn look_with(owner: &Owner) -> Result<Look, MigrateError> {
     let catalog = introspect(owner).await.map_err(failed("read the catalog"))?;
     let known = records::exist(owner).await.map_err(failed("look for hedgerow.migrations"))?;
     let name = owner.client.query_one("SELECT current_user::text", &[]).await;
-    let name = name.map_err(|source| from_driver("ask who we are", source)).map_err(failed("ask who we are"))?.get(0);
+    let name = name
+        .map_err(|source| from_driver("ask who we are", source))
+        .map_err(failed("ask who we are"))?
+        .get(0);
     let mut look = Look { catalog, accepted: None, records: Vec::new(), owner: name, interrupted: None };
     if known {
         look.records = records::all(owner).await.map_err(failed("read hedgerow.migrations"))?;
         look.accepted = records::accepted(owner).await.map_err(failed("read hedgerow.state"))?;
-        look.interrupted = records::interrupted(owner).await.map_err(failed("read hedgerow.migration_steps"))?;
+        look.interrupted =
+            records::interrupted(owner).await.map_err(failed("read hedgerow.migration_steps"))?;
     }
     Ok(look)
 }
@@ -273,7 +297,11 @@ struct Session<'r> {
 }
 
 impl<'r> Session<'r> {
-    async fn open(url: &DatabaseUrl, roles: &'r Roles, report: &mut Report<'_>) -> Result<Self, MigrateError> {
+    async fn open(
+        url: &DatabaseUrl,
+        roles: &'r Roles,
+        report: &mut Report<'_>,
+    ) -> Result<Self, MigrateError> {
         let owner = Owner::connect(url).await.map_err(failed("connect as the owner"))?;
         lock(&owner, report).await.map_err(failed("get the migration lock"))?;
         records::make(&owner, roles).await.map_err(failed("make the tables of schema hedgerow"))?;
@@ -342,11 +370,13 @@ async fn apply_pending(
     applied: &mut Vec<Applied>,
 ) -> Result<(), MigrateError> {
     let known = records::all(&session.owner).await.map_err(failed("read hedgerow.migrations"))?;
-    let (known, sets): (Vec<&Record>, Vec<&Record>) =
-        known.iter().filter(|record| matches!(record.kind, Kind::File | Kind::Core)).partition(|record| record.kind == Kind::File);
+    let (known, sets): (Vec<&Record>, Vec<&Record>) = known
+        .iter()
+        .filter(|record| matches!(record.kind, Kind::File | Kind::Core))
+        .partition(|record| record.kind == Kind::File);
     for record in &known {
         let Some(file) = files.iter().find(|file| file.name == record.name) else { continue };
-        if record.checksum != records::checksum(&file.text) {
+        if record.checksum != checksum(&file.text) {
             let before = record.text.as_deref().unwrap_or_default();
             let difference = records::difference(before, &file.text);
             return Err(MigrateError::Edited { name: file.name.clone(), difference });
@@ -364,6 +394,10 @@ async fn apply_pending(
     for (at, (file, script)) in waiting.iter().enumerate() {
         if at == early {
             apply_core(session, report, applied).await?;
+        }
+        let last = known.iter().map(|record| record.name.as_str()).max().unwrap_or_default();
+        if last > file.name.as_str() {
+            report(MigrateEvent::Late { name: file.name.clone(), after: last.to_owned() });
         }
         apply_file(session, file, script, loss, report, applied).await?;
     }
@@ -386,7 +420,8 @@ async fn apply_file(
     }
     losses::allow(&session.owner, &path, &script.losses, loss).await?;
     let record = records::New { kind: Kind::File, name: &file.name, text: &file.text, start };
-    let source = run::Source { path, end: run::End::Record(record), core: &script.core, may_open: script.found };
+    let source =
+        run::Source { path, end: run::End::Record(record), core: &script.core, may_open: script.found };
     // In the database that was adopted, what it makes is there.
     let is_there = script.found && !session.before.tables.is_empty();
     let nothing = Script { blocks: Vec::new(), ..script.clone() };
@@ -397,7 +432,11 @@ async fn apply_file(
     Ok(())
 }
 
-async fn apply_core(session: &Session<'_>, report: &mut Report<'_>, applied: &mut Vec<Applied>) -> Result<(), MigrateError> {
+async fn apply_core(
+    session: &Session<'_>,
+    report: &mut Report<'_>,
+    applied: &mut Vec<Applied>,
+) -> Result<(), MigrateError> {
     let known = records::all(&session.owner).await.map_err(failed("read hedgerow.migrations"))?;
     let known: Vec<&str> =
         known.iter().filter(|record| record.kind == Kind::Core).map(|record| record.name.as_str()).collect();
@@ -452,7 +491,8 @@ async fn draft_with(
     let lost: Vec<_> = plan.losses().into_iter().cloned().collect();
     losses::allow(&session.owner, "the change", &lost, loss).await?;
     let text = script::write(&plan, "a draft");
-    let name = format!("draft_{}", 1 + look.records.iter().filter(|record| record.kind == Kind::Draft).count());
+    let name =
+        format!("draft_{}", 1 + look.records.iter().filter(|record| record.kind == Kind::Draft).count());
     let record = records::New { kind: Kind::Draft, name: &name, text: &text, start: Instant::now() };
     let statements: Vec<String> = plan
         .units()

@@ -47,7 +47,9 @@ impl Owner {
             .await?;
         // A program that was killed holds its locks until its statement ends, unless the server looks for it; and an
         // index is built beside requests, so on one core. Either may be refused by a pooler or a managed host.
-        for wish in ["SET client_connection_check_interval = '500ms'", "SET max_parallel_maintenance_workers = 0"] {
+        for wish in
+            ["SET client_connection_check_interval = '500ms'", "SET max_parallel_maintenance_workers = 0"]
+        {
             let _ = owner.run(wish).await;
         }
         Ok(owner)

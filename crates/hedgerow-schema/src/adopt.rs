@@ -124,7 +124,9 @@ impl Adoption {
                 Ok(schema) => return finish(catalog, standing, schema, files, closed, left),
                 Err(problems) => {
                     for problem in problems.0 {
-                        let Some((name, draft)) = drafts.iter().find(|(name, _)| file_name(name) == problem.file) else {
+                        let Some((name, draft)) =
+                            drafts.iter().find(|(name, _)| file_name(name) == problem.file)
+                        else {
                             continue;
                         };
                         let column = draft.column_at(problem.line).unwrap_or_default();
@@ -220,7 +222,8 @@ fn stand(catalog: &Catalog, name: &str, table: &Table) -> Result<Standing, Unfit
         vec![format!("ALTER TABLE public.{} RENAME COLUMN {} TO {}", quote(name), quote(old), quote(new))]
     };
     key_fits(catalog, name, table, &mut unfit);
-    let owner = OWNERS.iter().find(|owner| table.columns.contains_key(**owner)).map(|owner| (*owner).to_owned());
+    let owner =
+        OWNERS.iter().find(|owner| table.columns.contains_key(**owner)).map(|owner| (*owner).to_owned());
     match &owner {
         Some(owner) => owner_fits(catalog, name, table, owner, &mut unfit),
         None => {
@@ -230,12 +233,17 @@ fn stand(catalog: &Catalog, name: &str, table: &Table) -> Result<Standing, Unfit
                               what everybody reads belongs to an administrator";
                 let table = quote(name);
                 let remedy = vec![
-                    format!("ALTER TABLE public.{table} ADD COLUMN \"userId\" text REFERENCES public.\"user\" (id) ON DELETE CASCADE"),
+                    format!(
+                        "ALTER TABLE public.{table} ADD COLUMN \"userId\" text REFERENCES public.\"user\" (id) ON DELETE CASCADE"
+                    ),
                     format!("-- UPDATE public.{table} SET \"userId\" = '…' for every row"),
                 ];
                 unfit.note(reason, remedy);
             } else {
-                let reason = format!("it has no column that says whose a row is, unless it is {}", others.join(" or "));
+                let reason = format!(
+                    "it has no column that says whose a row is, unless it is {}",
+                    others.join(" or ")
+                );
                 unfit.note(reason, others.iter().flat_map(|old| rename(old, "userId")).collect());
             }
         }

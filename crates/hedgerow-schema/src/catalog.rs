@@ -240,7 +240,9 @@ impl Rule {
 impl Index {
     /// Whether a key or the condition speaks of the column.
     pub fn speaks_of(&self, column: &str) -> bool {
-        self.keys.iter().any(|key| Expression::read(key.as_str()).names(column) || key.split(' ').next() == Some(column))
+        self.keys
+            .iter()
+            .any(|key| Expression::read(key.as_str()).names(column) || key.split(' ').next() == Some(column))
             || self.condition.as_ref().is_some_and(|condition| condition.names(column))
     }
 }

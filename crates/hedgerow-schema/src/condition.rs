@@ -51,7 +51,8 @@ impl Condition {
     }
 }
 
-const HINT: &str = "fields of the row, literals, now(), comparisons, and, or, not, in, between, is null are allowed";
+const HINT: &str =
+    "fields of the row, literals, now(), comparisons, and, or, not, in, between, is null are allowed";
 
 impl<'e> Scope<'e> {
     fn condition(&mut self, node: &Node, sql: &mut Sql) -> Result<(), String> {
@@ -105,7 +106,8 @@ impl<'e> Scope<'e> {
     }
 
     fn comparison(&mut self, operator: &str, items: &[Node], sql: &mut Sql) -> Result<(), String> {
-        let known = [("=", " = "), ("<>", " <> "), ("<", " < "), (">", " > "), ("<=", " <= "), (">=", " >= ")];
+        let known =
+            [("=", " = "), ("<>", " <> "), ("<", " < "), (">", " > "), ("<=", " <= "), (">=", " >= ")];
         let Some((_, written)) = known.iter().find(|(name, _)| *name == operator) else {
             return Err(format!("the operator {operator} is not allowed here: {HINT}"));
         };
@@ -144,7 +146,11 @@ impl<'e> Scope<'e> {
                 match ty {
                     SqlType::Timestamptz => sql.push("CURRENT_TIMESTAMP"),
                     SqlType::Date => sql.push("CURRENT_DATE"),
-                    _ => return Err(format!("`{field}` is no moment and no day, so it cannot be compared with now()")),
+                    _ => {
+                        return Err(format!(
+                            "`{field}` is no moment and no day, so it cannot be compared with now()"
+                        ));
+                    }
                 };
                 Ok(())
             }
@@ -175,7 +181,9 @@ impl<'e> Scope<'e> {
     }
 
     fn field(&mut self, node: &Node) -> Result<(Identifier, SqlType), String> {
-        let Node::Name(parts) = node else { return Err(format!("a field of the row must stand here: {HINT}")) };
+        let Node::Name(parts) = node else {
+            return Err(format!("a field of the row must stand here: {HINT}"));
+        };
         let [name] = parts.as_slice() else {
             return Err(format!("`{}` is no field of the row", parts.join(".")));
         };
@@ -183,9 +191,11 @@ impl<'e> Scope<'e> {
         let standard = Standard::ALL.map(Standard::name);
         let own = self.entity.fields.iter().map(|field| field.name.as_str());
         let names: Vec<&str> = own.chain(standard).collect();
-        let Some(found) = names.iter().find(|own| **own == name.as_str()).or_else(|| {
-            names.iter().find(|own| own.eq_ignore_ascii_case(name))
-        }) else {
+        let Some(found) = names
+            .iter()
+            .find(|own| **own == name.as_str())
+            .or_else(|| names.iter().find(|own| own.eq_ignore_ascii_case(name)))
+        else {
             return Err(format!("`{name}` is no field of {}: {}", self.entity.name, allowed(name, &names)));
         };
         let ty = match self.entity.field(found) {

@@ -63,7 +63,9 @@ impl Decimal {
         let digits = String::from_utf8_lossy(&self.digits);
         match usize::try_from(self.exponent) {
             _ if digits.is_empty() => "0".to_owned(),
-            Ok(whole) if whole >= digits.len() => format!("{sign}{digits}{}", "0".repeat(whole - digits.len())),
+            Ok(whole) if whole >= digits.len() => {
+                format!("{sign}{digits}{}", "0".repeat(whole - digits.len()))
+            }
             Ok(0) => format!("{sign}0.{digits}"),
             Ok(whole) => format!("{sign}{}.{}", &digits[..whole], &digits[whole..]),
             Err(_) => format!("{sign}0.{}{digits}", "0".repeat(self.exponent.unsigned_abs() as usize)),

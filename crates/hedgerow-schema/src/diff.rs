@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::catalog::{self, Catalog, Column, Constraint, Index, Policy, Rule, Size, Table};
-use crate::{Schema, ddl};
+use crate::{Identifier, Schema, ddl};
 
 /// What a change may do to those who use the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,11 +159,22 @@ impl Renames {
 
     /// `catalog` as it is after the renames.
     pub fn apply(&self, catalog: &Catalog) -> Catalog {
+        self.apply_with(catalog).0
+    }
+
+    /// The same, with the constraints that follow the names of table and column: table, old and new name.
+    fn apply_with(&self, catalog: &Catalog) -> (Catalog, Vec<(String, String, String)>) {
         let mut renamed = catalog.clone();
+        let mut followed = Vec::new();
         for (new, old) in &self.tables {
             if let Some(mut table) = renamed.tables.remove(old) {
                 for trigger in table.triggers.values_mut() {
-                    trigger.definition = trigger.definition.replace(&format!(" ON {old} "), &format!(" ON {new} "));
+                    trigger.definition =
+                        trigger.definition.replace(&format!(" ON {old} "), &format!(" ON {new} "));
+                }
+                let columns: Vec<String> = table.columns.keys().cloned().collect();
+                for column in &columns {
+                    followed.extend(follow(&mut table, [old, column], [new, column]));
                 }
                 renamed.tables.insert(new.clone(), table);
             }
@@ -178,8 +189,9 @@ impl Renames {
             }
         }
         for ((table, new), old) in &self.columns {
-            if let Some(table) = renamed.tables.get_mut(table) {
-                rename_column(table, old, new);
+            if let Some(known) = renamed.tables.get_mut(table) {
+                rename_column(known, old, new);
+                followed.extend(follow(known, [table, old], [table, new]));
             }
             for other in renamed.tables.values_mut() {
                 for constraint in other.constraints.values_mut() {
@@ -191,8 +203,28 @@ impl Renames {
                 }
             }
         }
-        renamed
+        (renamed, followed)
     }
+}
+
+/// Renames the constraints whose names Hedgerow made of a table and a column.
+fn follow(table: &mut Table, old: [&String; 2], new: [&String; 2]) -> Vec<(String, String, String)> {
+    let mut followed = Vec::new();
+    let is_name = |name: &&String| Identifier::parse(name).is_ok();
+    if !old.iter().chain(&new).all(is_name) {
+        return followed;
+    }
+    for rule in ddl::constraint_rules() {
+        let name = |[table, column]: [&String; 2]| Identifier::joined(&[table, column, rule]).to_string();
+        let (before, after) = (name(old), name(new));
+        if !table.constraints.contains_key(&after)
+            && let Some(constraint) = table.constraints.remove(&before)
+        {
+            table.constraints.insert(after.clone(), constraint);
+            followed.push((new[0].clone(), before, after));
+        }
+    }
+    followed
 }
 
 fn rename_in(names: &mut [String], old: &str, new: &str) {
@@ -236,9 +268,9 @@ fn rename_column(table: &mut Table, old: &str, new: &str) {
 // Phases: what must be there before what.
 const FUNCTIONS: u8 = 10;
 const RENAMES: u8 = 20;
-/// Before the indexes that they stand on, whatever table those are of.
-const KEYS_GONE: u8 = 28;
 const REMOVALS: u8 = 30;
+/// After the keys of other tables that stand on them.
+const INDEXES_GONE: u8 = 35;
 const TABLES: u8 = 40;
 const COLUMNS: u8 = 50;
 const RULES: u8 = 60;
@@ -255,9 +287,19 @@ const NO_LOCK: &str = "none that anybody waits for";
 
 /// The changes from `is` to `should`.
 pub fn plan(is: &Catalog, should: &Catalog, renames: &Renames, pace: Pace) -> Plan {
-    let renamed = renames.apply(is);
+    let (renamed, followed) = renames.apply_with(is);
     let mut maker = Maker { changes: Vec::new(), pace };
     maker.renames(renames);
+    for (table, old, new) in &followed {
+        maker
+            .change(format!("constraint {old:?} of {table}"), format!("is renamed to {new}"))
+            .on(table)
+            .together(
+                RENAMES,
+                format!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", on(table), quote(old), quote(new)),
+            )
+            .done();
+    }
     for (name, function) in &should.functions {
         let known = renamed.functions.get(name);
         if known != Some(function) {
@@ -279,7 +321,8 @@ pub fn plan(is: &Catalog, should: &Catalog, renames: &Renames, pace: Pace) -> Pl
     }
     let mut changes = maker.changes;
     changes.sort_by_key(|change| change.steps.iter().map(|step| step.phase).min());
-    let sizes = renamed.tables.iter().map(|(name, table)| (name.clone(), (table.size.rows, table.size.bytes)));
+    let sizes =
+        renamed.tables.iter().map(|(name, table)| (name.clone(), (table.size.rows, table.size.bytes)));
     Plan { changes, sizes: sizes.collect() }
 }
 
@@ -303,7 +346,9 @@ impl Plan {
         for step in steps {
             match (step.how, units.last_mut()) {
                 (How::Alone, _) => units.push(Unit::Alone(step.sql.clone())),
-                (How::Together, Some(Unit::Transaction(statements))) if open => statements.push(step.sql.clone()),
+                (How::Together, Some(Unit::Transaction(statements))) if open => {
+                    statements.push(step.sql.clone());
+                }
                 _ => units.push(Unit::Transaction(vec![step.sql.clone()])),
             }
             open = step.how == How::Together;
@@ -337,7 +382,7 @@ fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -383,7 +428,8 @@ impl Rule {
         match self {
             Self::Check(condition) => format!("CHECK ({condition})"),
             Self::References { columns, table, targets, on_delete, sets, on_update } => {
-                let mut sql = format!("FOREIGN KEY ({}) REFERENCES {} ({})", list(columns), on(table), list(targets));
+                let mut sql =
+                    format!("FOREIGN KEY ({}) REFERENCES {} ({})", list(columns), on(table), list(targets));
                 if on_update != "NO ACTION" {
                     let _ = write!(sql, " ON UPDATE {on_update}");
                 }
@@ -529,7 +575,10 @@ impl Maker {
         for ((table, new), old) in &renames.columns {
             self.change(format!("column {old:?} of {table}"), format!("is renamed to {new}"))
                 .on(table)
-                .together(RENAMES, format!("ALTER TABLE {} RENAME COLUMN {} TO {}", on(table), quote(old), quote(new)))
+                .together(
+                    RENAMES,
+                    format!("ALTER TABLE {} RENAME COLUMN {} TO {}", on(table), quote(old), quote(new)),
+                )
                 .done();
         }
     }
@@ -543,7 +592,8 @@ impl Maker {
             .together(FUNCTIONS, sql)
             .together(FUNCTIONS, format!("GRANT EXECUTE ON FUNCTION public.{name} TO PUBLIC"));
         if known_owner.is_some_and(|known| known != owner) {
-            change = change.together(FUNCTIONS, format!("ALTER FUNCTION public.{name} OWNER TO {}", quote(owner)));
+            change =
+                change.together(FUNCTIONS, format!("ALTER FUNCTION public.{name} OWNER TO {}", quote(owner)));
         }
         change.done();
     }
@@ -588,7 +638,7 @@ impl Maker {
         let mut change = self.change(format!("table {name}"), "is dropped with all its rows").on(name);
         for (constraint, known) in &table.constraints {
             if matches!(known.rule, Rule::References { .. }) {
-                change = change.together(KEYS_GONE, drop_constraint(name, constraint));
+                change = change.together(REMOVALS, drop_constraint(name, constraint));
             }
         }
         change
@@ -635,7 +685,10 @@ impl Draft<'_> {
         }
         for (role, rights) in &table.grants {
             let rights: Vec<&str> = rights.iter().map(String::as_str).collect();
-            self = self.together(phase, format!("GRANT {} ON TABLE {} TO {}", rights.join(", "), on(name), role_name(role)));
+            self = self.together(
+                phase,
+                format!("GRANT {} ON TABLE {} TO {}", rights.join(", "), on(name), role_name(role)),
+            );
         }
         for (role, rights) in &table.column_grants {
             for (right, columns) in rights {
@@ -698,7 +751,10 @@ impl Altered<'_, '_> {
         }
         if is.comment != should.comment {
             let sql = comment(&format!("TABLE {}", on(name)), should.comment.as_deref());
-            self.change(format!("table {name}"), "is marked as Hedgerow's").class(Class::Safe, NO_LOCK).together(RULES, sql).done();
+            self.change(format!("table {name}"), "is marked as Hedgerow's")
+                .class(Class::Safe, NO_LOCK)
+                .together(RULES, sql)
+                .done();
         }
         self.row_security();
         let retyped = self.columns();
@@ -718,7 +774,9 @@ impl Altered<'_, '_> {
             if is != should {
                 let word = if should { words[0] } else { words[1] };
                 let sql = format!("ALTER TABLE {} {word} ROW LEVEL SECURITY", on(name));
-                self.change(format!("table {name}"), format!("gets {word} ROW LEVEL SECURITY")).together(RULES, sql).done();
+                self.change(format!("table {name}"), format!("gets {word} ROW LEVEL SECURITY"))
+                    .together(RULES, sql)
+                    .done();
             }
         }
     }
@@ -736,15 +794,30 @@ impl Altered<'_, '_> {
                     if known.generated {
                         change.together(REMOVALS, sql).done();
                     } else {
-                        change.loss(Loss::Column(name.to_owned(), column.clone())).together(COLUMNS_GONE, sql).done();
+                        change
+                            .loss(Loss::Column(name.to_owned(), column.clone()))
+                            .together(COLUMNS_GONE, sql)
+                            .done();
                     }
                 }
                 Some(wanted) if known.generated || wanted.generated => {
-                    if (&known.ty, &known.default, known.generated) != (&wanted.ty, &wanted.default, wanted.generated) {
+                    if (&known.ty, &known.default, known.generated)
+                        != (&wanted.ty, &wanted.default, wanted.generated)
+                    {
                         self.change(format!("column {column:?} of {name}"), "is computed anew")
                             .class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
-                            .together(REMOVALS, format!("ALTER TABLE {} DROP COLUMN {}", on(name), quote(column)))
-                            .together(COLUMNS, format!("ALTER TABLE {} ADD COLUMN {}", on(name), column_definition(column, wanted)))
+                            .together(
+                                REMOVALS,
+                                format!("ALTER TABLE {} DROP COLUMN {}", on(name), quote(column)),
+                            )
+                            .together(
+                                COLUMNS,
+                                format!(
+                                    "ALTER TABLE {} ADD COLUMN {}",
+                                    on(name),
+                                    column_definition(column, wanted)
+                                ),
+                            )
                             .done();
                         retyped.insert(column.clone());
                     }
@@ -757,11 +830,19 @@ impl Altered<'_, '_> {
                     } else if known.default != wanted.default {
                         let sql = set_default(name, column, wanted);
                         let text = wanted.default.as_ref().map_or("none".to_owned(), ToString::to_string);
-                        self.change(format!("column {column:?} of {name}"), format!("gets the default {text}")).together(COLUMNS, sql).done();
+                        self.change(
+                            format!("column {column:?} of {name}"),
+                            format!("gets the default {text}"),
+                        )
+                        .together(COLUMNS, sql)
+                        .done();
                     }
                     if known.not_null && !wanted.not_null {
-                        let sql = format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", on(name), quote(column));
-                        self.change(format!("column {column:?} of {name}"), "may be null").together(COLUMNS, sql).done();
+                        let sql =
+                            format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", on(name), quote(column));
+                        self.change(format!("column {column:?} of {name}"), "may be null")
+                            .together(COLUMNS, sql)
+                            .done();
                     } else if wanted.not_null && !known.not_null {
                         self.require(column);
                     }
@@ -797,7 +878,10 @@ impl Altered<'_, '_> {
         let sql = format!("ALTER TABLE {} ADD COLUMN {}", on(name), column_definition(column, &first));
         let mut change = self.change(
             format!("column {column:?} of {name}"),
-            format!("is added: {}", column_definition(column, wanted).trim_start_matches(&format!("{} ", quote(column)))),
+            format!(
+                "is added: {}",
+                column_definition(column, wanted).trim_start_matches(&format!("{} ", quote(column)))
+            ),
         );
         if wanted.generated {
             change = change.class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew");
@@ -830,7 +914,14 @@ impl Altered<'_, '_> {
         }
         change
             .class(Class::Locks, "SHARE UPDATE EXCLUSIVE, while rows are checked")
-            .together(RULES, format!("ALTER TABLE {} ADD CONSTRAINT {check} CHECK ({} IS NOT NULL) NOT VALID", on(name), quote(column)))
+            .together(
+                RULES,
+                format!(
+                    "ALTER TABLE {} ADD CONSTRAINT {check} CHECK ({} IS NOT NULL) NOT VALID",
+                    on(name),
+                    quote(column)
+                ),
+            )
             .step(VALIDATIONS, How::Apart, format!("ALTER TABLE {} VALIDATE CONSTRAINT {check}", on(name)))
             .together(AFTER_VALIDATION, set)
             .together(AFTER_VALIDATION, format!("ALTER TABLE {} DROP CONSTRAINT {check}", on(name)))
@@ -853,7 +944,8 @@ impl Altered<'_, '_> {
         };
         let using = if is_plain_cast(from, to) { format!("{own}::{to}") } else { using };
         let rewrites = !is_free(from, to);
-        let change = self.change(format!("column {column:?} of {name}"), format!("changes its type from {from} to {to}"));
+        let change = self
+            .change(format!("column {column:?} of {name}"), format!("changes its type from {from} to {to}"));
         let change = if rewrites {
             change.class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
         } else {
@@ -869,7 +961,10 @@ impl Altered<'_, '_> {
         } else {
             change
         };
-        change = change.together(COLUMNS, format!("ALTER TABLE {} ALTER COLUMN {own} TYPE {to} USING {using}", on(name)));
+        change = change.together(
+            COLUMNS,
+            format!("ALTER TABLE {} ALTER COLUMN {own} TYPE {to} USING {using}", on(name)),
+        );
         if wanted.default.is_some() {
             change = change.together(COLUMNS, set_default(name, column, wanted));
         }
@@ -881,7 +976,9 @@ impl Altered<'_, '_> {
         let renamed = twins(&is.constraints, &should.constraints, |a, b| a == b);
         for (old, new) in &renamed {
             let sql = format!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", on(name), quote(old), quote(new));
-            self.change(format!("constraint {old:?} of {name}"), format!("is renamed to {new}")).together(RENAMES, sql).done();
+            self.change(format!("constraint {old:?} of {name}"), format!("is renamed to {new}"))
+                .together(RENAMES, sql)
+                .done();
         }
         for (constraint, known) in &is.constraints {
             if renamed.contains_key(constraint) {
@@ -891,10 +988,18 @@ impl Altered<'_, '_> {
             let touched = retyped.iter().any(|column| known.rule.speaks_of(column));
             if !stays || touched {
                 let sql = drop_constraint(name, constraint);
-                let is_wanted = should.constraints.contains_key(constraint);
-                let action = if is_wanted { "is taken off, to be put back" } else { "is dropped" };
-                let phase = if matches!(known.rule, Rule::References { .. }) { KEYS_GONE } else { REMOVALS };
-                self.change(format!("constraint {constraint:?} of {name}"), action).together(phase, sql).done();
+                if should.constraints.contains_key(constraint) {
+                    self.change(
+                        format!("constraint {constraint:?} of {name}"),
+                        "is taken off, to be put back",
+                    )
+                    .together(REMOVALS, sql)
+                    .done();
+                } else {
+                    self.change(format!("constraint {constraint:?} of {name}"), "is dropped")
+                        .together(REMOVALS, sql)
+                        .done();
+                }
             }
         }
         for (constraint, wanted) in &should.constraints {
@@ -910,7 +1015,11 @@ impl Altered<'_, '_> {
             let lock = "SHARE UPDATE EXCLUSIVE, while rows are checked";
             match known.filter(|_| !touched) {
                 Some(known) if known.validated || !wanted.validated => {}
-                Some(_) => self.change(object, "is checked against all rows").class(Class::Locks, lock).step(VALIDATIONS, How::Apart, validate).done(),
+                Some(_) => self
+                    .change(object, "is checked against all rows")
+                    .class(Class::Locks, lock)
+                    .step(VALIDATIONS, How::Apart, validate)
+                    .done(),
                 None if online && wanted.validated => self
                     .change(object, format!("is added: {}", wanted.rule.definition()))
                     .class(Class::Locks, lock)
@@ -929,12 +1038,16 @@ impl Altered<'_, '_> {
 
     fn indexes(&mut self, retyped: &BTreeSet<String>) {
         let (is, should, name, online) = (self.is, self.should, self.name, self.online());
-        let alike = |a: &Index, b: &Index| Index { comment: None, ..a.clone() } == Index { comment: None, ..b.clone() };
+        let alike = |a: &Index, b: &Index| {
+            Index { comment: None, ..a.clone() } == Index { comment: None, ..b.clone() }
+        };
         let renamed = twins(&is.indexes, &should.indexes, alike);
         for (old, new) in &renamed {
             let sql = format!("ALTER INDEX public.{} RENAME TO {}", quote(old), quote(new));
             let mark = should.indexes[new].comment.as_deref();
-            let mut change = self.change(format!("index {old:?} of {name}"), format!("is renamed to {new}")).together(RENAMES, sql);
+            let mut change = self
+                .change(format!("index {old:?} of {name}"), format!("is renamed to {new}"))
+                .together(RENAMES, sql);
             if is.indexes[old].comment.as_deref() != mark {
                 change = change.together(RULES, comment(&format!("INDEX public.{}", quote(new)), mark));
             }
@@ -944,7 +1057,8 @@ impl Altered<'_, '_> {
         let torn = |index: &Index| {
             retyped.iter().any(|column| {
                 index.condition.as_ref().is_some_and(|condition| condition.names(column))
-                    || index.keys.contains(column) && is.columns.get(column).is_some_and(|known| known.generated)
+                    || index.keys.contains(column)
+                        && is.columns.get(column).is_some_and(|known| known.generated)
             })
         };
         for (index, known) in &is.indexes {
@@ -956,26 +1070,34 @@ impl Altered<'_, '_> {
             if same && !torn(known) {
                 continue;
             }
-            let goes_with_column = known.keys.iter().any(|key| is.columns.get(key).is_some_and(|column| column.generated) && (retyped.contains(key) || !should.columns.contains_key(key)));
+            let goes_with_column = known.keys.iter().any(|key| {
+                is.columns.get(key).is_some_and(|column| column.generated)
+                    && (retyped.contains(key) || !should.columns.contains_key(key))
+            });
             let sql = if known.constraint || known.primary {
                 drop_constraint(name, index)
             } else {
-                format!("DROP INDEX {}public.{}", if goes_with_column { "IF EXISTS " } else { "" }, quote(index))
+                format!(
+                    "DROP INDEX {}public.{}",
+                    if goes_with_column { "IF EXISTS " } else { "" },
+                    quote(index)
+                )
             };
             let action = if wanted.is_some() { "is taken off, to be built anew" } else { "is dropped" };
-            self.change(format!("index {index:?} of {name}"), action).together(REMOVALS, sql).done();
+            self.change(format!("index {index:?} of {name}"), action).together(INDEXES_GONE, sql).done();
         }
         for (index, wanted) in &should.indexes {
             if renamed.values().any(|new| new == index) {
                 continue;
             }
-            let known = is.indexes.get(index).filter(|known| {
-                alike(wanted, known) && !torn(known)
-            });
+            let known = is.indexes.get(index).filter(|known| alike(wanted, known) && !torn(known));
             let marked = comment(&format!("INDEX public.{}", quote(index)), wanted.comment.as_deref());
             if let Some(known) = known {
                 if known.comment != wanted.comment {
-                    self.change(format!("index {index:?} of {name}"), "is marked as Hedgerow's").class(Class::Safe, NO_LOCK).together(RULES, marked).done();
+                    self.change(format!("index {index:?} of {name}"), "is marked as Hedgerow's")
+                        .class(Class::Safe, NO_LOCK)
+                        .together(RULES, marked)
+                        .done();
                 }
                 continue;
             }
@@ -983,8 +1105,15 @@ impl Altered<'_, '_> {
             let action = format!("is built on ({})", wanted.keys.join(", "));
             let mut change = self.change(object, action);
             if wanted.primary {
-                let sql = format!("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})", on(name), quote(index), list(&wanted.keys));
-                change = change.class(Class::Rewrites, "ACCESS EXCLUSIVE, while the index is built").together(INDEXES, sql);
+                let sql = format!(
+                    "ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})",
+                    on(name),
+                    quote(index),
+                    list(&wanted.keys)
+                );
+                change = change
+                    .class(Class::Rewrites, "ACCESS EXCLUSIVE, while the index is built")
+                    .together(INDEXES, sql);
             } else {
                 change = change.class(Class::Locks, "SHARE UPDATE EXCLUSIVE, while the index is built");
                 change = change.step(INDEXES, How::Alone, index_definition(name, index, wanted, online));
@@ -1001,14 +1130,20 @@ impl Altered<'_, '_> {
         let renamed = twins(&is.triggers, &should.triggers, |a, b| a == b);
         for (old, new) in &renamed {
             let sql = format!("ALTER TRIGGER {} ON {} RENAME TO {}", quote(old), on(name), quote(new));
-            self.change(format!("trigger {old:?} of {name}"), format!("is renamed to {new}")).together(RENAMES, sql).done();
+            self.change(format!("trigger {old:?} of {name}"), format!("is renamed to {new}"))
+                .together(RENAMES, sql)
+                .done();
         }
         for (trigger, known) in &is.triggers {
-            if renamed.contains_key(trigger) || should.triggers.get(trigger).is_some_and(|wanted| wanted.definition == known.definition) {
+            if renamed.contains_key(trigger)
+                || should.triggers.get(trigger).is_some_and(|wanted| wanted.definition == known.definition)
+            {
                 continue;
             }
             let sql = format!("DROP TRIGGER {} ON {}", quote(trigger), on(name));
-            self.change(format!("trigger {trigger:?} of {name}"), "is dropped").together(REMOVALS, sql).done();
+            self.change(format!("trigger {trigger:?} of {name}"), "is dropped")
+                .together(REMOVALS, sql)
+                .done();
         }
         for (trigger, wanted) in &should.triggers {
             if renamed.values().any(|new| new == trigger) {
@@ -1018,12 +1153,16 @@ impl Altered<'_, '_> {
                 Some(known) if known.enabled != wanted.enabled => {
                     let word = if wanted.enabled == "D" { "DISABLE" } else { "ENABLE" };
                     let sql = format!("ALTER TABLE {} {word} TRIGGER {}", on(name), quote(trigger));
-                    self.change(format!("trigger {trigger:?} of {name}"), format!("gets {word}")).together(RULES, sql).done();
+                    self.change(format!("trigger {trigger:?} of {name}"), format!("gets {word}"))
+                        .together(RULES, sql)
+                        .done();
                 }
                 Some(_) => {}
                 None => {
                     let sql = trigger_definition(trigger, &wanted.definition);
-                    self.change(format!("trigger {trigger:?} of {name}"), "is made").together(RULES, sql).done();
+                    self.change(format!("trigger {trigger:?} of {name}"), "is made")
+                        .together(RULES, sql)
+                        .done();
                 }
             }
         }
@@ -1031,9 +1170,11 @@ impl Altered<'_, '_> {
 
     fn policies(&mut self, retyped: &BTreeSet<String>) {
         let (is, should, name) = (self.is, self.should, self.name);
-        let gone: Vec<&String> = is.columns.keys().filter(|column| !should.columns.contains_key(*column)).collect();
+        let gone: Vec<&String> =
+            is.columns.keys().filter(|column| !should.columns.contains_key(*column)).collect();
         let same = |known: &Policy, wanted: &Policy| {
-            known == wanted && !retyped.iter().chain(gone.iter().copied()).any(|column| known.speaks_of(column))
+            known == wanted
+                && !retyped.iter().chain(gone.iter().copied()).any(|column| known.speaks_of(column))
         };
         for (policy, known) in &is.policies {
             if should.policies.get(policy).is_some_and(|wanted| same(known, wanted)) {
@@ -1041,16 +1182,22 @@ impl Altered<'_, '_> {
             }
             let sql = format!("DROP POLICY {} ON {}", quote(policy), on(name));
             if should.policies.contains_key(policy) {
-                self.change(format!("policy {policy:?} of {name}"), "is taken off, to be made anew").together(REMOVALS, sql).done();
+                self.change(format!("policy {policy:?} of {name}"), "is taken off, to be made anew")
+                    .together(REMOVALS, sql)
+                    .done();
             } else {
-                self.change(format!("policy {policy:?} of {name}"), "is dropped").together(REMOVALS, sql).done();
+                self.change(format!("policy {policy:?} of {name}"), "is dropped")
+                    .together(REMOVALS, sql)
+                    .done();
             }
         }
         for (policy, wanted) in &should.policies {
             if is.policies.get(policy).is_some_and(|known| same(known, wanted)) {
                 continue;
             }
-            self.change(format!("policy {policy:?} of {name}"), "is made").together(RULES, policy_definition(name, policy, wanted)).done();
+            self.change(format!("policy {policy:?} of {name}"), "is made")
+                .together(RULES, policy_definition(name, policy, wanted))
+                .done();
         }
     }
 
@@ -1059,15 +1206,21 @@ impl Altered<'_, '_> {
         let none = BTreeSet::new();
         let roles: BTreeSet<&String> = is.grants.keys().chain(should.grants.keys()).collect();
         for role in roles {
-            let (has, wants) = (is.grants.get(role).unwrap_or(&none), should.grants.get(role).unwrap_or(&none));
-            for (verb, preposition, rights) in [("REVOKE", "FROM", has - wants), ("GRANT", "TO", wants - has)] {
+            let (has, wants) =
+                (is.grants.get(role).unwrap_or(&none), should.grants.get(role).unwrap_or(&none));
+            for (verb, preposition, rights) in [("REVOKE", "FROM", has - wants), ("GRANT", "TO", wants - has)]
+            {
                 if rights.is_empty() {
                     continue;
                 }
                 let rights = rights.into_iter().collect::<Vec<_>>().join(", ");
                 let sql = format!("{verb} {rights} ON TABLE {} {preposition} {}", on(name), role_name(role));
-                let action = if verb == "GRANT" { format!("may {rights}") } else { format!("may no longer {rights}") };
-                self.change(format!("role {role} on {name}"), action).class(Class::Safe, NO_LOCK).together(RULES, sql).done();
+                let action =
+                    if verb == "GRANT" { format!("may {rights}") } else { format!("may no longer {rights}") };
+                self.change(format!("role {role} on {name}"), action)
+                    .class(Class::Safe, NO_LOCK)
+                    .together(RULES, sql)
+                    .done();
             }
         }
         let no_rights = BTreeMap::new();
@@ -1078,9 +1231,14 @@ impl Altered<'_, '_> {
             for right in has.keys().chain(wants.keys()).collect::<BTreeSet<_>>() {
                 let (has, wants) = (has.get(right).unwrap_or(&none), wants.get(right).unwrap_or(&none));
                 // Rights on a column go with the column.
-                let gone: BTreeSet<String> = (has - wants).into_iter().filter(|column| {
-                    should.columns.get(column).is_some_and(|wanted| wanted.generated || is.columns.get(column).is_some_and(|known| !known.generated))
-                }).collect();
+                let gone: BTreeSet<String> = (has - wants)
+                    .into_iter()
+                    .filter(|column| {
+                        should.columns.get(column).is_some_and(|wanted| {
+                            wanted.generated || is.columns.get(column).is_some_and(|known| !known.generated)
+                        })
+                    })
+                    .collect();
                 for (verb, columns) in [("REVOKE", gone), ("GRANT", wants - has)] {
                     if columns.is_empty() {
                         continue;
@@ -1088,7 +1246,10 @@ impl Altered<'_, '_> {
                     let sql = column_grant(verb, right, &columns, name, role);
                     let named = columns.into_iter().collect::<Vec<_>>().join(", ");
                     let may = if verb == "GRANT" { "may" } else { "may no longer" };
-                    self.change(format!("role {role} on {name}"), format!("{may} {right} {named}")).class(Class::Safe, NO_LOCK).together(RULES, sql).done();
+                    self.change(format!("role {role} on {name}"), format!("{may} {right} {named}"))
+                        .class(Class::Safe, NO_LOCK)
+                        .together(RULES, sql)
+                        .done();
                 }
             }
         }
@@ -1096,7 +1257,11 @@ impl Altered<'_, '_> {
 }
 
 /// Objects that are there under another name: old name to new name.
-fn twins<T>(is: &BTreeMap<String, T>, should: &BTreeMap<String, T>, same: impl Fn(&T, &T) -> bool) -> BTreeMap<String, String> {
+fn twins<T>(
+    is: &BTreeMap<String, T>,
+    should: &BTreeMap<String, T>,
+    same: impl Fn(&T, &T) -> bool,
+) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (new, wanted) in should.iter().filter(|(name, _)| !is.contains_key(*name)) {
         let twin = is.iter().find(|(old, known)| {
@@ -1111,7 +1276,9 @@ fn twins<T>(is: &BTreeMap<String, T>, should: &BTreeMap<String, T>, same: impl F
 
 fn set_default(table: &str, column: &str, wanted: &Column) -> String {
     match &wanted.default {
-        Some(value) => format!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {value}", on(table), quote(column)),
+        Some(value) => {
+            format!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {value}", on(table), quote(column))
+        }
         None => format!("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", on(table), quote(column)),
     }
 }
@@ -1135,7 +1302,8 @@ fn is_free(from: &str, to: &str) -> bool {
 /// Whether every value of `from` is one of `to`.
 fn is_lossless(from: &str, to: &str) -> bool {
     if base(from) == "numeric" && base(to) == "numeric" {
-        return to == "numeric" || digits(from).zip(digits(to)).is_some_and(|(a, b)| a.0 <= b.0 && a.1 <= b.1);
+        return to == "numeric"
+            || digits(from).zip(digits(to)).is_some_and(|(a, b)| a.0 <= b.0 && a.1 <= b.1);
     }
     const WIDER: &[(&str, &str)] = &[
         ("smallint", "integer"),
@@ -1148,7 +1316,10 @@ fn is_lossless(from: &str, to: &str) -> bool {
         ("timestamp without time zone", "timestamp with time zone"),
         ("json", "jsonb"),
     ];
-    (to == "text" && !from.ends_with("[]")) || to == "jsonb" || WIDER.contains(&(from, to)) || (from == "text" && to == "text[]")
+    (to == "text" && !from.ends_with("[]"))
+        || to == "jsonb"
+        || WIDER.contains(&(from, to))
+        || (from == "text" && to == "text[]")
 }
 
 /// Digits before and behind the point.

@@ -113,7 +113,8 @@ impl fmt::Display for Difference {
 /// Everything that differs, in order of the objects.
 pub fn differences(is: &Catalog, should: &Catalog) -> Vec<Difference> {
     let mut found = Found(Vec::new());
-    let of = |kind| move |name: &String| Object { place: name.clone(), kind, name: name.clone(), column: None };
+    let of =
+        |kind| move |name: &String| Object { place: name.clone(), kind, name: name.clone(), column: None };
     found.maps(&is.tables, &should.tables, of(Kind::Table), table);
     found.maps(&is.functions, &should.functions, of(Kind::Function), |found, object, is, should| {
         found.aspect(object, "owner", &is.owner, &should.owner);
@@ -168,7 +169,13 @@ impl Found {
         }
     }
 
-    fn aspect<T: PartialEq + fmt::Display>(&mut self, object: &Object, aspect: &'static str, is: &T, should: &T) {
+    fn aspect<T: PartialEq + fmt::Display>(
+        &mut self,
+        object: &Object,
+        aspect: &'static str,
+        is: &T,
+        should: &T,
+    ) {
         if is != should {
             let how = How::Changed { aspect, is: is.to_string(), should: should.to_string() };
             self.push(object.clone(), how);
@@ -183,7 +190,8 @@ impl Found {
         should: &Option<T>,
     ) {
         if is != should {
-            let text = |value: &Option<T>| value.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+            let text =
+                |value: &Option<T>| value.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
             let how = How::Changed { aspect, is: text(is), should: text(should) };
             self.push(object.clone(), how);
         }
@@ -217,7 +225,8 @@ impl Found {
 
 fn table(found: &mut Found, object: &Object, is: &Table, should: &Table) {
     let name = object.name.as_str();
-    let of = |kind| move |key: &String| Object { place: name.to_owned(), kind, name: key.clone(), column: None };
+    let of =
+        |kind| move |key: &String| Object { place: name.to_owned(), kind, name: key.clone(), column: None };
     found.aspect(object, "owner", &is.owner, &should.owner);
     found.aspect(object, "row-level security", &on(is.row_security), &on(should.row_security));
     found.aspect(object, "FORCE ROW LEVEL SECURITY", &on(is.forced), &on(should.forced));
@@ -267,8 +276,7 @@ fn table(found: &mut Found, object: &Object, is: &Table, should: &Table) {
         .flat_map(|table| table.grants.keys().chain(table.column_grants.keys()))
         .collect();
     for role in roles {
-        let (has, wants) =
-            (is.grants.get(role).unwrap_or(&none), should.grants.get(role).unwrap_or(&none));
+        let (has, wants) = (is.grants.get(role).unwrap_or(&none), should.grants.get(role).unwrap_or(&none));
         found.rights(name, role, None, has, wants);
         let (has, wants) = (
             is.column_grants.get(role).unwrap_or(&no_columns),

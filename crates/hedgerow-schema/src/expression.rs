@@ -52,13 +52,11 @@ impl Expression {
     /// Reads any SQL expression; one beyond the grammar is kept as its words.
     pub fn read(text: impl Into<String>) -> Self {
         let text = text.into();
-        let meaning = parse(&text).map_or_else(
-            |_| match tokens(&text) {
-                Ok(tokens) => Node::Words(tokens.iter().map(|token| format!("{:?}", token.kind)).collect()),
-                Err(_) => Node::Words(vec![text.clone()]),
-            },
-            |node| node,
-        );
+        let words = |_| match tokens(&text) {
+            Ok(tokens) => Node::Words(tokens.iter().map(|token| format!("{:?}", token.kind)).collect()),
+            Err(_) => Node::Words(vec![text.clone()]),
+        };
+        let meaning = parse(&text).unwrap_or_else(words);
         Self { text, meaning }
     }
 
@@ -86,7 +84,8 @@ impl Expression {
 
     /// Whether the column stands in it.
     pub fn names(&self, column: &str) -> bool {
-        let mut found = matches!(&self.meaning, Node::Words(words) if words.iter().any(|word| word.contains(column)));
+        let mut found =
+            matches!(&self.meaning, Node::Words(words) if words.iter().any(|word| word.contains(column)));
         self.meaning.visit(&mut |node| {
             found |= matches!(node, Node::Name(parts) if parts.last().is_some_and(|name| name == column));
         });
@@ -152,7 +151,12 @@ impl Node {
             Self::Not(inner) | Self::Is(inner, _) | Self::Cast(inner, _) | Self::Select(inner) => vec![inner],
             Self::In(inner, items) => std::iter::once(&**inner).chain(items).collect(),
             Self::Quantified(_, _, left, right) => vec![left, right],
-            Self::Name(_) | Self::Literal(_) | Self::Number(_) | Self::Null | Self::Boolean(_) | Self::Words(_) => Vec::new(),
+            Self::Name(_)
+            | Self::Literal(_)
+            | Self::Number(_)
+            | Self::Null
+            | Self::Boolean(_)
+            | Self::Words(_) => Vec::new(),
         }
     }
 
@@ -182,7 +186,12 @@ impl Node {
                 left.change(with);
                 right.change(with);
             }
-            Self::Name(_) | Self::Literal(_) | Self::Number(_) | Self::Null | Self::Boolean(_) | Self::Words(_) => {}
+            Self::Name(_)
+            | Self::Literal(_)
+            | Self::Number(_)
+            | Self::Null
+            | Self::Boolean(_)
+            | Self::Words(_) => {}
         }
     }
 }
@@ -242,12 +251,16 @@ fn tokens(text: &str) -> Result<Vec<Token>, NotRead> {
                 at += c.len_utf8();
                 continue;
             }
-            '\'' => Kind::Text(quoted(text, &mut at, false).ok_or_else(|| fail(start, "this text has no end"))?),
+            '\'' => {
+                Kind::Text(quoted(text, &mut at, false).ok_or_else(|| fail(start, "this text has no end"))?)
+            }
             'e' | 'E' if rest[1..].starts_with('\'') => {
                 at += 1;
                 Kind::Text(quoted(text, &mut at, true).ok_or_else(|| fail(start, "this text has no end"))?)
             }
-            '"' => Kind::Quoted(quoted(text, &mut at, false).ok_or_else(|| fail(start, "this name has no end"))?),
+            '"' => {
+                Kind::Quoted(quoted(text, &mut at, false).ok_or_else(|| fail(start, "this name has no end"))?)
+            }
             c if c.is_ascii_digit() => {
                 let length = rest
                     .bytes()
@@ -262,9 +275,8 @@ fn tokens(text: &str) -> Result<Vec<Token>, NotRead> {
                 Kind::Number(rest[..length].to_owned())
             }
             c if c.is_alphabetic() || c == '_' => {
-                let length = rest
-                    .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
-                    .unwrap_or(rest.len());
+                let length =
+                    rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
                 at += length;
                 Kind::Word(rest[..length].to_lowercase())
             }
@@ -406,11 +418,8 @@ impl Parser {
         if self.depth > MAX_DEPTH {
             return Err(self.unexpected("less nesting"));
         }
-        let mut left = if least <= NOT && self.eat_word("not") {
-            not(self.binary(NOT)?)
-        } else {
-            self.prefix()?
-        };
+        let mut left =
+            if least <= NOT && self.eat_word("not") { not(self.binary(NOT)?) } else { self.prefix()? };
         while let Some((name, tightness)) = self.operator(least) {
             self.at += 1;
             left = match name.as_str() {
@@ -623,7 +632,11 @@ impl Parser {
         while self.eat(".") {
             match self.peek().cloned() {
                 Some(Kind::Word(part) | Kind::Quoted(part)) => {
-                    name = if matches!(name.as_str(), "public" | "pg_catalog") { part } else { format!("{name}.{part}") };
+                    name = if matches!(name.as_str(), "public" | "pg_catalog") {
+                        part
+                    } else {
+                        format!("{name}.{part}")
+                    };
                 }
                 _ => return Err(self.unexpected("a type")),
             }
@@ -676,13 +689,17 @@ fn cast(node: Node, ty: String) -> Node {
     match node {
         Node::Number(text) => Node::Number(text),
         Node::Literal(text) => match ty.split('(').next().unwrap_or_default() {
-            "bigint" | "integer" | "smallint" | "numeric" | "real" | "double precision" => literal_number(&text),
+            "bigint" | "integer" | "smallint" | "numeric" | "real" | "double precision" => {
+                literal_number(&text)
+            }
             "jsonb" | "json" => Node::Literal(
                 serde_json::from_str::<serde_json::Value>(&text)
                     .map_or(text, |value| crate::value::sorted(&value).to_string()),
             ),
             "timestamp with time zone" => Node::Literal(
-                text.replacen(' ', "T", 1).parse::<jiff::Timestamp>().map_or(text, |moment| moment.to_string()),
+                text.replacen(' ', "T", 1)
+                    .parse::<jiff::Timestamp>()
+                    .map_or(text, |moment| moment.to_string()),
             ),
             "time without time zone" => {
                 Node::Literal(text.parse::<jiff::civil::Time>().map_or(text, |time| time.to_string()))
@@ -827,7 +844,8 @@ mod tests {
 
     #[test]
     fn a_renamed_column_is_renamed_in_it() {
-        let renamed = Expression::read("char_length(title) <= 5 AND tasks.title <> ''").renamed("title", "name");
+        let renamed =
+            Expression::read("char_length(title) <= 5 AND tasks.title <> ''").renamed("title", "name");
         assert_eq!(renamed, Expression::read("char_length(name) <= 5 AND tasks.title <> ''"));
         assert!(renamed.names("name") && !Expression::read("'name' = a").names("name"));
     }
@@ -836,7 +854,11 @@ mod tests {
     fn options_are_what_a_check_of_them_says() {
         let check = |text: &str, expected: Option<&[&str]>| {
             let options = Expression::read(text).options_of("status");
-            assert_eq!(options.as_deref(), expected.map(|list| list.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>()).as_deref(), "{text}");
+            assert_eq!(
+                options.as_deref(),
+                expected.map(|list| list.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>()).as_deref(),
+                "{text}"
+            );
         };
         check("(status = ANY (ARRAY['a'::text, 'b'::text]))", Some(&["a", "b"]));
         check(

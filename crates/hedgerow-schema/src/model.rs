@@ -5,10 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{self, Catalog, Column, Constraint, Function, Index, Policy, Position, Rule, Table, Trigger};
+use crate::catalog::{
+    self, Catalog, Column, Constraint, Function, Index, Policy, Position, Rule, Table, Trigger,
+};
 use crate::expression::Expression;
 use crate::policy;
-use crate::{Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema, Sql, StoredType, ddl, rules};
+use crate::{
+    Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema, Sql,
+    StoredType, ddl, rules,
+};
 
 /// The objects that the entity files ask for, with Hedgerow's own, all owned by `owner`.
 pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
@@ -36,7 +41,8 @@ pub const OWN_TABLES: &[&str] = &["user", "api_keys"];
 
 fn own(roles: &Roles, owner: &str) -> Catalog {
     let mut catalog = Catalog::default();
-    let column = |ty: &str, not_null: bool, default: Option<&str>| column(ty, not_null, default.map(Expression::read));
+    let column =
+        |ty: &str, not_null: bool, default: Option<&str>| column(ty, not_null, default.map(Expression::read));
     let time = "timestamp with time zone";
     let now = Some("CURRENT_TIMESTAMP");
     let users = [
@@ -70,7 +76,9 @@ fn own(roles: &Roles, owner: &str) -> Catalog {
     user.indexes.insert("user_pkey".into(), Index { primary: true, comment: None, ..index(&["id"], true) });
     user.indexes.insert("user_email_key".into(), Index { comment: None, ..index(&["email"], true) });
     let mut api_keys = Table { columns: in_order(keys), ..Table::default() };
-    api_keys.constraints.insert("api_keys_key_check".into(), check(Expression::read("key ~ '^[0-9a-f]{64}$'")));
+    api_keys
+        .constraints
+        .insert("api_keys_key_check".into(), check(Expression::read("key ~ '^[0-9a-f]{64}$'")));
     api_keys.constraints.insert("api_keys_userId_fkey".into(), references_user("userId", "CASCADE"));
     for (name, keys, unique) in [
         ("api_keys_pkey", &["id"][..], true),
@@ -81,8 +89,7 @@ fn own(roles: &Roles, owner: &str) -> Catalog {
         let primary = name == "api_keys_pkey";
         api_keys.indexes.insert(name.into(), Index { primary, comment: None, ..index(keys, unique) });
     }
-    for (mut table, protection) in
-        [(user, policy::for_users(roles)), (api_keys, policy::for_api_keys(roles))]
+    for (mut table, protection) in [(user, policy::for_users(roles)), (api_keys, policy::for_api_keys(roles))]
     {
         let name = protection.table.to_string();
         table.owner = owner.to_owned();
@@ -161,7 +168,8 @@ fn index(keys: &[&str], unique: bool) -> Index {
 
 fn updated_at(table: &mut Table, name: &str) {
     let trigger = Identifier::joined(&["update", name, "updated_at"]);
-    let definition = format!("BEFORE UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION update_updated_at_column()");
+    let definition =
+        format!("BEFORE UPDATE ON {name} FOR EACH ROW EXECUTE FUNCTION update_updated_at_column()");
     table.triggers.insert(trigger.to_string(), Trigger { definition, enabled: "O".into() });
 }
 
@@ -306,7 +314,8 @@ fn relate(table: &mut Table, entity: &Entity, field: &Field, relation: &Relation
     let target = relation.entity.as_str();
     let shared = schema.entity(target).is_some_and(|target| target.access.is_shared());
     let own = field.name.as_str();
-    let pair = |last: &str| if shared { vec![last.to_owned()] } else { vec!["userId".to_owned(), last.to_owned()] };
+    let pair =
+        |last: &str| if shared { vec![last.to_owned()] } else { vec!["userId".to_owned(), last.to_owned()] };
     let rule = Rule::References {
         columns: pair(own),
         table: target.to_owned(),
@@ -362,7 +371,8 @@ pub fn target(is: &Catalog, expected: &Catalog, kept: &Catalog, roles: &Roles) -
             target.tables.insert(name.clone(), table.clone());
         }
     }
-    let ours: BTreeSet<String> = roles.all().iter().map(ToString::to_string).chain(["PUBLIC".to_owned()]).collect();
+    let ours: BTreeSet<String> =
+        roles.all().iter().map(ToString::to_string).chain(["PUBLIC".to_owned()]).collect();
     for (name, table) in &expected.tables {
         let empty = Table::default();
         let (known, kept) = (is.tables.get(name), kept.tables.get(name).unwrap_or(&empty));
@@ -378,7 +388,14 @@ pub fn target(is: &Catalog, expected: &Catalog, kept: &Catalog, roles: &Roles) -
 
 const STANDARD: &[&str] = &["id", "userId", "createdAt", "updatedAt", DELETED_COLUMN];
 
-fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, ours: &BTreeSet<String>) -> Table {
+fn one(
+    name: &str,
+    is: &Table,
+    expected: &Table,
+    kept: &Table,
+    is_own: bool,
+    ours: &BTreeSet<String>,
+) -> Table {
     let managed_column = |column: &str, table: &Table| {
         expected.columns.contains_key(column)
             || STANDARD.contains(&column)
@@ -411,7 +428,11 @@ fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, our
         .iter()
         .filter(|(own, rule)| {
             !is.constraints.contains_key(*own)
-                && is.constraints.iter().any(|(other, known)| !expected.constraints.contains_key(other) && known.rule == rule.rule && kept.constraints.contains_key(other))
+                && is.constraints.iter().any(|(other, known)| {
+                    !expected.constraints.contains_key(other)
+                        && known.rule == rule.rule
+                        && kept.constraints.contains_key(other)
+                })
         })
         .map(|(own, _)| own.clone())
         .collect();
@@ -422,7 +443,11 @@ fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, our
         table.constraints.clear();
     }
     for (constraint, known) in &kept.constraints {
-        let stale = is.columns.keys().filter(|column| !table.columns.contains_key(*column)).any(|column| known.rule.speaks_of(column));
+        let stale = is
+            .columns
+            .keys()
+            .filter(|column| !table.columns.contains_key(*column))
+            .any(|column| known.rule.speaks_of(column));
         if !is_managed_constraint(name, constraint, kept, &managed_column) && !stale || is_own {
             table.constraints.entry(constraint.clone()).or_insert_with(|| known.clone());
         }
@@ -434,12 +459,20 @@ fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, our
         table.indexes.retain(|own, index| !index.primary || kept.indexes.contains_key(own));
     }
     for (index, known) in &kept.indexes {
-        let stale = is.columns.keys().filter(|column| !table.columns.contains_key(*column)).any(|column| known.speaks_of(column));
+        let stale = is
+            .columns
+            .keys()
+            .filter(|column| !table.columns.contains_key(*column))
+            .any(|column| known.speaks_of(column));
         if !catalog::is_marked(known.comment.as_deref()) && !stale {
             table.indexes.entry(index.clone()).or_insert_with(|| known.clone());
         }
     }
     for (trigger, known) in &kept.triggers {
+        // Under the name that a renamed table gave it.
+        if expected.triggers.values().any(|own| own.definition == known.definition) {
+            continue;
+        }
         table.triggers.entry(trigger.clone()).or_insert_with(|| known.clone());
     }
     for (policy, known) in &kept.policies {
@@ -458,7 +491,13 @@ fn one(name: &str, is: &Table, expected: &Table, kept: &Table, is_own: bool, our
             });
             let others: Vec<String> = others.cloned().collect();
             if !others.is_empty() {
-                table.column_grants.entry(role.clone()).or_default().entry(right.clone()).or_default().extend(others);
+                table
+                    .column_grants
+                    .entry(role.clone())
+                    .or_default()
+                    .entry(right.clone())
+                    .or_default()
+                    .extend(others);
             }
         }
     }
@@ -475,7 +514,8 @@ fn is_managed_constraint(
     let column_is = |column: &String| {
         managed(column, kept)
             && Identifier::parse(column).is_ok()
-            && ddl::constraint_rules().any(|rule| Identifier::joined(&[table, column, rule]).as_str() == constraint)
+            && ddl::constraint_rules()
+                .any(|rule| Identifier::joined(&[table, column, rule]).as_str() == constraint)
     };
     kept.columns.keys().any(column_is)
 }

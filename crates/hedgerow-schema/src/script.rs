@@ -80,7 +80,11 @@ impl Script {
                 ["loses", what @ ("column" | "values"), place] if place.contains('.') => {
                     let (table, column) = place.split_once('.').unwrap_or_default();
                     let (table, column) = (table.to_owned(), column.to_owned());
-                    losses.push(if *what == "column" { Loss::Column(table, column) } else { Loss::Values(table, column) });
+                    losses.push(if *what == "column" {
+                        Loss::Column(table, column)
+                    } else {
+                        Loss::Values(table, column)
+                    });
                 }
                 _ => {
                     let message = format!(
@@ -106,9 +110,10 @@ impl Script {
 
 fn whole(statements: Vec<Statement>) -> Result<Vec<Block>, ScriptError> {
     if let Some(own) = statements.iter().find(|statement| is_transaction_control(statement)) {
-        let message = "the file ends or begins a transaction of its own; remove it, each file is one anyway, or \
+        let message =
+            "the file ends or begins a transaction of its own; remove it, each file is one anyway, or \
                        write `-- hedgerow: no-transaction` at the top"
-            .to_owned();
+                .to_owned();
         return Err(ScriptError { line: own.line, message });
     }
     Ok(if statements.is_empty() { Vec::new() } else { vec![Block { statements, alone: false }] })
@@ -158,7 +163,7 @@ fn is_transaction_control(statement: &Statement) -> bool {
 fn runs_alone(words: &[String]) -> bool {
     let first: Vec<&str> = words.iter().take(6).map(String::as_str).collect();
     match first.as_slice() {
-        ["create" | "drop" | "reindex" | "refresh" | "alter", .., ] if first.contains(&"concurrently") => true,
+        ["create" | "drop" | "reindex" | "refresh" | "alter", ..] if first.contains(&"concurrently") => true,
         ["vacuum" | "call", ..]
         | ["alter", "system", ..]
         | ["create" | "drop", "database" | "tablespace" | "subscription", ..]
@@ -170,9 +175,15 @@ fn runs_alone(words: &[String]) -> bool {
 /// The index that `CREATE INDEX CONCURRENTLY` builds, as the statement writes its name.
 pub fn concurrent_index(statement: &str) -> Option<String> {
     let mut rest = statement.trim_start();
-    for (word, needed) in
-        [("CREATE", true), ("UNIQUE", false), ("INDEX", true), ("CONCURRENTLY", true), ("IF", false), ("NOT", false), ("EXISTS", false)]
-    {
+    for (word, needed) in [
+        ("CREATE", true),
+        ("UNIQUE", false),
+        ("INDEX", true),
+        ("CONCURRENTLY", true),
+        ("IF", false),
+        ("NOT", false),
+        ("EXISTS", false),
+    ] {
         let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
         if rest[..end].eq_ignore_ascii_case(word) {
             rest = rest[end..].trim_start();
@@ -194,7 +205,10 @@ pub fn needs_rows(statement: &str) -> bool {
     match words.first().map(String::as_str) {
         Some("create") => has("as") && (has("table") || has("materialized")) && has("select"),
         Some("alter") => has("validate") || (has("references") && !(has("not") && has("valid"))),
-        Some("comment" | "grant" | "revoke" | "drop" | "set" | "reset" | "reindex" | "vacuum" | "analyze" | "lock") => false,
+        Some(
+            "comment" | "grant" | "revoke" | "drop" | "set" | "reset" | "reindex" | "vacuum" | "analyze"
+            | "lock",
+        ) => false,
         _ => true,
     }
 }
@@ -364,7 +378,8 @@ fn dollar_tag(text: &str) -> Option<&str> {
     let inner = text.strip_prefix('$')?;
     let end = inner.find('$')?;
     let tag = &inner[..end];
-    let is_tag = tag.chars().all(|c| c.is_alphanumeric() || c == '_') && !tag.starts_with(|c: char| c.is_ascii_digit());
+    let is_tag = tag.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && !tag.starts_with(|c: char| c.is_ascii_digit());
     is_tag.then(|| &text[..end + 2])
 }
 
@@ -414,7 +429,13 @@ pub fn write(plan: &Plan, note: &str) -> String {
         let _ = writeln!(text, "-- {line}");
     }
     for change in &plan.changes {
-        let _ = writeln!(text, "-- {}: {} {}", change.class.word(), change.object, change.action.replace('\n', " "));
+        let _ = writeln!(
+            text,
+            "-- {}: {} {}",
+            change.class.word(),
+            change.object,
+            change.action.replace('\n', " ")
+        );
     }
     for loss in plan.losses() {
         let _ = match loss {
@@ -463,7 +484,10 @@ mod tests {
         check("SELECT 1; SELECT 2", &["SELECT 1", "SELECT 2"]);
         check("SELECT ';' ; -- a;b\n/* ; /* ; */ ; */ SELECT \";\"", &["SELECT ';'", "SELECT \";\""]);
         check("SELECT E'\\';' ; SELECT 'it''s;'", &["SELECT E'\\';'", "SELECT 'it''s;'"]);
-        check("DO $$ BEGIN; END $$; SELECT $a$ ; $$ ; $a$;", &["DO $$ BEGIN; END $$", "SELECT $a$ ; $$ ; $a$"]);
+        check(
+            "DO $$ BEGIN; END $$; SELECT $a$ ; $$ ; $a$;",
+            &["DO $$ BEGIN; END $$", "SELECT $a$ ; $$ ; $a$"],
+        );
         check(
             "CREATE FUNCTION f() BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END; SELECT 3",
             &["CREATE FUNCTION f() BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END", "SELECT 3"],
@@ -488,7 +512,10 @@ mod tests {
         check("drop table if exists public.\"Tasks\", b CASCADE", &["Tasks", "b"]);
         check("TRUNCATE tasks", &["tasks"]);
         check("ALTER TABLE public.\"tasks\" DROP COLUMN \"dueDate\", DROP b", &["tasks.dueDate", "tasks.b"]);
-        check("ALTER TABLE IF EXISTS ONLY tasks DROP CONSTRAINT x, ALTER a DROP DEFAULT, ALTER b DROP NOT NULL", &[]);
+        check(
+            "ALTER TABLE IF EXISTS ONLY tasks DROP CONSTRAINT x, ALTER a DROP DEFAULT, ALTER b DROP NOT NULL",
+            &[],
+        );
         check("SELECT 'DROP TABLE tasks'", &[]);
         check("DROP INDEX a", &[]);
     }

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use hedgerow::database::migrate::{self, DataLoss};
 use hedgerow::database::private_server::{
     Durability, PrivateServer, PrivateServerError, PrivateServerOptions,
 };
 use hedgerow::database::setup::{self, LoginProof};
-use hedgerow::database::migrate::{self, DataLoss};
 use hedgerow::database::{DatabaseUrl, Logins};
 use hedgerow::schema::{Identifier, Roles, Schema, model};
 use sha2::{Digest, Sha256};
@@ -219,7 +219,9 @@ impl Cluster {
         let owner = superuser.with_login(setup::PRIVATE_OWNER, None);
         let roles = Roles::default();
         setup::setup(&owner, &roles, LoginProof::Peer, None).await.expect("roles are set up");
-        migrate::draft(&owner, &roles, schema, DataLoss::Refuse, |_| {}).await.expect("the schema is applied");
+        migrate::draft(&owner, &roles, schema, DataLoss::Refuse, |_| {})
+            .await
+            .expect("the schema is applied");
         templates.insert(key, name.clone());
         name
     }

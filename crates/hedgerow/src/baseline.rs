@@ -113,7 +113,8 @@ pub async fn prepare(project: &Project, owner: &DatabaseUrl) -> Result<Baseline,
         let remarks = remarks.iter().filter(move |(about, _)| *about == wanted);
         remarks.map(|(_, remark)| remark.clone()).collect::<Vec<_>>()
     };
-    let obstacles = goal.obstacles.iter().map(|(text, remedy)| Remark { text: text.clone(), remedy: remedy.clone() });
+    let obstacles =
+        goal.obstacles.iter().map(|(text, remedy)| Remark { text: text.clone(), remedy: remedy.clone() });
     let obstacles = obstacles.chain(of(About::Obstacle)).collect();
     let by_hand = of(About::ByHand);
     let files = files(project, owner, &look, &adoption, &goal).await?;
@@ -165,9 +166,10 @@ async fn ask(owner: &DatabaseUrl, questions: Vec<Question>) -> Result<Vec<(About
     let answers = migrate::survey(owner, &statements).await?;
     let remarks = questions.into_iter().zip(answers).filter_map(|(question, answer)| match answer {
         Some(0) => None,
-        Some(count) => {
-            Some((question.about, Remark { text: format!("{count} {}", question.says), remedy: question.remedy }))
-        }
+        Some(count) => Some((
+            question.about,
+            Remark { text: format!("{count} {}", question.says), remedy: question.remedy },
+        )),
         None => {
             let text = format!("row-level security hides from the owner how many {}", question.says);
             Some((About::ByHand, Remark { text, remedy: vec![question.sql] }))
@@ -184,11 +186,14 @@ async fn files(
     goal: &Goal,
 ) -> Result<Vec<(String, String)>, BaselineError> {
     let roles = &project.config.roles;
-    let is_applied = |name: &str| look.records.iter().any(|record| record.kind == Kind::Core && record.name == name);
+    let is_applied =
+        |name: &str| look.records.iter().any(|record| record.kind == Kind::Core && record.name == name);
     let sets = ddl::core(roles);
     let sets: Vec<&str> = sets.iter().map(|set| set.name).filter(|name| !is_applied(name)).collect();
     let found = migrate::found(owner).await?;
-    let note = format!("{NAME}: what isolation needs, in a database that was there before.\nReview it; the way back is {NAME}.down.sql.");
+    let note = format!(
+        "{NAME}: what isolation needs, in a database that was there before.\nReview it; the way back is {NAME}.down.sql."
+    );
     let (up, down) = goal.files(&sets, roles, &found, &note);
     let mut first = format!(
         "-- hedgerow: found\n-- {FOUND}: what stood in the database when it was adopted. There it only counts as applied; on an empty \
@@ -198,8 +203,11 @@ async fn files(
         first.push_str(statement.trim_end());
         first.push_str(";\n");
     }
-    let mut files: Vec<(String, String)> =
-        adoption.entities.values().map(|adopted| (adopted.file.name.clone(), adopted.file.text.clone())).collect();
+    let mut files: Vec<(String, String)> = adoption
+        .entities
+        .values()
+        .map(|adopted| (adopted.file.name.clone(), adopted.file.text.clone()))
+        .collect();
     files.push((format!("migrations/{FOUND}.sql"), first));
     files.push((format!("migrations/{NAME}.sql"), up));
     files.push((format!("migrations/{NAME}.down.sql"), down));

@@ -274,7 +274,8 @@ async fn tables(
     missing_tables(&is, &expected, findings)?;
     let target = model::target(&is, &expected, &is, roles);
     let managed = |difference: &Difference| {
-        expected.tables.contains_key(&difference.object.place) && is.tables.contains_key(&difference.object.place)
+        expected.tables.contains_key(&difference.object.place)
+            && is.tables.contains_key(&difference.object.place)
     };
     let differences: Vec<Difference> = drift::differences(&is, &target).into_iter().filter(managed).collect();
     judge(&differences, &is, &expected, tolerance, findings);
@@ -288,7 +289,9 @@ fn open_tables(is: &Catalog, at_work: &[String], findings: &mut Vec<Finding>) {
             findings.push(Finding {
                 severity: Severity::Warning,
                 code: "migration_at_work",
-                message: format!("a migration has taken FORCE off {name}; tenants stay apart, only the owner sees more"),
+                message: format!(
+                    "a migration has taken FORCE off {name}; tenants stay apart, only the owner sees more"
+                ),
                 remedy: "nothing, if one is running; else `hedgerow migrate apply` puts it back".to_owned(),
             });
             continue;
@@ -297,7 +300,9 @@ fn open_tables(is: &Catalog, at_work: &[String], findings: &mut Vec<Finding>) {
         findings.push(error(
             "open_table",
             format!("row-level security is not enforced on {name}"),
-            format!("ALTER TABLE \"{name}\" {missing} ROW LEVEL SECURITY, or move the table out of schema public"),
+            format!(
+                "ALTER TABLE \"{name}\" {missing} ROW LEVEL SECURITY, or move the table out of schema public"
+            ),
         ));
     }
 }
@@ -309,7 +314,9 @@ fn functions(is: &Catalog, expected: &Catalog, findings: &mut Vec<Finding>) -> b
         (None, _) => {
             ("no_tables", "Hedgerow's own tables and functions are not there", "run `hedgerow migrate apply`")
         }
-        (Some(found), Some(wanted)) if (&found.attributes, &found.returns) == (&wanted.attributes, &wanted.returns) => {
+        (Some(found), Some(wanted))
+            if (&found.attributes, &found.returns) == (&wanted.attributes, &wanted.returns) =>
+        {
             return true;
         }
         _ => (
@@ -322,7 +329,11 @@ fn functions(is: &Catalog, expected: &Catalog, findings: &mut Vec<Finding>) -> b
     code != "no_tables"
 }
 
-fn missing_tables(is: &Catalog, expected: &Catalog, findings: &mut Vec<Finding>) -> Result<(), DatabaseError> {
+fn missing_tables(
+    is: &Catalog,
+    expected: &Catalog,
+    findings: &mut Vec<Finding>,
+) -> Result<(), DatabaseError> {
     for name in expected.tables.keys().filter(|name| !is.tables.contains_key(*name)) {
         findings.push(error(
             "missing_table",
@@ -356,7 +367,8 @@ fn judge(
         match (object.kind, how) {
             (Kind::Function, _) | (_, How::Changed { aspect: "comment", .. }) => {}
             // Said of every table of the database already.
-            (Kind::Table, How::Changed { aspect: "row-level security" | "FORCE ROW LEVEL SECURITY", .. }) => {}
+            (Kind::Table, How::Changed { aspect: "row-level security" | "FORCE ROW LEVEL SECURITY", .. }) => {
+            }
             (Kind::Policy, _) if policies.contains(&object) => {}
             (Kind::Policy, _) => {
                 policies.push(object);
@@ -373,7 +385,8 @@ fn judge(
                 "REVOKE it: `hedgerow migrate plan --sql` says how",
             )),
             (Kind::Column, How::Unexpected) => newer.push(object.to_string()),
-            (Kind::Right | Kind::Column, How::Missing) | (Kind::Column, How::Changed { aspect: "type", .. }) => {
+            (Kind::Right | Kind::Column, How::Missing)
+            | (Kind::Column, How::Changed { aspect: "type", .. }) => {
                 findings.push(Finding {
                     severity: severity(tolerance.pending),
                     code: "schema_differs",
@@ -391,7 +404,9 @@ fn judge(
             severity: Severity::Warning,
             code: "newer_schema",
             message: format!("the database has more than the entity files: {}", newer.join(", ")),
-            remedy: "nothing while a newer version is being rolled out; else bring the entity files up to date".to_owned(),
+            remedy:
+                "nothing while a newer version is being rolled out; else bring the entity files up to date"
+                    .to_owned(),
         });
     }
     if !drifted.is_empty() {

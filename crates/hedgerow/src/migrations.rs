@@ -25,7 +25,9 @@ pub enum MigrationsError {
     #[error(transparent)]
     Place(#[from] PlaceError),
     /// A name that no file can have.
-    #[error("{0:?} cannot name a migration: lower-case letters, digits and underscores, such as add_due_date")]
+    #[error(
+        "{0:?} cannot name a migration: lower-case letters, digits and underscores, such as add_due_date"
+    )]
     Name(String),
     /// A file cannot be written.
     #[error("cannot write {path}")]
@@ -84,7 +86,8 @@ pub struct Status {
 
 /// Where each file stands, in order of their names; drafts come last.
 pub fn status(look: &Look, files: &[MigrationFile]) -> Vec<Status> {
-    let record = |name: &str| look.records.iter().find(|record| record.kind == Kind::File && record.name == name);
+    let record =
+        |name: &str| look.records.iter().find(|record| record.kind == Kind::File && record.name == name);
     let interrupted = |name: &str| look.interrupted.as_deref() == Some(&format!("migrations/{name}.sql"));
     let mut lines: Vec<Status> = files
         .iter()
@@ -106,7 +109,8 @@ pub fn status(look: &Look, files: &[MigrationFile]) -> Vec<Status> {
         applied_at: Some(record.applied_at.clone()),
         has_way_back: false,
     };
-    let gone = |record: &&Record| record.kind == Kind::File && files.iter().all(|file| file.name != record.name);
+    let gone =
+        |record: &&Record| record.kind == Kind::File && files.iter().all(|file| file.name != record.name);
     lines.extend(look.records.iter().filter(gone).map(|record| line(record, State::Gone)));
     lines.sort_by(|a, b| a.name.cmp(&b.name));
     let drafts = look.records.iter().filter(|record| record.kind == Kind::Draft);
@@ -153,13 +157,16 @@ pub async fn new(
     let files = project.migrations()?;
     let roles = &project.config.roles;
     let replayed = replay(project, place, download, &files).await?;
-    let number = |file: &MigrationFile| file.name.split('_').next().and_then(|digits| digits.parse::<u32>().ok());
+    let number =
+        |file: &MigrationFile| file.name.split('_').next().and_then(|digits| digits.parse::<u32>().ok());
     let next = 1 + files.iter().filter_map(number).max().unwrap_or(0);
     let full = format!("{next:04}_{name}");
     let plan = replayed.plan(schema, roles, Pace::Online);
     let note = format!("{full}, from the entity files.\nReview it; the way back is {full}.down.sql.");
     let (up, down) = if plan.is_empty() {
-        let note = |way: &str| format!("-- {full}: the entity files ask for nothing, so this {way} is yours to write.\n");
+        let note = |way: &str| {
+            format!("-- {full}: the entity files ask for nothing, so this {way} is yours to write.\n")
+        };
         (note("file"), note("way back"))
     } else {
         replayed.files(schema, roles, &note)
@@ -228,7 +235,9 @@ async fn replay(
     let roles = &project.config.roles;
     if let Some(owner) = &place.owner {
         match migrate::replay(owner, roles, files).await {
-            Err(error) if migrate::server_error(&error).is_some_and(|server| server.meaning() == Meaning::NotAllowed) => {}
+            Err(error)
+                if migrate::server_error(&error)
+                    .is_some_and(|server| server.meaning() == Meaning::NotAllowed) => {}
             outcome => return Ok(outcome?),
         }
     }

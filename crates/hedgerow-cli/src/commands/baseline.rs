@@ -66,7 +66,8 @@ fn tell(found: &Baseline, written: bool) {
         output::data(&format!("{:<10}  {} {}", change.class.word(), change.object, change.action));
         // A short lock is what most of them take; the others say what they take.
         if change.class != Class::Safe {
-            let estimate = found.goal.plan.estimate(change).map(|text| format!("; {text}")).unwrap_or_default();
+            let estimate =
+                found.goal.plan.estimate(change).map(|text| format!("; {text}")).unwrap_or_default();
             output::data(&format!("            lock: {}{estimate}", change.lock));
         }
     }

@@ -39,7 +39,9 @@ pub(crate) async fn run(arguments: &Arguments, command: &Dev) -> anyhow::Result<
     }
     let owner = owner_of(&place)?;
     for name in migrations::catch_up(&project, &place, arguments.download(), owner).await? {
-        output::note(&format!("{name} makes what this database has as a draft already; it counts as applied"));
+        output::note(&format!(
+            "{name} makes what this database has as a draft already; it counts as applied"
+        ));
     }
     apply_files(&project, &place, DataLoss::Refuse).await?;
     draft(&project, &place, &schema, command).await?;

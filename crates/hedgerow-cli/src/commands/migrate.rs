@@ -35,7 +35,8 @@ pub(crate) async fn run(arguments: &Arguments, command: &Migrate) -> anyhow::Res
         Migrate::Status { json } => status(&project, &place, *json).await,
         Migrate::Check { json } => check(&project, &place, *json).await,
         Migrate::Rollback { count, allow_data_loss, yes, dry_run, json } => {
-            let wanted = Rollback { count: *count, loss: loss(*allow_data_loss), yes: *yes, dry_run: *dry_run };
+            let wanted =
+                Rollback { count: *count, loss: loss(*allow_data_loss), yes: *yes, dry_run: *dry_run };
             rollback(&project, &place, &wanted, *json).await
         }
         Migrate::Baseline { .. } => unreachable!("it finds its database by itself"),
@@ -78,7 +79,8 @@ async fn plan(project: &Project, place: &Place, sql: bool, as_json: bool) -> any
         show(&plan);
     }
     let lines = migrations::status(&look, &project.migrations()?);
-    let waiting = lines.iter().filter(|line| matches!(line.state, State::Pending | State::Interrupted)).count();
+    let waiting =
+        lines.iter().filter(|line| matches!(line.state, State::Pending | State::Interrupted)).count();
     if waiting > 0 {
         output::note(&format!(
             "{waiting} files of migrations/ are not applied yet (`hedgerow migrate status`); the plan is about the database \
@@ -150,7 +152,9 @@ async fn new(
         output::data(&format!("wrote migrations/{0}.sql and migrations/{0}.down.sql", made.name));
     }
     if made.plan.is_empty() {
-        output::note("migrations/ already says what the entity files say; the file is for statements of your own");
+        output::note(
+            "migrations/ already says what the entity files say; the file is for statements of your own",
+        );
     }
     output::note(if made.adopted {
         "this database was brought there by `dev` already and counts the file as applied"
@@ -168,12 +172,22 @@ pub(crate) fn tell(event: MigrateEvent) {
             "a table is in use; the lock was given up so that nobody waits, and is asked for again ({attempts} times so far)"
         )),
         MigrateEvent::Busy { .. } => {}
-        MigrateEvent::Step { step, steps, statement, .. } => output::note(&format!("  step {step} of {steps}: {statement}")),
+        MigrateEvent::Step { step, steps, statement, .. } => {
+            output::note(&format!("  step {step} of {steps}: {statement}"));
+        }
+        MigrateEvent::Late { name, after } => output::note(&format!(
+            "{name} comes after {after}, which is applied already; it was probably merged later"
+        )),
         MigrateEvent::Resuming { name, done } => {
             output::note(&format!("{name} was interrupted after {done} steps; going on from there"));
         }
         MigrateEvent::Applied(step) => {
-            output::note(&format!("applied {} {} ({} ms)", step.kind.word(), step.name, step.took.as_millis()));
+            output::note(&format!(
+                "applied {} {} ({} ms)",
+                step.kind.word(),
+                step.name,
+                step.took.as_millis()
+            ));
         }
     }
 }
@@ -198,14 +212,18 @@ async fn apply(project: &Project, place: &Place, loss: DataLoss, as_json: bool) 
 }
 
 fn steps(applied: &[Applied]) -> Value {
-    let steps = applied.iter().map(|step| {
-        json!({ "kind": step.kind.word(), "name": step.name, "milliseconds": step.took.as_millis() })
-    });
+    let steps = applied.iter().map(
+        |step| json!({ "kind": step.kind.word(), "name": step.name, "milliseconds": step.took.as_millis() }),
+    );
     Value::Array(steps.collect())
 }
 
 /// Applies the files that are pending, and says each step.
-pub(crate) async fn apply_files(project: &Project, place: &Place, loss: DataLoss) -> anyhow::Result<Vec<Applied>> {
+pub(crate) async fn apply_files(
+    project: &Project,
+    place: &Place,
+    loss: DataLoss,
+) -> anyhow::Result<Vec<Applied>> {
     let files = project.migrations()?;
     Ok(migrate::apply(owner_of(place)?, &project.config.roles, &files, loss, tell).await?)
 }
@@ -214,7 +232,9 @@ async fn pending(project: &Project, place: &Place, as_json: bool) -> anyhow::Res
     let files = project.migrations()?;
     let lines = migrations::status(&look(place).await?, &files);
     let waits = |file: &&MigrationFile| {
-        lines.iter().any(|line| line.name == file.name && matches!(line.state, State::Pending | State::Interrupted))
+        lines
+            .iter()
+            .any(|line| line.name == file.name && matches!(line.state, State::Pending | State::Interrupted))
     };
     let waiting: Vec<&MigrationFile> = files.iter().filter(waits).collect();
     if as_json {
@@ -284,7 +304,9 @@ async fn check(project: &Project, place: &Place, as_json: bool) -> anyhow::Resul
         output::note("the database is what entity files and migrations say");
         return Ok(Exit::Done);
     }
-    output::note("hint: `hedgerow migrate plan` says what would put it right; a change made on purpose belongs in a migration");
+    output::note(
+        "hint: `hedgerow migrate plan` says what would put it right; a change made on purpose belongs in a migration",
+    );
     Ok(Exit::Difference)
 }
 
@@ -295,10 +317,16 @@ struct Rollback {
     dry_run: bool,
 }
 
-async fn rollback(project: &Project, place: &Place, wanted: &Rollback, as_json: bool) -> anyhow::Result<Exit> {
+async fn rollback(
+    project: &Project,
+    place: &Place,
+    wanted: &Rollback,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
     let files = project.migrations()?;
     let lines = migrations::status(&look(place).await?, &files);
-    let applied = lines.iter().rev().filter(|line| matches!(line.state, State::Applied | State::Edited | State::Gone));
+    let applied =
+        lines.iter().rev().filter(|line| matches!(line.state, State::Applied | State::Edited | State::Gone));
     let names: Vec<&str> = applied.take(wanted.count).map(|line| line.name.as_str()).collect();
     if names.is_empty() {
         output::note("nothing to undo: no file of migrations/ is applied");
@@ -314,13 +342,20 @@ async fn rollback(project: &Project, place: &Place, wanted: &Rollback, as_json: 
     if !wanted.yes && !confirmed(&format!("undo {}?", names.join(", ")))? {
         bail!("nothing was undone; without a terminal to ask on, say --yes");
     }
-    let undone = migrate::rollback(owner_of(place)?, &project.config.roles, &files, names.len(), wanted.loss, |event| {
-        if let MigrateEvent::Applied(step) = event {
-            output::note(&format!("undid {} ({} ms)", step.name, step.took.as_millis()));
-        } else {
-            tell(event);
-        }
-    })
+    let undone = migrate::rollback(
+        owner_of(place)?,
+        &project.config.roles,
+        &files,
+        names.len(),
+        wanted.loss,
+        |event| {
+            if let MigrateEvent::Applied(step) = event {
+                output::note(&format!("undid {} ({} ms)", step.name, step.took.as_millis()));
+            } else {
+                tell(event);
+            }
+        },
+    )
     .await?;
     if as_json {
         output::json(&json!({ "undone": steps(&undone) }));

@@ -49,7 +49,9 @@ pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Resul
 /// Says what became of the entity files after a migration.
 fn followed(followed: Followed) {
     match followed {
-        Followed::Using => tracing::info!("a migration was applied; the entity files were read anew and are in use"),
+        Followed::Using => {
+            tracing::info!("a migration was applied; the entity files were read anew and are in use");
+        }
         Followed::Unfit(findings) => {
             let messages: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
             tracing::warn!(

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use hedgerow::database::setup::{self, LoginProof};
 use hedgerow::database::migrate::{self, DataLoss};
+use hedgerow::database::setup::{self, LoginProof};
 use hedgerow::database::{DatabaseUrl, Logins, PoolSettings};
 use hedgerow::schema::Schema;
 use hedgerow::users::{self, ADMIN, NewUser};

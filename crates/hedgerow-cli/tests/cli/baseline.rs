@@ -82,7 +82,9 @@ impl Others {
                  WHERE attrelid = 'public.{table}'::regclass AND attnum > 0 AND NOT attisdropped"
             );
             let columns = self.test.column(&columns).await.remove(0);
-            let sql = format!("SELECT md5(string_agg(ROW({columns})::text, '|' ORDER BY id)) || ' ' || count(*) FROM public.{table}");
+            let sql = format!(
+                "SELECT md5(string_agg(ROW({columns})::text, '|' ORDER BY id)) || ' ' || count(*) FROM public.{table}"
+            );
             sums.push(self.test.column(&sql).await.remove(0));
         }
         sums
@@ -117,7 +119,9 @@ struct BetterAuth {
 
 impl BetterAuth {
     fn install() -> Option<Self> {
-        let works = |program: &str| Command::new(program).arg("--version").output().is_ok_and(|run| run.status.success());
+        let works = |program: &str| {
+            Command::new(program).arg("--version").output().is_ok_and(|run| run.status.success())
+        };
         if !works("node") || !works("npm") {
             return None;
         }
@@ -127,11 +131,16 @@ impl BetterAuth {
         let mut is_new = !folder.join("node_modules/.package-lock.json").exists();
         for name in ["package.json", "package-lock.json", ".npmrc", "schema.mjs"] {
             let text = std::fs::read_to_string(source.join(name)).expect("a file");
-            is_new |= std::fs::read_to_string(folder.join(name)).is_ok_and(|known| known != text) && name != "schema.mjs";
+            is_new |= std::fs::read_to_string(folder.join(name)).is_ok_and(|known| known != text)
+                && name != "schema.mjs";
             std::fs::write(folder.join(name), text).expect("a file");
         }
         if is_new {
-            let run = Command::new("npm").args(["ci", "--ignore-scripts"]).current_dir(&folder).output().expect("npm runs");
+            let run = Command::new("npm")
+                .args(["ci", "--ignore-scripts"])
+                .current_dir(&folder)
+                .output()
+                .expect("npm runs");
             assert!(run.status.success(), "npm ci: {}", String::from_utf8_lossy(&run.stderr));
         }
         Some(Self { folder })
@@ -160,7 +169,15 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     let bob = better_auth.run(&others.owner, &["user", "Bob", "bob@example.com"]);
     others.test.owner_sql(include_str!("../sql/seed.sql")).await;
     let tables = [
-        "\"user\"", "session", "account", "verification", "user_metas", "api_keys", "api_audit_logs", "projects", "tasks",
+        "\"user\"",
+        "session",
+        "account",
+        "verification",
+        "user_metas",
+        "api_keys",
+        "api_audit_logs",
+        "projects",
+        "tasks",
     ];
     let before = others.checksums(&tables).await;
 
@@ -169,9 +186,15 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     assert!(others.files().is_empty(), "{:?}", others.files());
     let made = others.run(&["migrate", "baseline", "--json"]).expect(0).json();
     assert_eq!(names(&made, "entities", "table"), ["projects", "tasks"]);
-    assert_eq!(names(&made, "notAdopted", "table"), ["account", "api_audit_logs", "session", "user_metas", "verification"]);
+    assert_eq!(
+        names(&made, "notAdopted", "table"),
+        ["account", "api_audit_logs", "session", "user_metas", "verification"]
+    );
     assert_eq!(made["obstacles"], json!([]));
-    assert!(made["byHand"][0]["message"].as_str().expect("text").starts_with("2 keys in api_keys are no SHA-256"), "{made}");
+    assert!(
+        made["byHand"][0]["message"].as_str().expect("text").starts_with("2 keys in api_keys are no SHA-256"),
+        "{made}"
+    );
     assert_eq!(
         others.files(),
         [
@@ -191,7 +214,11 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     others.run(&["migrate", "check"]).expect(0);
     assert_eq!(better_auth.run(&others.owner, &[]), NOTHING);
     let again = others.run(&["migrate", "baseline"]).expect(1);
-    assert!(again.err.contains("migrations/0000_found.sql exists: baseline is the beginning"), "{}", again.err);
+    assert!(
+        again.err.contains("migrations/0000_found.sql exists: baseline is the beginning"),
+        "{}",
+        again.err
+    );
 
     let (key, other) = (others.key("ann@example.com"), others.key("bob@example.com"));
     let (serve, address) = others.serve();
@@ -204,11 +231,19 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     let mine = rows[0]["id"].as_str().expect("an id");
     assert_eq!(get(&address, &other, &format!("/api/v1/tasks/{mine}")).0, 404);
     let project = rows[0]["projectId"].clone();
-    let foreign = send(&address, &other, "POST", "/api/v1/tasks", &json!({ "title": "x", "projectId": project }));
+    let foreign =
+        send(&address, &other, "POST", "/api/v1/tasks", &json!({ "title": "x", "projectId": project }));
     assert_eq!(foreign.0, 409, "{}", foreign.1);
-    let absent = send(&address, &other, "POST", "/api/v1/tasks", &json!({ "title": "x", "projectId": "nowhere" }));
+    let absent =
+        send(&address, &other, "POST", "/api/v1/tasks", &json!({ "title": "x", "projectId": "nowhere" }));
     assert_eq!(foreign.0, absent.0, "{}", absent.1);
-    let made = send(&address, &other, "POST", "/api/v1/tasks", &json!({ "title": "new", "remindAt": "2026-05-01T00:00:00Z" }));
+    let made = send(
+        &address,
+        &other,
+        "POST",
+        "/api/v1/tasks",
+        &json!({ "title": "new", "remindAt": "2026-05-01T00:00:00Z" }),
+    );
     assert_eq!(made.0, 201, "{}", made.1);
     let made: Value = serde_json::from_str(&made.1).expect("JSON");
     assert_eq!((&made["userId"], &made["remindAt"]), (&json!(bob), &json!("2026-05-01T00:00:00.000Z")));
@@ -228,7 +263,11 @@ async fn two_plain_tables_become_a_served_api() {
     for obstacle in answer["obstacles"].as_array().expect("a list") {
         for (at, statement) in obstacle["remedy"].as_array().expect("a list").iter().enumerate() {
             let statement = statement.as_str().expect("SQL");
-            let statement = if at == 0 { statement.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS") } else { statement.to_owned() };
+            let statement = if at == 0 {
+                statement.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS")
+            } else {
+                statement.to_owned()
+            };
             others.test.owner_sql(&statement).await;
         }
     }
@@ -241,20 +280,35 @@ async fn two_plain_tables_become_a_served_api() {
     insta::assert_snapshot!(others.file("entities/tasks.toml"));
     others.run(&["migrate", "apply"]).expect(0);
     others.run(&["migrate", "check"]).expect(0);
-    let rows = |table: &str| format!("SELECT string_agg(id || ' ' || \"userId\", ', ' ORDER BY id) FROM {table}");
+    let rows =
+        |table: &str| format!("SELECT string_agg(id || ' ' || \"userId\", ', ' ORDER BY id) FROM {table}");
     assert_eq!(others.test.column(&rows("projects")).await, ["p1 ann, p2 bob"]);
 
     let key = others.key("ann@example.com");
     let (serve, address) = others.serve();
-    let (status, body) = get(&address, &key, "/api/v1/tasks?select=title,status,priority,project_id&order=title");
+    let (status, body) =
+        get(&address, &key, "/api/v1/tasks?select=title,status,priority,project_id&order=title");
     assert_eq!(status, 200, "{body}");
     insta::assert_snapshot!(body, @r#"[{"title":"Clean","status":"todo","priority":2,"project_id":"p1"},{"title":"Paint","status":"todo","priority":2,"project_id":"p1"}]"#);
-    let made = send(&address, &key, "POST", "/api/v1/tasks", &json!({ "title": "Sweep", "project_id": "p1", "priority": 1 }));
+    let made = send(
+        &address,
+        &key,
+        "POST",
+        "/api/v1/tasks",
+        &json!({ "title": "Sweep", "project_id": "p1", "priority": 1 }),
+    );
     assert_eq!(made.0, 201, "{}", made.1);
     let id: Value = serde_json::from_str(&made.1).expect("JSON");
-    let changed = send(&address, &key, "PATCH", &format!("/api/v1/tasks/{}", id["id"].as_str().expect("id")), &json!({ "status": "done" }));
+    let changed = send(
+        &address,
+        &key,
+        "PATCH",
+        &format!("/api/v1/tasks/{}", id["id"].as_str().expect("id")),
+        &json!({ "status": "done" }),
+    );
     assert_eq!(changed.0, 200, "{}", changed.1);
-    let foreign = send(&address, &key, "POST", "/api/v1/tasks", &json!({ "title": "Steal", "project_id": "p2" }));
+    let foreign =
+        send(&address, &key, "POST", "/api/v1/tasks", &json!({ "title": "Steal", "project_id": "p2" }));
     assert_eq!(foreign.0, 409, "{}", foreign.1);
     serve.stop();
     others.test.sql("DELETE FROM tasks WHERE title = 'Sweep'").await;
@@ -268,7 +322,8 @@ async fn two_plain_tables_become_a_served_api() {
 
     // And back, and there again.
     others.run(&["migrate", "rollback", "--yes", "--allow-data-loss"]).expect(0);
-    let open = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relforcerowsecurity";
+    let open =
+        "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relforcerowsecurity";
     assert_eq!(others.test.column(open).await, ["0"]);
     assert_eq!(others.checksums(&kept).await, before, "as it was");
     others.test.owner_sql("UPDATE tasks SET title = title, updated_at = DEFAULT").await;
@@ -284,9 +339,17 @@ async fn baseline_says_what_it_needs() {
     others.test.owner_sql(include_str!("../sql/plain.sql")).await;
     others.project.write("hedgerow.toml", "[roles]\napp = \"nobody_app\"\n");
     let early = others.run(&["migrate", "baseline"]).expect(1);
-    assert!(early.err.contains("the roles nobody_app do not exist; run `hedgerow setup` first"), "{}", early.err);
+    assert!(
+        early.err.contains("the roles nobody_app do not exist; run `hedgerow setup` first"),
+        "{}",
+        early.err
+    );
     others.project.write("hedgerow.toml", "");
     others.project.write("entities/tasks.toml", "name = \"tasks\"\n");
     let exists = others.run(&["migrate", "baseline"]).expect(1);
-    assert!(exists.err.contains("entities/tasks.toml exist already, and baseline overwrites nothing"), "{}", exists.err);
+    assert!(
+        exists.err.contains("entities/tasks.toml exist already, and baseline overwrites nothing"),
+        "{}",
+        exists.err
+    );
 }

@@ -16,7 +16,8 @@ pub async fn found(url: &DatabaseUrl) -> Result<Vec<String>, MigrateError> {
     let owner = Owner::connect(url).await.map_err(failed("connect as the owner"))?;
     let rows = owner.client.query(include_str!("found.sql"), &[]).await;
     owner.close().await;
-    let rows = rows.map_err(|source| failed("describe what is there")(from_driver("describe what is there", source)))?;
+    let rows = rows
+        .map_err(|source| failed("describe what is there")(from_driver("describe what is there", source)))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

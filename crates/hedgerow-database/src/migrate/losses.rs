@@ -19,7 +19,12 @@ pub enum DataLoss {
 const COUNTED: f32 = 200_000.0;
 
 /// Refuses what would lose data, unless it may.
-pub(super) async fn allow(owner: &Owner, what: &str, losses: &[Loss], loss: DataLoss) -> Result<(), MigrateError> {
+pub(super) async fn allow(
+    owner: &Owner,
+    what: &str,
+    losses: &[Loss],
+    loss: DataLoss,
+) -> Result<(), MigrateError> {
     if loss == DataLoss::Allow || losses.is_empty() {
         return Ok(());
     }
@@ -40,7 +45,9 @@ async fn count_all(owner: &Owner, losses: &[Loss]) -> Result<Vec<String>, Error>
         let rows = count(owner, table, column.map(String::as_str)).await?;
         let Some(rows) = rows else { continue };
         found.push(match (loss, column) {
-            (Loss::Values(..), Some(column)) => format!("values of {table}.{column} that do not fit the new type ({rows})"),
+            (Loss::Values(..), Some(column)) => {
+                format!("values of {table}.{column} that do not fit the new type ({rows})")
+            }
             (_, Some(column)) => format!("column {table}.{column} ({rows})"),
             (_, None) => format!("table {table} ({rows})"),
         });

@@ -111,7 +111,8 @@ pub(super) async fn all(owner: &Owner) -> Result<Vec<Record>, Error> {
     let sql = "SELECT kind, name, checksum, text, \
                  to_char(\"appliedAt\" AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') \
                FROM hedgerow.migrations ORDER BY \"appliedAt\", kind, name";
-    let rows = owner.client.query(sql, &[]).await.map_err(|source| from_driver("read what was applied", source))?;
+    let rows =
+        owner.client.query(sql, &[]).await.map_err(|source| from_driver("read what was applied", source))?;
     Ok(rows
         .iter()
         .map(|row| Record {
@@ -133,7 +134,10 @@ pub(super) async fn all(owner: &Owner) -> Result<Vec<Record>, Error> {
 pub(super) async fn add(owner: &Owner, new: &New<'_>) -> Result<(), Error> {
     let millis = i64::try_from(new.start.elapsed().as_millis()).unwrap_or(i64::MAX);
     let sql = "INSERT INTO hedgerow.migrations (kind, name, checksum, \"tookMs\", text) VALUES ($1, $2, $3, $4, $5)";
-    let added = owner.client.execute(sql, &[&new.kind.word(), &new.name, &checksum(new.text), &millis, &new.text]).await;
+    let added = owner
+        .client
+        .execute(sql, &[&new.kind.word(), &new.name, &checksum(new.text), &millis, &new.text])
+        .await;
     added.map_err(|source| from_driver("record what was applied", source))?;
     Ok(())
 }
@@ -150,7 +154,8 @@ pub(super) async fn adopt(owner: &Owner, files: &[&MigrationFile]) -> Result<(),
     owner.run("BEGIN").await?;
     let work = async {
         for file in files {
-            add(owner, &New { kind: Kind::File, name: &file.name, text: &file.text, start: Instant::now() }).await?;
+            add(owner, &New { kind: Kind::File, name: &file.name, text: &file.text, start: Instant::now() })
+                .await?;
         }
         owner.run("DELETE FROM hedgerow.migrations WHERE kind = 'draft'").await?;
         owner.run("COMMIT").await
@@ -171,18 +176,26 @@ pub(super) struct StepRecord {
 /// The steps of a file that an earlier run began, in order.
 pub(super) async fn steps(owner: &Owner, path: &str) -> Result<Vec<StepRecord>, Error> {
     let sql = "SELECT checksum, done FROM hedgerow.migration_steps WHERE path = $1 ORDER BY step";
-    let rows = owner.client.query(sql, &[&path]).await.map_err(|source| from_driver("read the steps", source))?;
+    let rows =
+        owner.client.query(sql, &[&path]).await.map_err(|source| from_driver("read the steps", source))?;
     Ok(rows.iter().map(|row| StepRecord { checksum: row.get(0), done: row.get(1) }).collect())
 }
 
 /// The file that is half applied.
 pub(super) async fn interrupted(owner: &Owner) -> Result<Option<String>, Error> {
     let sql = "SELECT path FROM hedgerow.migration_steps LIMIT 1";
-    let row = owner.client.query_opt(sql, &[]).await.map_err(|source| from_driver("read the steps", source))?;
+    let row =
+        owner.client.query_opt(sql, &[]).await.map_err(|source| from_driver("read the steps", source))?;
     Ok(row.map(|row| row.get(0)))
 }
 
-pub(super) async fn note_step(owner: &Owner, path: &str, step: usize, text: &str, done: bool) -> Result<(), Error> {
+pub(super) async fn note_step(
+    owner: &Owner,
+    path: &str,
+    step: usize,
+    text: &str,
+    done: bool,
+) -> Result<(), Error> {
     let sql = "INSERT INTO hedgerow.migration_steps (path, step, checksum, done) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (path, step) DO UPDATE SET checksum = excluded.checksum, done = excluded.done";
     let step = i32::try_from(step).unwrap_or(i32::MAX);
@@ -199,7 +212,11 @@ pub(super) async fn forget_steps(owner: &Owner, path: &str) -> Result<(), Error>
 
 pub(super) async fn accepted(owner: &Owner) -> Result<Option<Catalog>, Error> {
     let sql = "SELECT catalog::text FROM hedgerow.state";
-    let row = owner.client.query_one(sql, &[]).await.map_err(|source| from_driver("read hedgerow.state", source))?;
+    let row = owner
+        .client
+        .query_one(sql, &[])
+        .await
+        .map_err(|source| from_driver("read hedgerow.state", source))?;
     let text: Option<String> = row.get(0);
     text.map(|text| {
         serde_json::from_str(&text)
@@ -209,9 +226,14 @@ pub(super) async fn accepted(owner: &Owner) -> Result<Option<Catalog>, Error> {
 }
 
 pub(super) async fn accept(owner: &Owner, catalog: &Catalog) -> Result<(), Error> {
-    let text = serde_json::to_string(catalog).map_err(|error| Error::Protocol(format!("the catalog: {error}")))?;
+    let text =
+        serde_json::to_string(catalog).map_err(|error| Error::Protocol(format!("the catalog: {error}")))?;
     let sql = "UPDATE hedgerow.state SET catalog = $1::text::jsonb, revision = revision + 1";
-    owner.client.execute(sql, &[&text]).await.map_err(|source| from_driver("write hedgerow.state", source))?;
+    owner
+        .client
+        .execute(sql, &[&text])
+        .await
+        .map_err(|source| from_driver("write hedgerow.state", source))?;
     Ok(())
 }
 

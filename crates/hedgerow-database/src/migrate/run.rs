@@ -10,13 +10,13 @@ use crate::error::Error;
 use crate::owner::{Owner, from_driver};
 
 /// How long a statement waits for a lock that stops others: they queue behind it meanwhile.
-const SHORT: &str = "500ms";
+const SHORT: &str = "300ms";
 /// How long a statement waits for a lock that stops nobody.
 const LONG: &str = "60min";
 /// How long between two attempts, at most.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How often a lock is asked for before the migration gives up.
-const ATTEMPTS: u32 = 300;
+/// After this long without the locks, the migration gives up.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// What becomes of the records when all is done.
 pub(super) enum End<'a> {
@@ -72,7 +72,7 @@ pub(super) async fn script(
     if !script.in_steps {
         let empty = Block { statements: Vec::new(), alone: false };
         let block = script.blocks.first().unwrap_or(&empty);
-        return again(owner, report, async |owner| {
+        return again(owner, &text_of(block), report, async |owner| {
             begin(owner, SHORT).await?;
             let mut lifted = Vec::new();
             for statement in &block.statements {
@@ -88,7 +88,10 @@ pub(super) async fn script(
     }
     let known = records::steps(owner, &source.path).await.map_err(failed("read the steps"))?;
     let done = known.iter().filter(|step| step.done).count();
-    let same = known.iter().zip(&script.blocks).all(|(known, block)| !known.done || known.checksum == records::checksum(&text_of(block)));
+    let same = known
+        .iter()
+        .zip(&script.blocks)
+        .all(|(known, block)| !known.done || known.checksum == records::checksum(&text_of(block)));
     if !same || done > script.blocks.len() {
         let name = source.path.trim_start_matches("migrations/").trim_end_matches(".sql").to_owned();
         return Err(MigrateError::EditedMidway { name, done });
@@ -104,7 +107,7 @@ pub(super) async fn script(
         let begun = known.get(at).is_some_and(|step| step.checksum == records::checksum(&text_of(block)));
         step(owner, block, at, begun, source, report).await?;
     }
-    again(owner, report, async |owner| {
+    again(owner, "", report, async |owner| {
         owner.run("BEGIN").await.map_err(failed("begin"))?;
         source.protected(owner).await?;
         source.finish(owner).await.map_err(failed("record what was applied"))?;
@@ -151,17 +154,25 @@ async fn step(
         }
         return note(true).await;
     }
-    let long = block.statements.iter().any(|statement| script::needs_rows(&statement.text));
-    let tables = if long { force::named(owner, &text).await.map_err(failed("list tables"))? } else { Vec::new() };
+    // What does nothing but read or write rows may take long, so FORCE is taken off beside it; a statement of that kind
+    // among others finds tables that are new, and is short.
+    let long = block.statements.iter().all(|statement| script::needs_rows(&statement.text));
+    let tables =
+        if long { force::named(owner, &text).await.map_err(failed("list tables"))? } else { Vec::new() };
     if !tables.is_empty() {
         force::lift_for_long(owner, &tables, report).await?;
     }
-    let outcome = again(owner, report, async |owner| {
+    let outcome = again(owner, if long { "" } else { &text }, report, async |owner| {
         let patience = if long { LONG } else { SHORT };
         begin(owner, patience).await?;
+        let mut lifted = Vec::new();
         for statement in &block.statements {
+            if !long {
+                make_visible(owner, &statement.text, &mut lifted).await?;
+            }
             run_statement(owner, statement, &source.path).await?;
         }
+        force::restore(owner, &lifted).await.map_err(failed("put FORCE back"))?;
         if tables.is_empty() {
             source.protected(owner).await?;
         }
@@ -180,7 +191,9 @@ async fn clear_broken_index(owner: &Owner, name: &str) -> Result<bool, MigrateEr
     let sql = "SELECT i.indisvalid FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
                WHERE c.relname = $1 AND c.relnamespace = 'public'::regnamespace";
     let row = owner.client.query_opt(sql, &[&name]).await;
-    let row = row.map_err(|source| from_driver("look for the index", source)).map_err(failed("look for the index"))?;
+    let row = row
+        .map_err(|source| from_driver("look for the index", source))
+        .map_err(failed("look for the index"))?;
     let valid = row.map(|row| row.get::<_, bool>(0));
     if valid == Some(false) {
         let sql = format!("SET lock_timeout = '{LONG}'");
@@ -199,7 +212,7 @@ pub(super) async fn statements(
     record: Option<New<'_>>,
     report: &mut Report<'_>,
 ) -> Result<(), MigrateError> {
-    again(owner, report, async |owner| {
+    again(owner, &statements.join(";\n"), report, async |owner| {
         begin(owner, SHORT).await?;
         let mut lifted = Vec::new();
         for text in statements {
@@ -218,8 +231,12 @@ pub(super) async fn statements(
 }
 
 /// Runs statements of the program's own in one transaction, without a record.
-pub(super) async fn patiently(owner: &Owner, statements: &[String], report: &mut Report<'_>) -> Result<(), MigrateError> {
-    again(owner, report, async |owner| {
+pub(super) async fn patiently(
+    owner: &Owner,
+    statements: &[String],
+    report: &mut Report<'_>,
+) -> Result<(), MigrateError> {
+    again(owner, &statements.join(";\n"), report, async |owner| {
         owner.run(&format!("BEGIN; SET LOCAL lock_timeout = '{SHORT}'")).await.map_err(failed("begin"))?;
         for text in statements {
             owner.run(text).await.map_err(failed(&format!("run `{text}`")))?;
@@ -236,7 +253,11 @@ async fn begin(owner: &Owner, patience: &str) -> Result<(), MigrateError> {
 }
 
 /// Takes FORCE off the tables that a statement names, if it needs their rows.
-async fn make_visible(owner: &Owner, statement: &str, lifted: &mut Vec<(u32, String)>) -> Result<(), MigrateError> {
+async fn make_visible(
+    owner: &Owner,
+    statement: &str,
+    lifted: &mut Vec<(u32, String)>,
+) -> Result<(), MigrateError> {
     if !script::needs_rows(statement) {
         return Ok(());
     }
@@ -249,7 +270,9 @@ async fn make_visible(owner: &Owner, statement: &str, lifted: &mut Vec<(u32, Str
 async fn run_statement(owner: &Owner, statement: &script::Statement, path: &str) -> Result<(), MigrateError> {
     owner.client.batch_execute(&statement.text).await.map_err(|source| {
         let within = source.as_db_error().and_then(|error| match error.position() {
-            Some(tokio_postgres::error::ErrorPosition::Original(at)) => Some(lines_before(&statement.text, *at)),
+            Some(tokio_postgres::error::ErrorPosition::Original(at)) => {
+                Some(lines_before(&statement.text, *at))
+            }
             _ => None,
         });
         let line = Some(statement.line + within.unwrap_or(0));
@@ -262,32 +285,77 @@ pub(super) fn lines_before(text: &str, position: u32) -> usize {
     text.chars().take(position.saturating_sub(1) as usize).filter(|&c| c == '\n').count()
 }
 
-/// Does `work` until its locks are free; rolls back whatever it leaves open.
+/// How long somebody holds a table before it is better to wait apart from the queue.
+const HELD: Duration = Duration::from_millis(60);
+/// How long a migration waits apart before it queues in spite of everything.
+const APART: Duration = Duration::from_secs(60);
+
+/// Waits until nobody holds the tables that `text` names for longer than a moment. Whoever asks for a lock that stops
+/// others makes all who come later wait behind it, so the request is made when it will be granted soon. PostgreSQL's own
+/// cleaning (autovacuum) is such a holder too: it gives way only to those who have waited for a second.
+async fn wait_apart(owner: &Owner, text: &str, report: &mut Report<'_>) -> Result<(), MigrateError> {
+    let tables = force::relations(owner, text).await.map_err(failed("list tables"))?;
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let start = std::time::Instant::now();
+    let mut looks: u32 = 0;
+    let mut before: Vec<String> = Vec::new();
+    while start.elapsed() < APART {
+        let now = force::holders(owner, &tables).await.map_err(failed("see who uses the tables"))?;
+        if looks > 0 && !now.iter().any(|holder| before.contains(holder)) {
+            return Ok(());
+        }
+        if looks > 1 {
+            report(MigrateEvent::Busy { attempts: looks - 1 });
+        }
+        looks += 1;
+        if now.is_empty() {
+            return Ok(());
+        }
+        before = now;
+        rest(HELD).await;
+    }
+    Ok(())
+}
+
+/// Does `work` on the tables that `text` names until its locks are free; rolls back whatever it leaves open.
 async fn again(
     owner: &Owner,
+    text: &str,
     report: &mut Report<'_>,
     mut work: impl AsyncFnMut(&Owner) -> Result<(), MigrateError>,
 ) -> Result<(), MigrateError> {
     let mut attempts = 0;
+    let start = std::time::Instant::now();
     loop {
+        wait_apart(owner, text, report).await?;
         let outcome = work(owner).await;
         let Err(error) = outcome else { return Ok(()) };
         let _ = owner.run("ROLLBACK").await;
         attempts += 1;
         let code = super::server_error(&error).map(|server| server.code.code().to_owned());
         // lock_not_available, deadlock_detected
-        if !matches!(code.as_deref(), Some("55P03" | "40P01")) || attempts == ATTEMPTS {
+        if !matches!(code.as_deref(), Some("55P03" | "40P01")) {
             return Err(error);
         }
+        if start.elapsed() > PATIENCE {
+            let holders = force::who_holds(owner, text).await.map_err(failed("see who uses the tables"))?;
+            return Err(MigrateError::Busy { holders, source: Box::new(error) });
+        }
         report(MigrateEvent::Busy { attempts });
-        tokio::time::sleep(PAUSE.min(Duration::from_millis(100 * u64::from(attempts)))).await;
+        rest(PAUSE.min(Duration::from_millis(100 * u64::from(attempts)))).await;
     }
 }
 
 /// Refuses to go on where row-level security would not be enforced.
 async fn protected(owner: &Owner, after: &str) -> Result<(), MigrateError> {
     let problems = unprotected(owner).await.map_err(failed("check row-level security"))?;
-    if problems.is_empty() { Ok(()) } else { Err(MigrateError::Unprotected { after: after.to_owned(), problems }) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(MigrateError::Unprotected { after: after.to_owned(), problems })
+    }
 }
 
 /// Tables of `public`, partitions included, on which row-level security is not enforced for everyone, and tables that
@@ -308,4 +376,12 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
 ORDER BY 1";
     let rows = owner.client.query(sql, &[]).await.map_err(|source| from_driver("check policies", source))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "PostgreSQL tells nobody when a lock becomes free, unless by queueing"
+)]
+async fn rest(time: Duration) {
+    tokio::time::sleep(time).await;
 }

@@ -40,11 +40,18 @@ pub async fn seed(
     Ok(new)
 }
 
-async fn plant(tenant: &Owner, roles: &Roles, user: &UserId, file: &MigrationFile) -> Result<(), MigrateError> {
+async fn plant(
+    tenant: &Owner,
+    roles: &Roles,
+    user: &UserId,
+    file: &MigrationFile,
+) -> Result<(), MigrateError> {
     tenant.run("BEGIN").await.map_err(failed("begin"))?;
     let sql = "SELECT set_config('role', $1, true), set_config('app.user_id', $2, true)";
     let set = tenant.client.execute(sql, &[&roles.app.as_str(), &user.as_str()]).await;
-    set.map_err(|source| failed("take the user's identity")(from_driver("take the user's identity", source)))?;
+    set.map_err(|source| {
+        failed("take the user's identity")(from_driver("take the user's identity", source))
+    })?;
     tenant.client.batch_execute(&file.text).await.map_err(|source| {
         let line = source.as_db_error().and_then(|error| match error.position() {
             Some(tokio_postgres::error::ErrorPosition::Original(at)) => {

@@ -57,7 +57,11 @@ pub(super) fn write(
                 }
             }
             Err(mut reason) => {
-                if column.not_null && column.default.is_none() && !column.generated && column.identity.is_none() {
+                if column.not_null
+                    && column.default.is_none()
+                    && !column.generated
+                    && column.identity.is_none()
+                {
                     reason.push_str("; it must have a value, so rows cannot be made through the API");
                 }
                 left.push(Left { object: format!("column {own:?} of {name}"), reason });
@@ -148,7 +152,10 @@ fn pointer(
             return Err(format!("it points at {target}, which is not adopted"));
         }
         if columns.len() > 2 || targets.last().is_none_or(|last| last != "id") {
-            return Err(format!("it points at {} of {target}, and a relation points at an id", targets.join(", ")));
+            return Err(format!(
+                "it points at {} of {target}, and a relation points at an id",
+                targets.join(", ")
+            ));
         }
         return Ok(Some(vec![
             ("type", "\"relation\"".to_owned()),
@@ -168,11 +175,13 @@ fn kind(table: &Table, name: &str, column: &Column) -> Result<Options, String> {
     let of = |ty: &str| vec![("type", string(ty))];
     let stored = |ty: &str, sql: &str| vec![("type", string(ty)), ("sql_type", string(sql))];
     let (base, limits) = column.ty.split_once('(').unwrap_or((&column.ty, ""));
-    let room = limits.strip_suffix(')').filter(|room| room.bytes().all(|b| b.is_ascii_digit()) && !room.is_empty());
+    let room =
+        limits.strip_suffix(')').filter(|room| room.bytes().all(|b| b.is_ascii_digit()) && !room.is_empty());
     Ok(match (base, room, options) {
         ("text" | "character varying", _, Some(options)) => {
             let list: Vec<String> = options.iter().map(|option| string(option)).collect();
-            let mut kind = vec![("type", "\"select\"".to_owned()), ("options", format!("[{}]", list.join(", ")))];
+            let mut kind =
+                vec![("type", "\"select\"".to_owned()), ("options", format!("[{}]", list.join(", ")))];
             kind.extend(room.map(|room| ("sql_type", format!("\"varchar({room})\""))));
             kind
         }
@@ -222,7 +231,9 @@ fn is_unique(table: &Table, standard: &Standing, name: &str) -> bool {
 fn takes_unique(options: &Options) -> bool {
     let value = |key: &str| options.iter().find(|(own, _)| *own == key).map(|(_, value)| value.as_str());
     match value("type") {
-        Some("\"text\"") => value("max_length").and_then(|max| max.parse().ok()).is_some_and(|max: u32| max <= 500),
+        Some("\"text\"") => {
+            value("max_length").and_then(|max| max.parse().ok()).is_some_and(|max: u32| max <= 500)
+        }
         Some("\"json\"" | "\"tags\"") => false,
         _ => true,
     }

@@ -60,8 +60,15 @@ impl Adoption {
             }
         }
         for (name, table) in catalog.tables.iter().filter(|(_, table)| table.owner != owner) {
-            let statement = format!("ALTER TABLE public.{} OWNER TO {}", crate::diff::quote(name), crate::diff::quote(owner));
-            obstacles.push((format!("the table {name} belongs to {}, not to {owner}", table.owner), vec![statement]));
+            let statement = format!(
+                "ALTER TABLE public.{} OWNER TO {}",
+                crate::diff::quote(name),
+                crate::diff::quote(owner)
+            );
+            obstacles.push((
+                format!("the table {name} belongs to {}, not to {owner}", table.owner),
+                vec![statement],
+            ));
         }
         let defaults = self.entities.keys().flat_map(|name| catalog.tables[name].columns.values());
         let sequences = defaults.filter_map(|column| column.default.as_ref()).filter_map(sequence).collect();
@@ -70,7 +77,13 @@ impl Adoption {
     }
 
     /// Takes off what does what Hedgerow's own trigger does, and finds those that a rename would break.
-    fn triggers(&self, name: &str, table: &mut Table, catalog: &Catalog, obstacles: &mut Vec<(String, Vec<String>)>) {
+    fn triggers(
+        &self,
+        name: &str,
+        table: &mut Table,
+        catalog: &Catalog,
+        obstacles: &mut Vec<(String, Vec<String>)>,
+    ) {
         let renamed = || self.renames.columns.iter().filter(|((table, _), _)| table == name);
         table.triggers.retain(|trigger, known| {
             let Some(function) = called(&known.definition) else { return true };
@@ -101,12 +114,21 @@ impl Adoption {
             let others = catalog.tables.iter().filter(|(name, table)| {
                 !self.entities.contains_key(*name)
                     && !table.columns.contains_key("updatedAt")
-                    && table.triggers.values().any(|trigger| called(&trigger.definition).as_deref() == Some(bare))
+                    && table
+                        .triggers
+                        .values()
+                        .any(|trigger| called(&trigger.definition).as_deref() == Some(bare))
             });
             let others: Vec<&str> = others.map(|(name, _)| name.as_str()).collect();
             if bare == "update_updated_at_column" && !others.is_empty() {
-                let text = format!("{} have triggers that call {name}, which will set \"updatedAt\"", others.join(", "));
-                obstacles.push((text, vec![format!("ALTER FUNCTION public.{name} RENAME TO set_updated_at_before")]));
+                let text = format!(
+                    "{} have triggers that call {name}, which will set \"updatedAt\"",
+                    others.join(", ")
+                );
+                obstacles.push((
+                    text,
+                    vec![format!("ALTER FUNCTION public.{name} RENAME TO set_updated_at_before")],
+                ));
             }
         }
     }
@@ -120,16 +142,25 @@ impl Adoption {
             let mut stays = |kind: &str, object: &str, reason: &str| {
                 left.push(Left { object: format!("{kind} {object:?} of {name}"), reason: reason.to_owned() });
             };
-            for (index, known) in table.indexes.iter().filter(|(index, known)| !ours.indexes.contains_key(*index) && !known.primary) {
+            for (index, known) in table
+                .indexes
+                .iter()
+                .filter(|(index, known)| !ours.indexes.contains_key(*index) && !known.primary)
+            {
                 let across = known.unique && !known.keys.iter().any(|key| key == "userId");
-                stays("index", index, if across {
-                    "it is unique among all owners: who is refused a value learns that somebody has it"
-                } else {
-                    "no entity file asks for it"
-                });
+                stays(
+                    "index",
+                    index,
+                    if across {
+                        "it is unique among all owners: who is refused a value learns that somebody has it"
+                    } else {
+                        "no entity file asks for it"
+                    },
+                );
             }
             for (constraint, known) in &table.constraints {
-                let is_said = ours.constraints.contains_key(constraint) || ours.constraints.values().any(|own| own.rule == known.rule);
+                let is_said = ours.constraints.contains_key(constraint)
+                    || ours.constraints.values().any(|own| own.rule == known.rule);
                 if !is_said {
                     stays("constraint", constraint, &known.rule.definition());
                 }
@@ -138,14 +169,24 @@ impl Adoption {
                 stays("trigger", trigger, "it runs for rows of the API, too");
             }
         }
-        for object in should.others.keys().filter(|name| name.contains("view ") || name.starts_with("foreign table ")) {
+        for object in
+            should.others.keys().filter(|name| name.contains("view ") || name.starts_with("foreign table "))
+        {
             let reason = "it shows what its owner may see, under the policies from now on".to_owned();
             left.push(Left { object: object.clone(), reason });
         }
-        for (name, function) in should.functions.iter().filter(|(name, _)| !is_own_function(name.trim_end_matches("()"))) {
-            let renamed = self.renames.columns.iter().find(|((table, _), old)| names(&function.body, old) && names(&function.body, table));
+        for (name, function) in
+            should.functions.iter().filter(|(name, _)| !is_own_function(name.trim_end_matches("()")))
+        {
+            let renamed = self
+                .renames
+                .columns
+                .iter()
+                .find(|((table, _), old)| names(&function.body, old) && names(&function.body, table));
             let reason = match renamed {
-                Some(((table, new), old)) => format!("it names {old}, which becomes {new} in {table}: see whether it means that one"),
+                Some(((table, new), old)) => {
+                    format!("it names {old}, which becomes {new} in {table}: see whether it means that one")
+                }
                 None => "no entity file asks for it".to_owned(),
             };
             left.push(Left { object: format!("function {name}"), reason });
@@ -166,12 +207,18 @@ impl Goal {
         let mut up = sign.clone() + &script::write(&self.plan, note);
         up.push_str(&format!("\nGRANT USAGE ON SCHEMA public TO {};\n", names.join(", ")));
         for sequence in &self.sequences {
-            up.push_str(&format!("GRANT USAGE ON SEQUENCE {sequence} TO {}, {};\n", roles.app.quoted(), roles.admin.quoted()));
+            up.push_str(&format!(
+                "GRANT USAGE ON SEQUENCE {sequence} TO {}, {};\n",
+                roles.app.quoted(),
+                roles.admin.quoted()
+            ));
         }
         let mut back = sign + &script::write(&self.back, &format!("The way back of: {note}"));
         for function in ["get_auth_user_id()", "update_updated_at_column()"] {
-            let was = before.iter().find(|statement| statement.contains(&format!("FUNCTION public.{function}")));
-            let statement = was.map_or_else(|| format!("DROP FUNCTION public.{function}"), |was| was.trim_end().to_owned());
+            let was =
+                before.iter().find(|statement| statement.contains(&format!("FUNCTION public.{function}")));
+            let statement = was
+                .map_or_else(|| format!("DROP FUNCTION public.{function}"), |was| was.trim_end().to_owned());
             back.push_str(&format!("\n{statement};\n"));
         }
         (up, back)
@@ -199,17 +246,24 @@ fn replace(table: &mut Table, ours: &Table) {
         let column = columns_of(&known.rule);
         column.is_none() || ours.constraints.contains_key(name) || !pointing.contains(&column)
     });
-    let free: BTreeMap<&String, &Index> = ours.indexes.iter().filter(|(name, _)| !table.indexes.contains_key(*name)).collect();
+    let free: BTreeMap<&String, &Index> =
+        ours.indexes.iter().filter(|(name, _)| !table.indexes.contains_key(*name)).collect();
     let twin = |known: &Index| {
-        free.values().any(|own| Index { comment: None, ..(*own).clone() } == Index { comment: None, ..known.clone() })
+        free.values()
+            .any(|own| Index { comment: None, ..(*own).clone() } == Index { comment: None, ..known.clone() })
     };
-    let gone: Vec<String> =
-        table.indexes.iter().filter(|(name, known)| !ours.indexes.contains_key(*name) && !known.primary && twin(known)).map(|(name, _)| name.clone()).collect();
+    let gone: Vec<String> = table
+        .indexes
+        .iter()
+        .filter(|(name, known)| !ours.indexes.contains_key(*name) && !known.primary && twin(known))
+        .map(|(name, _)| name.clone())
+        .collect();
     for name in gone {
         table.indexes.remove(&name);
     }
     table.triggers.retain(|name, known| {
-        ours.triggers.contains_key(name) || ours.triggers.values().all(|own| own.definition != known.definition)
+        ours.triggers.contains_key(name)
+            || ours.triggers.values().all(|own| own.definition != known.definition)
     });
     table.policies.clear();
 }
@@ -218,7 +272,11 @@ fn replace(table: &mut Table, ours: &Table) {
 fn complete(is: &Table, wanted: &Table, target: &mut Table) {
     for (name, index) in &wanted.indexes {
         let is_there = is.indexes.values().any(|known| {
-            let same = if index.unique { known.unique && known.keys == index.keys } else { known.keys.first() == index.keys.first() };
+            let same = if index.unique {
+                known.unique && known.keys == index.keys
+            } else {
+                known.keys.first() == index.keys.first()
+            };
             same && known.condition.is_none() && known.valid
         });
         if !is_there {
@@ -279,7 +337,8 @@ fn names(text: &str, word: &str) -> bool {
 
 /// Whether a trigger's function sets this column to the current time and does nothing else.
 fn only_sets(body: &str, column: &str) -> bool {
-    let plain: String = body.chars().filter(|c| !c.is_whitespace() && *c != '"').collect::<String>().to_lowercase();
+    let plain: String =
+        body.chars().filter(|c| !c.is_whitespace() && *c != '"').collect::<String>().to_lowercase();
     let column = column.to_lowercase();
     ["now()", "current_timestamp", "clock_timestamp()", "transaction_timestamp()"].iter().any(|now| {
         [":=", "="].iter().any(|sign| {

@@ -110,7 +110,9 @@ impl Adoption {
             questions.push(Question {
                 sql: format!("SELECT count(*) {join}"),
                 about: About::Obstacle,
-                says: format!("rows of {name} point with {field} at a row of {target} that belongs to another user"),
+                says: format!(
+                    "rows of {name} point with {field} at a row of {target} that belongs to another user"
+                ),
                 remedy: vec![format!("SELECT t.id, t.{field} {join}")],
             });
         }
@@ -135,7 +137,9 @@ fn own_tables(catalog: &Catalog, questions: &mut Vec<Question>) {
         questions.push(Question {
             sql: "SELECT count(*) FROM public.\"user\" WHERE id !~ '^[A-Za-z0-9_-]{1,64}$'".to_owned(),
             about: About::ByHand,
-            says: "users have an id that is not 1 to 64 letters, digits, `_` and `-`: they cannot use the API".to_owned(),
+            says:
+                "users have an id that is not 1 to 64 letters, digits, `_` and `-`: they cannot use the API"
+                    .to_owned(),
             remedy: Vec::new(),
         });
     }
@@ -172,8 +176,17 @@ impl Goal {
             for field in entity.columns() {
                 for (name, condition) in crate::rules::checks(entity, field) {
                     let object = format!("constraint {:?} of {}", name.as_str(), entity.name);
-                    if self.plan.changes.iter().any(|change| change.object == object && change.action.starts_with("is added")) {
-                        found.push((entity.name.to_string(), field.name.to_string(), condition.text().to_owned()));
+                    if self
+                        .plan
+                        .changes
+                        .iter()
+                        .any(|change| change.object == object && change.action.starts_with("is added"))
+                    {
+                        found.push((
+                            entity.name.to_string(),
+                            field.name.to_string(),
+                            condition.text().to_owned(),
+                        ));
                     }
                 }
             }

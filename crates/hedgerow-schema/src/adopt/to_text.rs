@@ -28,7 +28,12 @@ pub(super) fn statements(catalog: &Catalog, table: &str, column: &str) -> Vec<St
                     turn(other, pointing);
                 }
                 keys.push(format!("ALTER TABLE {} DROP CONSTRAINT {}", on(other), quote(name)));
-                let sql = format!("ALTER TABLE {} ADD CONSTRAINT {} {}", on(other), quote(name), constraint.rule.definition());
+                let sql = format!(
+                    "ALTER TABLE {} ADD CONSTRAINT {} {}",
+                    on(other),
+                    quote(name),
+                    constraint.rule.definition()
+                );
                 after.push(sql);
             }
         }

@@ -5,3 +5,4 @@ mod fitness;
 mod isolation;
 mod library;
 mod plans;
+mod schemas;
