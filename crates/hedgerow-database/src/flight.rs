@@ -17,19 +17,21 @@ use crate::row::{Row, Rows};
 use crate::wire::{Count, Parameters, Sink, Step};
 
 /// Sets who asks, for one transaction. A connection starts with the role that its pool mostly needs; the role is set
-/// where it is another, whatever happened to the session in between.
+/// where it is another, whatever happened to the session in between. Whether the trash is seen is said each time for the
+/// same reason: a setting of the session, whoever made it, is never what counts.
 macro_rules! identity {
     () => {
         "SELECT CASE WHEN current_user::text = $1 THEN $1 ELSE pg_catalog.set_config('role', $1, true) END, \
-         pg_catalog.set_config('app.user_id', $2, true)"
+         pg_catalog.set_config('app.user_id', $2, true), \
+         pg_catalog.set_config('app.deleted', $3, true)"
     };
 }
 const IDENTITY: &str = identity!();
 /// The same behind a pooler, where a connection cannot be given its timeouts once.
 const IDENTITY_AND_TIMEOUTS: &str = concat!(
     identity!(),
-    ", pg_catalog.set_config('statement_timeout', $3, true), \
-     pg_catalog.set_config('idle_in_transaction_session_timeout', $4, true)"
+    ", pg_catalog.set_config('statement_timeout', $4, true), \
+     pg_catalog.set_config('idle_in_transaction_session_timeout', $5, true)"
 );
 
 /// Statements for one identity, about to be sent.
@@ -40,6 +42,14 @@ pub struct Flight<'d> {
     pool: &'d Pool,
     roles: &'d Roles,
     identity: &'d Identity,
+    trash: Trash,
+}
+
+/// Whether rows in the trash are seen by whoever may write them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trash {
+    Hidden,
+    Seen,
 }
 
 /// What sets the identity, as a statement of a flight.
@@ -49,8 +59,13 @@ pub(crate) struct IdentityStatement {
 }
 
 impl IdentityStatement {
-    pub(crate) fn new(identity: &Identity, roles: &Roles, pool: &Pool) -> Self {
-        let mut binds = vec![Bind::text(identity.role().name(roles)), Bind::text(identity.user_id())];
+    pub(crate) fn new(identity: &Identity, trash: Trash, roles: &Roles, pool: &Pool) -> Self {
+        let deleted = if trash == Trash::Seen { "on" } else { "" };
+        let mut binds = vec![
+            Bind::text(identity.role().name(roles)),
+            Bind::text(identity.user_id()),
+            Bind::text(deleted),
+        ];
         if !pool.sets_timeouts_per_flight() {
             return Self { text: IDENTITY, binds };
         }
@@ -68,7 +83,12 @@ impl<'d> Flight<'d> {
         if let Identity::System { reason } = identity {
             tracing::info!(reason, "the program reads or writes for itself");
         }
-        Self { pool, roles, identity }
+        Self { pool, roles, identity, trash: Trash::Hidden }
+    }
+
+    /// The same with rows in the trash, for what deletes, restores and lists them; for this flight alone.
+    pub fn with_trash(self) -> Self {
+        Self { trash: Trash::Seen, ..self }
     }
 
     /// Sends a statement of the program's with Rust values as parameters, and returns its rows.
@@ -106,7 +126,7 @@ impl<'d> Flight<'d> {
     ) -> Result<(), Error> {
         let role = self.identity.role();
         let mut lease = self.pool.lend().await?;
-        let identity = IdentityStatement::new(self.identity, self.roles, self.pool);
+        let identity = IdentityStatement::new(self.identity, self.trash, self.roles, self.pool);
         let mut retried = false;
         loop {
             let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
@@ -161,15 +181,31 @@ impl<'d> Flight<'d> {
         Ok(sinks.into_iter().map(|sink| sink.rows).collect())
     }
 
-    /// Sends a query, and when it meets no row asks `or_else` whether there is one, all in one flight.
+    /// Sends statements and then a query in one transaction, and returns the query's rows; when it meets none, `or_else`
+    /// says whether there is one.
     ///
     /// # Errors
-    /// As [`Self::rows`].
-    pub async fn json_or_exists(self, query: &Query, or_else: &Sql) -> Result<(JsonRows, bool), Error> {
+    /// As [`Self::rows`]; if one fails, none had an effect.
+    pub async fn json_after(
+        self,
+        before: &[Sql],
+        query: &Query,
+        or_else: Option<&Sql>,
+    ) -> Result<(JsonRows, bool), Error> {
+        let mut sinks: Vec<Count> = before.iter().map(|_| Count::default()).collect();
         let mut sink = JsonSink::new(&query.columns, usize::MAX);
         let mut exists = Count::default();
         let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
-        self.built(&mut [(&query.sql, Some(&expected), &mut sink), (or_else, None, &mut exists)]).await?;
+        let mut parts: Vec<Part<'_>> = Vec::with_capacity(before.len() + 2);
+        for (sql, sink) in before.iter().zip(&mut sinks) {
+            parts.push((sql, None, sink));
+        }
+        parts.push((&query.sql, Some(&expected), &mut sink));
+        if let Some(sql) = or_else {
+            parts.push((sql, None, &mut exists));
+        }
+        self.built(&mut parts).await?;
+        drop(parts);
         Ok((sink.rows, exists.0 > 0))
     }
 
@@ -216,7 +252,7 @@ impl<'d> Flight<'d> {
     async fn built(self, parts: &mut [Part<'_>]) -> Result<(), Error> {
         let role = self.identity.role();
         let mut lease = self.pool.lend().await?;
-        let identity = IdentityStatement::new(self.identity, self.roles, self.pool);
+        let identity = IdentityStatement::new(self.identity, self.trash, self.roles, self.pool);
         let mut sink = Count::default();
         let mut retried = false;
         loop {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hedgerow_schema::catalog::{
-    Catalog, Column, Constraint, Function, Index, Policy, Position, Rule, Size, Table, Trigger,
+    Catalog, Column, Constraint, Function, GRANT_OPTION, Index, Policy, Position, Rule, Size, Table, Trigger,
 };
 use hedgerow_schema::expression::Expression;
 use serde::Deserialize;
@@ -71,6 +71,7 @@ struct FunctionRow {
 struct TableRow {
     name: String,
     owner: String,
+    unlogged: bool,
     row_security: bool,
     forced: bool,
     comment: Option<String>,
@@ -102,6 +103,8 @@ struct ConstraintRow {
     name: String,
     kind: String,
     validated: bool,
+    /// A trigger that enforces it is disabled.
+    asleep: bool,
     definition: String,
     condition: Option<String>,
     columns: Vec<String>,
@@ -146,12 +149,22 @@ struct PolicyRow {
 struct GrantRow {
     role: String,
     right: String,
+    passes_on: bool,
+}
+
+impl GrantRow {
+    /// The right, and the right to give it to others.
+    fn rights(self) -> impl Iterator<Item = String> {
+        let option = self.passes_on.then(|| format!("{}{GRANT_OPTION}", self.right));
+        option.into_iter().chain([self.right])
+    }
 }
 
 impl From<TableRow> for Table {
     fn from(row: TableRow) -> Self {
         let mut table = Self {
             owner: row.owner,
+            unlogged: row.unlogged,
             row_security: row.row_security,
             forced: row.forced,
             comment: row.comment,
@@ -159,12 +172,14 @@ impl From<TableRow> for Table {
             ..Self::default()
         };
         for grant in row.grants {
-            table.grants.entry(grant.role).or_default().insert(grant.right);
+            table.grants.entry(grant.role.clone()).or_default().extend(grant.rights());
         }
         for column in row.columns {
             for grant in column.grants {
-                let rights = table.column_grants.entry(grant.role).or_default();
-                rights.entry(grant.right).or_default().insert(column.name.clone());
+                let rights = table.column_grants.entry(grant.role.clone()).or_default();
+                for right in grant.rights() {
+                    rights.entry(right).or_default().insert(column.name.clone());
+                }
             }
             let made = Column {
                 ty: column.ty,
@@ -234,6 +249,9 @@ impl From<ConstraintRow> for Rule {
             }
             .to_owned()
         };
+        if row.asleep {
+            return Self::Other(format!("{}, with disabled triggers", row.definition));
+        }
         match (row.kind.as_str(), row.condition, row.target) {
             ("c", Some(condition), _) => Self::Check(Expression::read(condition)),
             ("f", _, Some(table))

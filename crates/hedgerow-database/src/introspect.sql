@@ -2,6 +2,7 @@ SELECT pg_catalog.json_build_object(
   'tables', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', c.relname,
       'owner', pg_catalog.pg_get_userbyid(c.relowner),
+      'unlogged', c.relpersistence = 'u',
       'row_security', c.relrowsecurity,
       'forced', c.relforcerowsecurity,
       'comment', pg_catalog.obj_description(c.oid, 'pg_class'),
@@ -10,7 +11,10 @@ SELECT pg_catalog.json_build_object(
       'bytes', pg_catalog.pg_total_relation_size(c.oid),
       'columns', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
           'name', a.attname,
-          'ty', pg_catalog.format_type(a.atttypid, a.atttypmod),
+          'ty', pg_catalog.concat_ws(' COLLATE ', pg_catalog.format_type(a.atttypid, a.atttypmod),
+             (SELECT pg_catalog.quote_ident(o.collname) FROM pg_catalog.pg_collation o
+              JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+              WHERE o.oid = a.attcollation AND a.attcollation <> t.typcollation)),
           'not_null', a.attnotnull,
           'default', pg_catalog.pg_get_expr(d.adbin, d.adrelid),
           'generated', a.attgenerated <> '',
@@ -19,7 +23,7 @@ SELECT pg_catalog.json_build_object(
           'position', a.attnum,
           'grants', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
               'role', CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(g.grantee) END,
-              'right', g.privilege_type)), '[]')
+              'right', g.privilege_type, 'passes_on', g.is_grantable)), '[]')
             FROM pg_catalog.aclexplode(a.attacl) g WHERE g.grantee <> c.relowner))), '[]')
         FROM pg_catalog.pg_attribute a
         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -28,6 +32,7 @@ SELECT pg_catalog.json_build_object(
           'name', k.conname,
           'kind', k.contype,
           'validated', k.convalidated,
+          'asleep', EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgconstraint = k.oid AND t.tgenabled <> 'O'),
           'definition', pg_catalog.pg_get_constraintdef(k.oid),
           'condition', pg_catalog.pg_get_expr(k.conbin, k.conrelid),
           'columns', (SELECT coalesce(pg_catalog.json_agg(a.attname ORDER BY u.n), '[]')
@@ -66,11 +71,13 @@ SELECT pg_catalog.json_build_object(
           'valid', i.indisvalid AND i.indisready,
           'comment', pg_catalog.obj_description(i.indexrelid, 'pg_class'),
           'constraint', EXISTS (SELECT FROM pg_catalog.pg_constraint k
-                                WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')))), '[]')
+                                WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u')))), '[]')
         FROM pg_catalog.pg_index i
         JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
         JOIN pg_catalog.pg_am am ON am.oid = ic.relam
-        WHERE i.indrelid = c.oid),
+        -- An EXCLUDE constraint says all of its index.
+        WHERE i.indrelid = c.oid AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k
+                                                 WHERE k.conindid = i.indexrelid AND k.contype = 'x')),
       'triggers', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
           'name', t.tgname, 'definition', pg_catalog.pg_get_triggerdef(t.oid), 'enabled', t.tgenabled)), '[]')
         FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal),
@@ -85,7 +92,7 @@ SELECT pg_catalog.json_build_object(
         FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid),
       'grants', (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
           'role', CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(g.grantee) END,
-          'right', g.privilege_type)), '[]')
+          'right', g.privilege_type, 'passes_on', g.is_grantable)), '[]')
         FROM pg_catalog.aclexplode(c.relacl) g WHERE g.grantee <> c.relowner))), '[]')
     FROM pg_catalog.pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
@@ -113,23 +120,57 @@ SELECT pg_catalog.json_build_object(
                       WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')),
   'others', (SELECT coalesce(pg_catalog.json_object_agg(o.name, o.definition), '{}') FROM (
       SELECT CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'S' THEN 'sequence '
-               ELSE 'foreign table ' END || c.relname AS name,
+               WHEN 'c' THEN 'type ' ELSE 'foreign table ' END || c.relname AS name,
              pg_catalog.concat_ws(' ', 'owner ' || pg_catalog.pg_get_userbyid(c.relowner),
                pg_catalog.array_to_string(c.reloptions, ' '), 'rights ' || c.relacl::text,
+               (SELECT pg_catalog.string_agg('rights on ' || a.attname || ' ' || a.attacl::text, ' ' ORDER BY a.attnum)
+                FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL),
+               CASE WHEN c.relkind IN ('c', 'f') THEN
+                 (SELECT pg_catalog.string_agg(a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod), ', '
+                    ORDER BY a.attnum)
+                  FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) END,
+               (SELECT 'from ' || s.seqstart || ' by ' || s.seqincrement || ' between ' || s.seqmin || ' and ' || s.seqmax
+                  || CASE WHEN s.seqcycle THEN ' in a cycle' ELSE '' END
+                FROM pg_catalog.pg_sequence s WHERE s.seqrelid = c.oid),
                CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END) AS definition
       FROM pg_catalog.pg_class c
-      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('v', 'm', 'S', 'f')
+      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('v', 'm', 'S', 'f', 'c')
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('e', 'i', 'a'))
+                        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('e', 'a')
+                          OR d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i'
+                          AND c.relkind <> 'c')
       UNION ALL
       SELECT 'type ' || t.typname,
-             coalesce((SELECT pg_catalog.string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder)
-                       FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
-                      pg_catalog.format_type(t.typbasetype, t.typtypmod))
+             pg_catalog.concat_ws(' ',
+               (SELECT pg_catalog.string_agg(e.enumlabel, ', ' ORDER BY e.enumsortorder)
+                FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
+               CASE t.typtype WHEN 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END,
+               CASE WHEN t.typnotnull THEN 'NOT NULL' END, 'DEFAULT ' || t.typdefault,
+               (SELECT pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(k.oid), ' ' ORDER BY k.conname)
+                FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'))
       FROM pg_catalog.pg_type t
-      WHERE t.typnamespace = 'public'::regnamespace AND t.typtype IN ('e', 'd')
+      WHERE t.typnamespace = 'public'::regnamespace AND t.typtype IN ('e', 'd', 'r')
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                         WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
+      UNION ALL
+      SELECT 'rule ' || r.rulename || ' on ' || c.relname, pg_catalog.pg_get_ruledef(r.oid)
+      FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+      WHERE c.relnamespace = 'public'::regnamespace AND r.rulename <> '_RETURN'
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+      UNION ALL
+      SELECT 'parents of ' || c.relname,
+             pg_catalog.string_agg(i.inhparent::regclass || coalesce(' ' || pg_catalog.pg_get_expr(c.relpartbound, c.oid), ''),
+               ', ' ORDER BY i.inhseqno)
+      FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+      GROUP BY c.oid, c.relname
+      UNION ALL
+      SELECT 'default rights on ' || CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences'
+               WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types' ELSE 'schemas' END
+               || ' of ' || pg_catalog.pg_get_userbyid(d.defaclrole)
+               || CASE d.defaclnamespace WHEN 0 THEN '' ELSE ' in public' END, d.defaclacl::text
+      FROM pg_catalog.pg_default_acl d WHERE d.defaclnamespace IN (0, 'public'::regnamespace)
       UNION ALL
       SELECT 'rights on schema public', coalesce(n.nspacl::text, 'default')
       FROM pg_catalog.pg_namespace n WHERE n.nspname = 'public') o)

@@ -124,6 +124,17 @@ pub enum MigrateError {
         /// How many were done.
         done: usize,
     },
+    /// Another file was interrupted, and must be ended first.
+    #[error(
+        "{path} was interrupted, and part of it is done; `hedgerow migrate {command}` with that file as it was goes on \
+         from there"
+    )]
+    Interrupted {
+        /// The file, from the project's folder.
+        path: String,
+        /// What goes on.
+        command: &'static str,
+    },
     /// The database is newer than this program.
     #[error(
         "the database has the step {0:?}, which this version of Hedgerow does not know; use a newer version"
@@ -292,8 +303,10 @@ async fn look_with(owner: &Owner) -> Result<Look, MigrateError> {
 struct Session<'r> {
     owner: Owner,
     roles: &'r Roles,
-    /// The catalog at the beginning.
+    /// The catalog at the beginning; of a run that was killed, if one was.
     before: Catalog,
+    /// An earlier run was killed, and this one answers for what it did.
+    follows_killed: bool,
 }
 
 impl<'r> Session<'r> {
@@ -306,8 +319,21 @@ impl<'r> Session<'r> {
         lock(&owner, report).await.map_err(failed("get the migration lock"))?;
         records::make(&owner, roles).await.map_err(failed("make the tables of schema hedgerow"))?;
         force::recover(&owner, report).await?;
-        let before = introspect(&owner).await.map_err(failed("read the catalog"))?;
-        Ok(Self { owner, roles, before })
+        let killed = records::before(&owner).await.map_err(failed("read hedgerow.state"))?;
+        let follows_killed = killed.is_some();
+        let before = match killed {
+            Some(before) => before,
+            None => introspect(&owner).await.map_err(failed("read the catalog"))?,
+        };
+        Ok(Self { owner, roles, before, follows_killed })
+    }
+
+    /// From here on, what changes is the work of this run, even if it is killed.
+    async fn begin(&self) -> Result<(), MigrateError> {
+        if self.follows_killed {
+            return Ok(());
+        }
+        records::begin(&self.owner, &self.before).await.map_err(failed("remember the catalog before"))
     }
 
     /// Remembers the catalog as migrations left it, and ends. What somebody else changed in the meantime stays drift.
@@ -353,13 +379,14 @@ pub async fn apply(
     let session = Session::open(url, roles, &mut report).await?;
     let mut applied = Vec::new();
     let outcome = apply_pending(&session, files, loss, &mut report, &mut applied).await;
-    if !applied.is_empty() || outcome.is_err() {
-        session.close().await?;
+    if !applied.is_empty() || outcome.is_err() || session.follows_killed {
+        let closed = session.close().await;
+        outcome.and(closed)?;
     } else {
         // Nothing happened, so nothing that differs became right by it.
         session.owner.close().await;
     }
-    outcome.map(|()| applied)
+    Ok(applied)
 }
 
 async fn apply_pending(
@@ -386,6 +413,7 @@ async fn apply_pending(
     for file in files.iter().filter(|file| known.iter().all(|record| record.name != file.name)) {
         waiting.push((file, parse(&format!("migrations/{}.sql", file.name), &file.text)?));
     }
+    not_interrupted(session, waiting.iter().map(|(file, _)| format!("migrations/{}.sql", file.name))).await?;
     // A file that does a set's work comes before the sets that follow, and so does what comes before that file.
     let does_a_set = |(_, script): &(&MigrationFile, Script)| {
         script.core.iter().any(|name| sets.iter().all(|record| record.name != *name))
@@ -418,7 +446,8 @@ async fn apply_file(
     if let Some(unknown) = script.core.iter().find(|name| sets.iter().all(|set| set.name != **name)) {
         return Err(MigrateError::Newer(unknown.clone()));
     }
-    losses::allow(&session.owner, &path, &script.losses, loss).await?;
+    losses::allow(&session.owner, &path, &script.losses, loss, report).await?;
+    session.begin().await?;
     let record = records::New { kind: Kind::File, name: &file.name, text: &file.text, start };
     let source =
         run::Source { path, end: run::End::Record(record), core: &script.core, may_open: script.found };
@@ -449,6 +478,7 @@ async fn apply_core(
         let statements: Vec<String> =
             migration.statements.iter().map(|statement| statement.text().to_owned()).collect();
         let text = statements.join(";\n");
+        session.begin().await?;
         let record = records::New { kind: Kind::Core, name: migration.name, text: &text, start };
         run::statements(&session.owner, &statements, migration.name, Some(record), report).await?;
         let step = Applied { kind: Kind::Core, name: migration.name.to_owned(), took: start.elapsed() };
@@ -472,8 +502,9 @@ pub async fn draft(
 ) -> Result<Plan, MigrateError> {
     let session = Session::open(url, roles, &mut report).await?;
     let outcome = draft_with(&session, schema, loss, &mut report).await;
-    session.close().await?;
-    outcome
+    let closed = session.close().await;
+    let plan = outcome?;
+    closed.map(|()| plan)
 }
 
 async fn draft_with(
@@ -489,7 +520,8 @@ async fn draft_with(
         return Ok(plan);
     }
     let lost: Vec<_> = plan.losses().into_iter().cloned().collect();
-    losses::allow(&session.owner, "the change", &lost, loss).await?;
+    losses::allow(&session.owner, "the change", &lost, loss, report).await?;
+    session.begin().await?;
     let text = script::write(&plan, "a draft");
     let name =
         format!("draft_{}", 1 + look.records.iter().filter(|record| record.kind == Kind::Draft).count());
@@ -514,8 +546,8 @@ async fn draft_with(
 pub async fn adopt(url: &DatabaseUrl, roles: &Roles, files: &[&MigrationFile]) -> Result<(), MigrateError> {
     let session = Session::open(url, roles, &mut |_| {}).await?;
     let outcome = records::adopt(&session.owner, files).await.map_err(failed("record files as applied"));
-    session.close().await?;
-    outcome
+    let closed = session.close().await;
+    outcome.and(closed)
 }
 
 /// Runs the way back of the last `count` applied files, newest first.
@@ -533,8 +565,9 @@ pub async fn rollback(
     let session = Session::open(url, roles, &mut report).await?;
     let mut undone = Vec::new();
     let outcome = rollback_with(&session, files, count, loss, &mut report, &mut undone).await;
-    session.close().await?;
-    outcome.map(|()| undone)
+    let closed = session.close().await;
+    outcome.and(closed)?;
+    Ok(undone)
 }
 
 async fn rollback_with(
@@ -548,6 +581,8 @@ async fn rollback_with(
     let known = records::all(&session.owner).await.map_err(failed("read hedgerow.migrations"))?;
     let mut known: Vec<&Record> = known.iter().filter(|record| record.kind == Kind::File).collect();
     known.sort_by(|a, b| b.name.cmp(&a.name));
+    let newest = known.first().map(|record| format!("migrations/{}.down.sql", record.name));
+    not_interrupted(session, newest.into_iter()).await?;
     for record in known.into_iter().take(count) {
         let start = Instant::now();
         let file = files.iter().find(|file| file.name == record.name);
@@ -555,7 +590,8 @@ async fn rollback_with(
         let down = file.down.as_ref().ok_or_else(|| MigrateError::NoWayBack { name: record.name.clone() })?;
         let path = format!("migrations/{}.down.sql", file.name);
         let script = parse(&path, down)?;
-        losses::allow(&session.owner, &path, &script.losses, loss).await?;
+        losses::allow(&session.owner, &path, &script.losses, loss, report).await?;
+        session.begin().await?;
         let end = run::End::Forget { name: file.name.clone() };
         // Without Hedgerow's own tables there is nobody to keep apart.
         let may_open = !script.core.is_empty();
@@ -566,6 +602,21 @@ async fn rollback_with(
         undone.push(step);
     }
     Ok(())
+}
+
+/// Refuses to do anything but to go on, where an earlier run was killed within a file in steps.
+async fn not_interrupted(
+    session: &Session<'_>,
+    mut next: impl Iterator<Item = String>,
+) -> Result<(), MigrateError> {
+    let interrupted = records::interrupted(&session.owner).await;
+    match interrupted.map_err(failed("read hedgerow.migration_steps"))? {
+        Some(path) if next.next().as_ref() != Some(&path) => Err(MigrateError::Interrupted {
+            command: if path.ends_with(".down.sql") { "rollback" } else { "apply" },
+            path,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn parse(path: &str, text: &str) -> Result<Script, MigrateError> {

@@ -7,7 +7,7 @@ use hedgerow_schema::{Query, Roles, Sql, SqlType};
 use postgres_types::ToSql;
 
 use crate::error::Error;
-use crate::flight::{IdentityStatement, parameter_types, within};
+use crate::flight::{IdentityStatement, Trash, parameter_types, within};
 use crate::identity::Identity;
 use crate::json::{JsonRows, JsonSink};
 use crate::pool::{Lease, Pool};
@@ -26,7 +26,7 @@ impl Transaction {
     /// BEGIN and the identity go in one flight.
     pub(crate) async fn begin(pool: &Pool, roles: &Roles, identity: &Identity) -> Result<Self, Error> {
         let mut lease = pool.lend().await?;
-        let statement = IdentityStatement::new(identity, roles, pool);
+        let statement = IdentityStatement::new(identity, Trash::Hidden, roles, pool);
         let (mut begin, mut set) = (Count::default(), Count::default());
         let mut steps = [plain("BEGIN", &mut begin), statement.step(&mut set)];
         within(pool, lease.exchange(&mut steps)).await?;
@@ -99,7 +99,7 @@ impl Transaction {
     pub async fn switch_to(&mut self, identity: &Identity) -> Result<(), Error> {
         self.check()?;
         if self.identity != *identity {
-            let statement = IdentityStatement::new(identity, &self.roles, &self.pool);
+            let statement = IdentityStatement::new(identity, Trash::Hidden, &self.roles, &self.pool);
             let mut sink = Count::default();
             within(&self.pool, self.lease.exchange(&mut [statement.step(&mut sink)])).await?;
             self.identity = identity.clone();
@@ -107,32 +107,41 @@ impl Transaction {
         Ok(())
     }
 
-    /// Runs a statement for `identity` in a way that its failure does not end the transaction, all in one flight.
+    /// Runs statements for `identity` in a way that their failure does not end the transaction, all in one flight; tells
+    /// how many rows the first one changed.
     ///
     /// # Errors
-    /// The inner error is the statement's, which then had no effect; the outer one ends the transaction.
-    pub async fn attempt(&mut self, identity: &Identity, sql: &Sql) -> Result<Result<u64, Error>, Error> {
+    /// The inner error is that of a statement, and then none had an effect; the outer one ends the transaction.
+    pub async fn attempt(
+        &mut self,
+        identity: &Identity,
+        statements: &[Sql],
+    ) -> Result<Result<u64, Error>, Error> {
         self.check()?;
-        let statement = IdentityStatement::new(identity, &self.roles, &self.pool);
-        let [mut set, mut save, mut count, mut release] = [(); 4].map(|()| Count::default());
-        let step = Step {
-            text: sql.text(),
-            role: Some(identity.role()),
-            parameters: Parameters::Text(sql.binds()),
-            expected: None,
-            sink: &mut count,
-        };
-        let mut steps = Vec::with_capacity(4);
+        let statement = IdentityStatement::new(identity, Trash::Hidden, &self.roles, &self.pool);
+        let [mut set, mut save, mut release] = [(); 3].map(|()| Count::default());
+        let mut counts: Vec<Count> = statements.iter().map(|_| Count::default()).collect();
+        let mut steps = Vec::with_capacity(statements.len() + 3);
         // Before the savepoint: going back to it would bring the old identity back.
         if self.identity != *identity {
             steps.push(statement.step(&mut set));
         }
-        steps.extend([plain("SAVEPOINT attempt", &mut save), step, plain("RELEASE attempt", &mut release)]);
+        steps.push(plain("SAVEPOINT attempt", &mut save));
+        for (sql, sink) in statements.iter().zip(&mut counts) {
+            steps.push(Step {
+                text: sql.text(),
+                role: Some(identity.role()),
+                parameters: Parameters::Text(sql.binds()),
+                expected: None,
+                sink,
+            });
+        }
+        steps.push(plain("RELEASE attempt", &mut release));
         let outcome = within(&self.pool, self.lease.exchange(&mut steps)).await;
         drop(steps);
         self.identity = identity.clone();
         match outcome {
-            Ok(()) => Ok(Ok(count.0)),
+            Ok(()) => Ok(Ok(counts.first().map_or(0, |count| count.0))),
             Err(error) if self.lease.status() == Status::Failed => {
                 let mut sink = Count::default();
                 within(&self.pool, self.lease.exchange(&mut [plain("ROLLBACK TO attempt", &mut sink)]))

@@ -89,6 +89,8 @@ struct Standing {
     owner: String,
     created: Option<String>,
     updated: Option<String>,
+    /// Whether rows say when they were deleted.
+    has_trash: bool,
 }
 
 impl Standing {
@@ -102,7 +104,7 @@ impl Standing {
     }
 
     fn has(&self, column: &str) -> bool {
-        column == "id" || self.renames().any(|(_, old)| old == column)
+        column == "id" || column == model::DELETED_COLUMN || self.renames().any(|(_, old)| old == column)
     }
 }
 
@@ -248,9 +250,11 @@ fn stand(catalog: &Catalog, name: &str, table: &Table) -> Result<Standing, Unfit
             }
         }
     }
-    if table.columns.contains_key(model::DELETED_COLUMN) {
-        let reason = format!("{} is a name that Hedgerow uses itself", model::DELETED_COLUMN);
-        unfit.note(reason, rename(model::DELETED_COLUMN, "removedAt"));
+    let trash = table.columns.get(model::DELETED_COLUMN);
+    if let Some(column) = trash.filter(|column| !column.ty.starts_with("timestamp")) {
+        let name = model::DELETED_COLUMN;
+        let reason = format!("its {name} is {}, and {name} is when a row was deleted", column.ty);
+        unfit.note(reason, rename(name, "removed"));
     }
     let mut moment = |new: &str, old: &str| {
         let is_moment =
@@ -266,7 +270,9 @@ fn stand(catalog: &Catalog, name: &str, table: &Table) -> Result<Standing, Unfit
     };
     let (created, updated) = (moment("createdAt", "created_at"), moment("updatedAt", "updated_at"));
     match owner {
-        Some(owner) if unfit.reasons.is_empty() => Ok(Standing { owner, created, updated }),
+        Some(owner) if unfit.reasons.is_empty() => {
+            Ok(Standing { owner, created, updated, has_trash: trash.is_some() })
+        }
         _ => Err(unfit),
     }
 }
@@ -288,7 +294,7 @@ fn key_fits(catalog: &Catalog, name: &str, table: &Table, unfit: &mut Unfit) {
             unfit.note("it has no primary key; an entity has a text column id", vec![sql]);
         }
     }
-    if let Some(id) = table.columns.get("id").filter(|id| id.ty != "text") {
+    if let Some(id) = table.columns.get("id").filter(|id| plain(&id.ty) != "text") {
         let reason = format!("its id is {}, and an entity's id is text", id.ty);
         unfit.note(reason, to_text::statements(catalog, name, "id"));
     }
@@ -302,10 +308,15 @@ fn owner_fits(catalog: &Catalog, name: &str, table: &Table, owner: &str, unfit: 
     });
     if let Some(elsewhere) = elsewhere {
         unfit.note(format!("its owner {owner} points at {elsewhere}, not at \"user\""), Vec::new());
-    } else if ty != "text" {
+    } else if plain(ty) != "text" {
         let reason = format!("its owner {owner} is {ty}, and the id of a user is text");
         unfit.note(reason, to_text::statements(catalog, name, owner));
     }
+}
+
+/// A type without the order of its texts, which a column keeps.
+fn plain(ty: &str) -> &str {
+    ty.split_once(" COLLATE ").map_or(ty, |(plain, _)| plain)
 }
 
 /// The one column that names a user.

@@ -27,6 +27,9 @@ pub struct Catalog {
 pub struct Table {
     /// The role that owns it.
     pub owner: String,
+    /// Its rows are gone after a crash.
+    #[serde(default)]
+    pub unlogged: bool,
     /// ENABLE ROW LEVEL SECURITY.
     pub row_security: bool,
     /// FORCE ROW LEVEL SECURITY.
@@ -43,7 +46,8 @@ pub struct Table {
     pub triggers: BTreeMap<String, Trigger>,
     /// By name.
     pub policies: BTreeMap<String, Policy>,
-    /// Rights on the whole table, by role; `PUBLIC` is everybody.
+    /// Rights on the whole table, by role; `PUBLIC` is everybody. One that may be given to others is there twice, once
+    /// with [`GRANT_OPTION`] behind it.
     pub grants: BTreeMap<String, BTreeSet<String>>,
     /// Rights on columns, by role and right.
     pub column_grants: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
@@ -84,7 +88,7 @@ impl Eq for Position {}
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
-    /// As `format_type()` writes it.
+    /// As `format_type()` writes it, with a collation that is not the type's own.
     pub ty: String,
     /// NOT NULL.
     pub not_null: bool,
@@ -206,6 +210,9 @@ pub struct Function {
 
 /// What a comment of Hedgerow's begins with: such a table, column or index follows the entity files.
 pub const MARK: &str = "hedgerow ";
+
+/// What follows a right that its holder may give to others.
+pub const GRANT_OPTION: &str = " WITH GRANT OPTION";
 
 /// Whether a comment is Hedgerow's.
 pub fn is_marked(comment: Option<&str>) -> bool {

@@ -86,6 +86,7 @@ pub(crate) fn across(drafts: &[Draft<'_>]) -> Vec<Problem> {
         problems.extend(check_fields(draft));
         problems.extend(check_indexes(draft));
     }
+    problems.extend(check_link_tables(drafts, &by_name));
     let names: Vec<&str> = by_name.keys().copied().collect();
     for draft in drafts {
         if let Some(old) = draft.entity.renamed_from.as_ref().filter(|old| by_name.contains_key(old.as_str()))
@@ -95,7 +96,7 @@ pub(crate) fn across(drafts: &[Draft<'_>]) -> Vec<Problem> {
         }
         for (field, span) in draft.entity.fields.iter().zip(&draft.field_spans) {
             let on_delete = match &field.kind {
-                FieldKind::Relation(relation) => relation.on_delete,
+                FieldKind::Relation(relation) | FieldKind::RelationMany(relation) => relation.on_delete,
                 FieldKind::User(on_delete) => *on_delete,
                 _ => continue,
             };
@@ -104,7 +105,7 @@ pub(crate) fn across(drafts: &[Draft<'_>]) -> Vec<Problem> {
                     format!("`{}` is required, so on_delete = \"set_null\" could never happen", field.name);
                 problems.push(draft.problem(span, message, Some("use cascade or restrict".into())));
             }
-            let Some(relation) = field.kind.relation() else { continue };
+            let Some(relation) = field.kind.relation().or(field.kind.links()) else { continue };
             if !by_name.contains_key(relation.entity.as_str()) {
                 let message =
                     format!("`{}` points at {:?}, which is no entity", field.name, relation.entity.as_str());
@@ -112,6 +113,33 @@ pub(crate) fn across(drafts: &[Draft<'_>]) -> Vec<Problem> {
                 sorted.sort_unstable();
                 problems.push(draft.problem(span, message, Some(allowed(relation.entity.as_str(), &sorted))));
             }
+        }
+    }
+    problems
+}
+
+/// The tables of `relation_many` fields have names that nothing else has.
+fn check_link_tables(drafts: &[Draft<'_>], entities: &HashMap<&str, &Draft<'_>>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut seen: HashMap<String, String> = HashMap::new();
+    for draft in drafts {
+        for (field, span) in draft.entity.fields.iter().zip(&draft.field_spans) {
+            if field.kind.links().is_none() {
+                continue;
+            }
+            let table = crate::ddl::link_table(&draft.entity, field).to_string();
+            let place = format!("`{}` of {}", field.name, draft.entity.name);
+            let what = if entities.contains_key(table.as_str()) {
+                "an entity has that name".to_owned()
+            } else if REFUSED_ENTITIES.contains(&table.as_str()) || table.ends_with("_metas") {
+                "Hedgerow uses the name itself".to_owned()
+            } else if let Some(other) = seen.insert(table.clone(), place) {
+                format!("that is the table of {other}")
+            } else {
+                continue;
+            };
+            let message = format!("the links of `{}` would be the table {table:?}, but {what}", field.name);
+            problems.push(draft.problem(span, message, Some("give the field another name".to_owned())));
         }
     }
     problems
@@ -160,9 +188,9 @@ fn check_fields(draft: &Draft<'_>) -> Vec<Problem> {
 fn check_indexes(draft: &Draft<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let entity = &draft.entity;
-    let names: Vec<&str> = Standard::ALL
-        .iter()
-        .map(|standard| standard.name())
+    let names: Vec<&str> = entity
+        .standard()
+        .map(|standard| -> &str { standard.name() })
         .chain(entity.fields.iter().map(|field| field.name.as_str()))
         .collect();
     for (at, (index, span)) in entity.indexes.iter().zip(&draft.index_spans).enumerate() {
@@ -181,6 +209,12 @@ fn check_indexes(draft: &Draft<'_>) -> Vec<Problem> {
         }
         if entity.indexes[..at].iter().any(|other| other.fields == index.fields) {
             note("there are two indexes over these fields".to_owned(), None);
+        }
+        let keys = crate::model::index_keys(entity, index);
+        if index.condition.is_some() && !index.unique && crate::model::automatic_keys(entity).contains(&keys)
+        {
+            let message = format!("{} has an index over these fields anyway, of all rows", entity.name);
+            note(message, Some("remove it".to_owned()));
         }
         let says_the_same =
             |field: &Field| index.unique && field.unique && index.fields == [field.name.clone()];

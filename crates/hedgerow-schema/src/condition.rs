@@ -5,7 +5,7 @@
 
 use crate::expression::{self, Node, NotRead};
 use crate::reader::allowed;
-use crate::{Entity, FieldKind, Identifier, Sql, SqlType, Standard, value};
+use crate::{Entity, FieldKind, Identifier, Sql, SqlType, Standard, StoredType, value};
 
 /// A checked condition on a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +85,7 @@ impl<'e> Scope<'e> {
             }
             Node::In(left, items) => {
                 let (name, ty) = self.field(left)?;
+                self.comparable(&name)?;
                 sql.push("(").name(&name).push(" IN (");
                 for (at, item) in items.iter().enumerate() {
                     sql.push(if at > 0 { ", " } else { "" });
@@ -115,9 +116,7 @@ impl<'e> Scope<'e> {
         // `'done' = status` is turned round for the check only.
         let (field, other) = if matches!(left, Node::Name(_)) { (left, right) } else { (right, left) };
         let (name, ty) = self.field(field)?;
-        if ty == SqlType::Jsonb {
-            return Err(format!("`{name}` is a json field, which can only be tested with IS NULL"));
-        }
+        self.comparable(&name)?;
         sql.push("(");
         for (at, item) in items.iter().enumerate() {
             sql.push(if at > 0 { written } else { "" });
@@ -131,10 +130,26 @@ impl<'e> Scope<'e> {
         Ok(())
     }
 
+    /// Whether a comparison would mean the same wherever PostgreSQL evaluates it.
+    fn comparable(&self, name: &Identifier) -> Result<(), String> {
+        let Some(field) = self.entity.field(name.as_str()) else { return Ok(()) };
+        let what = match (&field.kind, field.sql_type) {
+            (kind, _) if !kind.is_ordered() => format!("is a {} field", kind.name()),
+            (_, Some(stored))
+                if !matches!(stored, StoredType::Varchar(_) | StoredType::Integer | StoredType::Smallint) =>
+            {
+                format!("is stored as {stored}")
+            }
+            _ => return Ok(()),
+        };
+        Err(format!("`{name}` {what}, which can only be tested with IS NULL"))
+    }
+
     fn operand(&mut self, field: &Identifier, ty: SqlType, node: &Node, sql: &mut Sql) -> Result<(), String> {
         match node {
             Node::Name(_) => {
                 let (name, other) = self.field(node)?;
+                self.comparable(&name)?;
                 if other != ty {
                     return Err(format!("`{field}` and `{name}` have different types"));
                 }
@@ -189,13 +204,18 @@ impl<'e> Scope<'e> {
         };
         // Unquoted names come in lower case; camelCase names are found in spite of it.
         let standard = Standard::ALL.map(Standard::name);
-        let own = self.entity.fields.iter().map(|field| field.name.as_str());
+        let own = self.entity.columns().map(|field| field.name.as_str());
         let names: Vec<&str> = own.chain(standard).collect();
         let Some(found) = names
             .iter()
             .find(|own| **own == name.as_str())
             .or_else(|| names.iter().find(|own| own.eq_ignore_ascii_case(name)))
         else {
+            if self.entity.field(name).is_some() {
+                return Err(format!(
+                    "`{name}` points at any number of rows, and a condition is about one row"
+                ));
+            }
             return Err(format!("`{name}` is no field of {}: {}", self.entity.name, allowed(name, &names)));
         };
         let ty = match self.entity.field(found) {

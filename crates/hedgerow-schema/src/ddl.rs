@@ -105,6 +105,11 @@ pub fn foreign_key_name(entity: &Entity, field: &Field) -> Identifier {
     Identifier::joined(&[entity.name.as_str(), field.name.as_str(), "fkey"])
 }
 
+/// The table of a `relation_many` field.
+pub fn link_table(entity: &Entity, field: &Field) -> Identifier {
+    Identifier::joined(&[entity.name.as_str(), field.name.as_str()])
+}
+
 /// What the names of constraints end in that Hedgerow makes for a field: `<table>_<field>_<rule>`.
 pub(crate) fn constraint_rules() -> impl Iterator<Item = &'static str> {
     crate::rules::RULES.iter().copied().chain(["fkey"])

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::catalog::{self, Catalog, Column, Constraint, Index, Policy, Rule, Size, Table};
+use crate::catalog::{self, Catalog, Column, Constraint, GRANT_OPTION, Index, Policy, Rule, Size, Table};
 use crate::{Identifier, Schema, ddl};
 
 /// What a change may do to those who use the table.
@@ -139,6 +139,18 @@ impl Renames {
                     renames.columns.insert((name.clone(), field.name.to_string()), old.to_string());
                 }
             }
+            // A field that is a table of its own goes by the names of its entity and itself.
+            for (field, _) in entity.links() {
+                let new = ddl::link_table(entity, field).to_string();
+                let old = field.renamed_from.as_ref().unwrap_or(&field.name);
+                let now = |field: &Identifier| Identifier::joined(&[&table, field.as_str()]).to_string();
+                let old = [now(old), now(&field.name)]
+                    .into_iter()
+                    .find(|old| *old != new && is.tables.get(old).is_some_and(Table::is_managed));
+                if let Some(old) = old.filter(|_| !is.tables.contains_key(&new)) {
+                    renames.tables.insert(new, old);
+                }
+            }
         }
         renames
     }
@@ -268,11 +280,15 @@ fn rename_column(table: &mut Table, old: &str, new: &str) {
 // Phases: what must be there before what.
 const FUNCTIONS: u8 = 10;
 const RENAMES: u8 = 20;
+/// Before the indexes that they stand on.
+const KEYS_GONE: u8 = 25;
 const REMOVALS: u8 = 30;
 /// After the keys of other tables that stand on them.
 const INDEXES_GONE: u8 = 35;
 const TABLES: u8 = 40;
 const COLUMNS: u8 = 50;
+/// Generated columns, when what they read has its type.
+const COMPUTED: u8 = 55;
 const RULES: u8 = 60;
 const INDEXES: u8 = 70;
 const INDEX_COMMENTS: u8 = 75;
@@ -314,7 +330,8 @@ pub fn plan(is: &Catalog, should: &Catalog, renames: &Renames, pace: Pace) -> Pl
             Some(known) => Altered { maker: &mut maker, name, is: known, should: table }.all(),
         }
     }
-    for (name, table) in &renamed.tables {
+    // The other way round: the policies of a table of links speak of the table whose name its own begins with.
+    for (name, table) in renamed.tables.iter().rev() {
         if !should.tables.contains_key(name) {
             maker.drop_table(name, table);
         }
@@ -423,6 +440,11 @@ fn key(text: &str) -> String {
 }
 
 impl Rule {
+    /// Whether it can be made for new rows first, and checked against the others later.
+    fn can_wait(&self) -> bool {
+        !matches!(self, Self::Other(text) if text.starts_with("EXCLUDE"))
+    }
+
     /// As SQL writes it.
     pub fn definition(&self) -> String {
         match self {
@@ -609,10 +631,11 @@ impl Maker {
                 parts.push(format!("CONSTRAINT {} {}", quote(constraint), known.rule.definition()));
             }
         }
+        let kind = if table.unlogged { "UNLOGGED TABLE" } else { "TABLE" };
         let mut change = self
             .change(format!("table {name}"), "is made, with its indexes, policies and rights")
             .class(Class::Safe, NO_LOCK)
-            .together(TABLES, format!("CREATE TABLE {} (\n  {}\n)", on(name), parts.join(",\n  ")))
+            .together(TABLES, format!("CREATE {kind} {} (\n  {}\n)", on(name), parts.join(",\n  ")))
             // A database may have default privileges that grant more than is said here.
             .together(TABLES, format!("REVOKE ALL ON TABLE {} FROM PUBLIC", on(name)));
         for (index, known) in table.indexes.iter().filter(|(_, index)| !index.primary) {
@@ -637,8 +660,8 @@ impl Maker {
     fn drop_table(&mut self, name: &str, table: &Table) {
         let mut change = self.change(format!("table {name}"), "is dropped with all its rows").on(name);
         for (constraint, known) in &table.constraints {
-            if matches!(known.rule, Rule::References { .. }) {
-                change = change.together(REMOVALS, drop_constraint(name, constraint));
+            if !matches!(known.rule, Rule::Check(_)) {
+                change = change.together(KEYS_GONE, drop_constraint(name, constraint));
             }
         }
         change
@@ -684,11 +707,9 @@ impl Draft<'_> {
             self = self.together(phase, policy_definition(name, policy, known));
         }
         for (role, rights) in &table.grants {
-            let rights: Vec<&str> = rights.iter().map(String::as_str).collect();
-            self = self.together(
-                phase,
-                format!("GRANT {} ON TABLE {} TO {}", rights.join(", "), on(name), role_name(role)),
-            );
+            for sql in table_grants("GRANT", rights, name, role) {
+                self = self.together(phase, sql);
+            }
         }
         for (role, rights) in &table.column_grants {
             for (right, columns) in rights {
@@ -701,8 +722,27 @@ impl Draft<'_> {
 
 fn column_grant(verb: &str, right: &str, columns: &BTreeSet<String>, table: &str, role: &str) -> String {
     let columns: Vec<String> = columns.iter().cloned().collect();
-    let preposition = if verb == "GRANT" { "TO" } else { "FROM" };
-    format!("{verb} {right} ({}) ON TABLE {} {preposition} {}", list(&columns), on(table), role_name(role))
+    let plain = right.trim_end_matches(GRANT_OPTION);
+    grant(verb, &format!("{plain} ({})", list(&columns)), plain != right, table, role)
+}
+
+/// The rights to give others come first: what was given on goes with them.
+fn table_grants(verb: &str, rights: &BTreeSet<String>, table: &str, role: &str) -> Vec<String> {
+    let options = rights.iter().filter_map(|right| right.strip_suffix(GRANT_OPTION)).collect::<Vec<_>>();
+    let plain =
+        rights.iter().filter(|right| !right.ends_with(GRANT_OPTION)).map(String::as_str).collect::<Vec<_>>();
+    let both = [(options, true), (plain, false)].into_iter().filter(|(rights, _)| !rights.is_empty());
+    both.map(|(rights, option)| grant(verb, &rights.join(", "), option, table, role)).collect()
+}
+
+fn grant(verb: &str, rights: &str, option: bool, table: &str, role: &str) -> String {
+    let (table, role) = (on(table), role_name(role));
+    match (verb, option) {
+        ("GRANT", false) => format!("GRANT {rights} ON TABLE {table} TO {role}"),
+        ("GRANT", true) => format!("GRANT {rights} ON TABLE {table} TO {role}{GRANT_OPTION}"),
+        (_, false) => format!("REVOKE {rights} ON TABLE {table} FROM {role}"),
+        (_, true) => format!("REVOKE GRANT OPTION FOR {rights} ON TABLE {table} FROM {role} CASCADE"),
+    }
 }
 
 fn add_constraint(table: &str, name: &str, constraint: &Constraint, end: &str) -> String {
@@ -756,6 +796,13 @@ impl Altered<'_, '_> {
                 .together(RULES, sql)
                 .done();
         }
+        if is.unlogged != should.unlogged {
+            let word = if should.unlogged { "UNLOGGED" } else { "LOGGED" };
+            self.change(format!("table {name}"), format!("is set {word}"))
+                .class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
+                .together(RULES, format!("ALTER TABLE {} SET {word}", on(name)))
+                .done();
+        }
         self.row_security();
         let retyped = self.columns();
         self.constraints(&retyped);
@@ -784,7 +831,17 @@ impl Altered<'_, '_> {
     /// Returns the columns whose type changes: what depends on those is taken off and put back.
     fn columns(&mut self) -> BTreeSet<String> {
         let (is, should, name) = (self.is, self.should, self.name);
-        let mut retyped = BTreeSet::new();
+        let mut retyped: BTreeSet<String> = is
+            .columns
+            .iter()
+            .filter(|(column, known)| {
+                should
+                    .columns
+                    .get(*column)
+                    .is_some_and(|wanted| known.ty != wanted.ty && !known.generated && !wanted.generated)
+            })
+            .map(|(column, _)| column.clone())
+            .collect();
         for (column, known) in &is.columns {
             match should.columns.get(column) {
                 None => {
@@ -801,32 +858,39 @@ impl Altered<'_, '_> {
                     }
                 }
                 Some(wanted) if known.generated || wanted.generated => {
-                    if (&known.ty, &known.default, known.generated)
-                        != (&wanted.ty, &wanted.default, wanted.generated)
-                    {
-                        self.change(format!("column {column:?} of {name}"), "is computed anew")
-                            .class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
-                            .together(
-                                REMOVALS,
-                                format!("ALTER TABLE {} DROP COLUMN {}", on(name), quote(column)),
-                            )
-                            .together(
-                                COLUMNS,
-                                format!(
-                                    "ALTER TABLE {} ADD COLUMN {}",
-                                    on(name),
-                                    column_definition(column, wanted)
-                                ),
-                            )
-                            .done();
-                        retyped.insert(column.clone());
+                    // PostgreSQL changes no type that a generated column reads.
+                    let reads_retyped = known
+                        .default
+                        .as_ref()
+                        .is_some_and(|value| retyped.iter().any(|read| value.names(read)));
+                    let differs = (&known.ty, &known.default, known.generated)
+                        != (&wanted.ty, &wanted.default, wanted.generated);
+                    if !differs && !reads_retyped {
+                        self.column_comment(column, known, wanted);
+                        continue;
                     }
-                    self.column_comment(column, known, wanted);
+                    let mut change = self
+                        .change(format!("column {column:?} of {name}"), "is computed anew")
+                        .class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
+                        .together(REMOVALS, format!("ALTER TABLE {} DROP COLUMN {}", on(name), quote(column)))
+                        .together(
+                            COMPUTED,
+                            format!(
+                                "ALTER TABLE {} ADD COLUMN {}",
+                                on(name),
+                                column_definition(column, wanted)
+                            ),
+                        );
+                    if wanted.comment.is_some() {
+                        let object = format!("COLUMN {}.{}", on(name), quote(column));
+                        change = change.together(COMPUTED, comment(&object, wanted.comment.as_deref()));
+                    }
+                    change.done();
+                    retyped.insert(column.clone());
                 }
                 Some(wanted) => {
                     if known.ty != wanted.ty {
                         self.retype(column, known, wanted);
-                        retyped.insert(column.clone());
                     } else if known.default != wanted.default {
                         let sql = set_default(name, column, wanted);
                         let text = wanted.default.as_ref().map_or("none".to_owned(), ToString::to_string);
@@ -886,10 +950,11 @@ impl Altered<'_, '_> {
         if wanted.generated {
             change = change.class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew");
         }
-        change = change.together(COLUMNS, sql);
+        let phase = if wanted.generated { COMPUTED } else { COLUMNS };
+        change = change.together(phase, sql);
         if wanted.comment.is_some() {
             let object = format!("COLUMN {}.{}", on(name), quote(column));
-            change = change.together(COLUMNS, comment(&object, wanted.comment.as_deref()));
+            change = change.together(phase, comment(&object, wanted.comment.as_deref()));
         }
         change.done();
         if later {
@@ -988,16 +1053,17 @@ impl Altered<'_, '_> {
             let touched = retyped.iter().any(|column| known.rule.speaks_of(column));
             if !stays || touched {
                 let sql = drop_constraint(name, constraint);
+                let phase = if matches!(known.rule, Rule::Check(_)) { REMOVALS } else { KEYS_GONE };
                 if should.constraints.contains_key(constraint) {
                     self.change(
                         format!("constraint {constraint:?} of {name}"),
                         "is taken off, to be put back",
                     )
-                    .together(REMOVALS, sql)
+                    .together(phase, sql)
                     .done();
                 } else {
                     self.change(format!("constraint {constraint:?} of {name}"), "is dropped")
-                        .together(REMOVALS, sql)
+                        .together(phase, sql)
                         .done();
                 }
             }
@@ -1020,7 +1086,7 @@ impl Altered<'_, '_> {
                     .class(Class::Locks, lock)
                     .step(VALIDATIONS, How::Apart, validate)
                     .done(),
-                None if online && wanted.validated => self
+                None if online && wanted.validated && wanted.rule.can_wait() => self
                     .change(object, format!("is added: {}", wanted.rule.definition()))
                     .class(Class::Locks, lock)
                     .together(phase, add_constraint(name, constraint, wanted, " NOT VALID"))
@@ -1208,19 +1274,20 @@ impl Altered<'_, '_> {
         for role in roles {
             let (has, wants) =
                 (is.grants.get(role).unwrap_or(&none), should.grants.get(role).unwrap_or(&none));
-            for (verb, preposition, rights) in [("REVOKE", "FROM", has - wants), ("GRANT", "TO", wants - has)]
-            {
+            for (verb, rights) in [("REVOKE", has - wants), ("GRANT", wants - has)] {
                 if rights.is_empty() {
                     continue;
                 }
+                let statements = table_grants(verb, &rights, name, role);
                 let rights = rights.into_iter().collect::<Vec<_>>().join(", ");
-                let sql = format!("{verb} {rights} ON TABLE {} {preposition} {}", on(name), role_name(role));
                 let action =
                     if verb == "GRANT" { format!("may {rights}") } else { format!("may no longer {rights}") };
-                self.change(format!("role {role} on {name}"), action)
-                    .class(Class::Safe, NO_LOCK)
-                    .together(RULES, sql)
-                    .done();
+                let mut change =
+                    self.change(format!("role {role} on {name}"), action).class(Class::Safe, NO_LOCK);
+                for sql in statements {
+                    change = change.together(RULES, sql);
+                }
+                change.done();
             }
         }
         let no_rights = BTreeMap::new();
@@ -1229,7 +1296,15 @@ impl Altered<'_, '_> {
             let has = is.column_grants.get(role).unwrap_or(&no_rights);
             let wants = should.column_grants.get(role).unwrap_or(&no_rights);
             for right in has.keys().chain(wants.keys()).collect::<BTreeSet<_>>() {
-                let (has, wants) = (has.get(right).unwrap_or(&none), wants.get(right).unwrap_or(&none));
+                let taken = |right: &str| {
+                    let rights =
+                        |table: &Table| table.grants.get(role).is_some_and(|rights| rights.contains(right));
+                    rights(is) && !rights(should)
+                };
+                // With a right on the table, REVOKE takes the same right on its columns.
+                let has =
+                    has.get(right).filter(|_| !taken(right) && !taken(right.trim_end_matches(GRANT_OPTION)));
+                let (has, wants) = (has.unwrap_or(&none), wants.get(right).unwrap_or(&none));
                 // Rights on a column go with the column.
                 let gone: BTreeSet<String> = (has - wants)
                     .into_iter()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, Function, Table};
 
 /// One object that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,10 +119,13 @@ pub fn differences(is: &Catalog, should: &Catalog) -> Vec<Difference> {
     found.maps(&is.functions, &should.functions, of(Kind::Function), |found, object, is, should| {
         found.aspect(object, "owner", &is.owner, &should.owner);
         found.aspect(object, "attributes", &is.attributes, &should.attributes);
-        if is.returns.is_none() || should.returns.is_none() {
-            found.aspect(object, "body", &is.body, &should.body);
+        if (&is.returns, &is.body) != (&should.returns, &should.body) {
+            let text = |function: &Function| {
+                function.returns.as_ref().map_or(function.body.clone(), ToString::to_string)
+            };
+            let how = How::Changed { aspect: "body", is: text(is), should: text(should) };
+            found.push(object.clone(), how);
         }
-        found.optional(object, "body", &is.returns, &should.returns);
         found.aspect(object, "callers", &Set(&is.callers), &Set(&should.callers));
     });
     found.maps(&is.others, &should.others, of(Kind::Other), |found, object, is, should| {
@@ -228,6 +231,7 @@ fn table(found: &mut Found, object: &Object, is: &Table, should: &Table) {
     let of =
         |kind| move |key: &String| Object { place: name.to_owned(), kind, name: key.clone(), column: None };
     found.aspect(object, "owner", &is.owner, &should.owner);
+    found.aspect(object, "storage", &storage(is.unlogged), &storage(should.unlogged));
     found.aspect(object, "row-level security", &on(is.row_security), &on(should.row_security));
     found.aspect(object, "FORCE ROW LEVEL SECURITY", &on(is.forced), &on(should.forced));
     found.optional(object, "comment", &is.comment, &should.comment);
@@ -291,6 +295,10 @@ fn table(found: &mut Found, object: &Object, is: &Table, should: &Table) {
 
 fn on(flag: bool) -> &'static str {
     if flag { "on" } else { "off" }
+}
+
+fn storage(unlogged: bool) -> &'static str {
+    if unlogged { "unlogged" } else { "logged" }
 }
 
 fn state(enabled: &str) -> &'static str {

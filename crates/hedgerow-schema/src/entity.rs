@@ -2,7 +2,8 @@
 //! (`check.rs`), so code that gets one does not check again.
 
 use crate::field::Field;
-use crate::{Access, Identifier, SqlType, StoredType};
+use crate::model::DELETED_COLUMN;
+use crate::{Access, Condition, Identifier, SqlType, StoredType};
 
 /// All entities of an application, in order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Entity {
     pub fields: Vec<Field>,
     /// Indexes over several columns, in the order of the file.
     pub indexes: Vec<Index>,
+    /// Deleting moves a row to its owner's trash.
+    pub soft_delete: bool,
     /// What the table was called before.
     pub renamed_from: Option<Identifier>,
 }
@@ -34,6 +37,8 @@ pub struct Index {
     pub fields: Vec<Identifier>,
     /// No two rows of one owner have the same values.
     pub unique: bool,
+    /// The rows that it covers, where not all.
+    pub condition: Option<Condition>,
 }
 
 /// What people call one row, and several.
@@ -56,10 +61,12 @@ pub enum Standard {
     CreatedAt,
     /// `updatedAt`, set by a trigger.
     UpdatedAt,
+    /// `deletedAt`, of entities with `soft_delete`.
+    DeletedAt,
 }
 
 impl Standard {
-    /// All of them; the first two stand before an entity's own fields, the others behind.
+    /// Those of every entity; the first two stand before an entity's own fields, the others behind.
     pub const ALL: [Self; 4] = [Self::Id, Self::UserId, Self::CreatedAt, Self::UpdatedAt];
 
     /// JSON key and column name.
@@ -69,13 +76,14 @@ impl Standard {
             Self::UserId => "userId",
             Self::CreatedAt => "createdAt",
             Self::UpdatedAt => "updatedAt",
+            Self::DeletedAt => DELETED_COLUMN,
         }
     }
 
     fn sql_type(self) -> SqlType {
         match self {
             Self::Id | Self::UserId => SqlType::Text,
-            Self::CreatedAt | Self::UpdatedAt => SqlType::Timestamptz,
+            Self::CreatedAt | Self::UpdatedAt | Self::DeletedAt => SqlType::Timestamptz,
         }
     }
 }
@@ -148,14 +156,25 @@ impl Entity {
 
     /// The fields that are columns of the table.
     pub fn columns(&self) -> impl Iterator<Item = &Field> {
-        self.fields.iter()
+        self.fields.iter().filter(|field| field.kind.links().is_none())
+    }
+
+    /// The fields that are tables of their own, and where they point.
+    pub fn links(&self) -> impl Iterator<Item = (&Field, &crate::Relation)> {
+        self.fields.iter().filter_map(|field| field.kind.links().map(|relation| (field, relation)))
+    }
+
+    /// The columns that the server alone writes.
+    pub fn standard(&self) -> impl Iterator<Item = Standard> {
+        Standard::ALL.into_iter().chain(self.soft_delete.then_some(Standard::DeletedAt))
     }
 
     /// The columns a caller may read, in the order in which rows show them.
     pub fn readable(&self) -> impl Iterator<Item = Column<'_>> {
         let own = self.fields.iter().filter(|field| !field.hidden).map(Column::Field);
         let [id, user_id, created_at, updated_at] = Standard::ALL.map(Column::Standard);
-        [id, user_id].into_iter().chain(own).chain([created_at, updated_at])
+        let deleted_at = self.soft_delete.then_some(Column::Standard(Standard::DeletedAt));
+        [id, user_id].into_iter().chain(own).chain([created_at, updated_at]).chain(deleted_at)
     }
 
     /// The readable column of that name.
@@ -163,7 +182,7 @@ impl Entity {
         self.readable().find(|column| column.name() == name)
     }
 
-    /// The fields that point at other rows.
+    /// The columns that point at other rows.
     pub fn relations(&self) -> impl Iterator<Item = (&Field, &crate::Relation)> {
         self.fields.iter().filter_map(|field| field.kind.relation().map(|relation| (field, relation)))
     }

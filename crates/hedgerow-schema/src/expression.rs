@@ -570,7 +570,28 @@ impl Parser {
                     self.expect(")")?;
                     Ok(cast(inner, ty))
                 }
-                "select" | "case" | "and" | "or" | "in" | "is" | "from" | "where" | "exists" | "as" => {
+                "exists" => {
+                    self.expect("(")?;
+                    if !(self.eat_word("select") && self.eat_word("from")) {
+                        return Err(self.unexpected("SELECT FROM"));
+                    }
+                    let Some(Kind::Word(table) | Kind::Quoted(table)) = self.peek().cloned() else {
+                        return Err(self.unexpected("a table"));
+                    };
+                    self.at += 1;
+                    let table = self.name(table)?;
+                    let Some(Kind::Word(alias) | Kind::Quoted(alias)) = self.peek().cloned() else {
+                        return Err(self.unexpected("a name"));
+                    };
+                    self.at += 1;
+                    if !self.eat_word("where") {
+                        return Err(self.unexpected("WHERE"));
+                    }
+                    let condition = self.binary(0)?;
+                    self.expect(")")?;
+                    Ok(Node::Call(word, vec![table, Node::Name(vec![alias]), condition]))
+                }
+                "select" | "case" | "and" | "or" | "in" | "is" | "from" | "where" | "as" => {
                     self.at -= 1;
                     Err(self.unexpected("a value"))
                 }
@@ -826,6 +847,14 @@ mod tests {
         same("title NOT LIKE 'a%'", "(title !~~ 'a%'::text)");
         same("a OR b OR c", "((a OR b) OR c)");
         same("gen_random_uuid()::text", "(gen_random_uuid())::text");
+        same(
+            r#"EXISTS (SELECT FROM public."posts" s WHERE s.id = "posts_tags"."sourceId")"#,
+            "(EXISTS ( SELECT\n   FROM posts s\n  WHERE (s.id = posts_tags.\"sourceId\")))",
+        );
+        same(
+            "to_tsvector('simple'::regconfig, coalesce(\"a\"::text, '') || ' ' || coalesce(\"b\"::text, ''))",
+            "to_tsvector('simple'::regconfig, ((COALESCE(a, ''::text) || ' '::text) || COALESCE((b)::text, ''::text)))",
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use jiff::{Timestamp, civil};
 
 use crate::{Bind, Decimal, Identifier, JsonSchema, Pattern, SqlType, StoredType};
 
-/// One field: a JSON key and a column of the same name.
+/// One field: a JSON key and a column of the same name, or for `relation_many` a table of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     /// JSON key and column name.
@@ -89,6 +89,8 @@ pub enum FieldKind {
     Json,
     /// A row of another entity, or of the same.
     Relation(Relation),
+    /// Any number of rows of another entity, or of the same: a table of its own with a row for each pair.
+    RelationMany(Relation),
     /// A user, by id.
     User(OnDelete),
     /// A UUID (RFC 9562).
@@ -219,6 +221,7 @@ impl FieldKind {
         "multiselect",
         "tags",
         "relation",
+        "relation_many",
         "user",
         "uuid",
         "country",
@@ -248,6 +251,7 @@ impl FieldKind {
             Self::Multiselect { .. } => "multiselect",
             Self::Tags(_) => "tags",
             Self::Relation(_) => "relation",
+            Self::RelationMany(_) => "relation_many",
             Self::User(_) => "user",
             Self::Uuid => "uuid",
             Self::Country => "country",
@@ -281,7 +285,7 @@ impl FieldKind {
             Self::Datetime(_) => SqlType::Timestamptz,
             Self::Time(_) => SqlType::Time,
             Self::Json => SqlType::Jsonb,
-            Self::Multiselect { .. } | Self::Tags(_) => SqlType::TextArray,
+            Self::Multiselect { .. } | Self::Tags(_) | Self::RelationMany(_) => SqlType::TextArray,
             Self::Uuid => SqlType::Uuid,
         }
     }
@@ -306,7 +310,12 @@ impl FieldKind {
 
     /// Whether rows can be ordered and compared by it; a document and a list have no useful order.
     pub fn is_ordered(&self) -> bool {
-        !matches!(self, Self::Json | Self::Multiselect { .. } | Self::Tags(_))
+        !matches!(self, Self::Json | Self::Multiselect { .. } | Self::Tags(_) | Self::RelationMany(_))
+    }
+
+    /// Where it points, if it points at any number of rows and so is no column.
+    pub fn links(&self) -> Option<&Relation> {
+        if let Self::RelationMany(relation) = self { Some(relation) } else { None }
     }
 
     /// The relation, where it is one.

@@ -9,10 +9,10 @@ use crate::catalog::{
     self, Catalog, Column, Constraint, Function, Index, Policy, Position, Rule, Table, Trigger,
 };
 use crate::expression::Expression;
-use crate::policy;
+use crate::policy::{self, Protection};
 use crate::{
-    Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema, Sql,
-    StoredType, ddl, rules,
+    Condition, Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema,
+    Sql, StoredType, Write, ddl, rules,
 };
 
 /// The objects that the entity files ask for, with Hedgerow's own, all owned by `owner`.
@@ -20,15 +20,20 @@ pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
     let mut catalog = own(roles, owner);
     for entity in schema.entities() {
         catalog.tables.insert(entity.name.to_string(), table(entity, schema, roles, owner));
+        for (field, relation) in entity.links() {
+            let links = link_table(entity, field, relation, schema, roles, owner);
+            catalog.tables.insert(ddl::link_table(entity, field).to_string(), links);
+        }
     }
     // A parent has the key that children point at, whoever they are.
     for entity in schema.entities() {
-        for (_, relation) in entity.relations() {
-            if let Some(target) = schema.entity(relation.entity.as_str())
-                && !target.access.is_shared()
-                && let Some(parent) = catalog.tables.get_mut(relation.entity.as_str())
-            {
-                let name = Identifier::joined(&[relation.entity.as_str(), "userId", "id", "key"]);
+        let targets =
+            entity.relations().chain(entity.links()).filter_map(|(_, to)| schema.entity(to.entity.as_str()));
+        let targets = targets.filter(|target| !target.access.is_shared());
+        let source = entity.links().next().filter(|_| !links_by_id(entity)).map(|_| entity);
+        for parent in targets.chain(source) {
+            let name = Identifier::joined(&[parent.name.as_str(), "userId", "id", "key"]);
+            if let Some(parent) = catalog.tables.get_mut(parent.name.as_str()) {
                 parent.indexes.insert(name.to_string(), index(&["userId", "id"], true));
             }
         }
@@ -94,7 +99,7 @@ fn own(roles: &Roles, owner: &str) -> Catalog {
         let name = protection.table.to_string();
         table.owner = owner.to_owned();
         updated_at(&mut table, &name);
-        protect(&mut table, &protection.policies, &protection.grants);
+        protect(&mut table, &protection);
         catalog.tables.insert(name, table);
     }
     catalog.functions.insert(
@@ -177,8 +182,25 @@ fn expression(sql: &Sql) -> Expression {
     Expression::read(sql.text())
 }
 
-/// Gives a table policies and rights, and the row-level security that makes them count.
-pub(crate) fn protect(table: &mut Table, policies: &[policy::Policy], grants: &[policy::Grant]) {
+/// Gives a table its policies and rights.
+pub(crate) fn protect(table: &mut Table, protection: &Protection) {
+    restrict(table, &protection.policies);
+    for grant in &protection.grants {
+        let (role, right) = (grant.role.to_string(), grant.command.name().to_owned());
+        match &grant.columns {
+            None => {
+                table.grants.entry(role).or_default().insert(right);
+            }
+            Some(columns) => {
+                let known = table.column_grants.entry(role).or_default().entry(right).or_default();
+                known.extend(columns.iter().map(ToString::to_string));
+            }
+        }
+    }
+}
+
+/// Gives a table policies, and the row-level security that makes them count.
+pub(crate) fn restrict(table: &mut Table, policies: &[policy::Policy]) {
     use policy::Command;
     table.row_security = true;
     table.forced = true;
@@ -192,18 +214,6 @@ pub(crate) fn protect(table: &mut Table, policies: &[policy::Policy], grants: &[
             check: matches!(policy.command, Command::Insert | Command::Update).then(says).flatten(),
         };
         table.policies.insert(policy.name.to_owned(), made);
-    }
-    for grant in grants {
-        let (role, right) = (grant.role.to_string(), grant.command.name().to_owned());
-        match &grant.columns {
-            None => {
-                table.grants.entry(role).or_default().insert(right);
-            }
-            Some(columns) => {
-                let known = table.column_grants.entry(role).or_default().entry(right).or_default();
-                known.extend(columns.iter().map(ToString::to_string));
-            }
-        }
     }
 }
 
@@ -241,6 +251,17 @@ fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table 
     columns.extend(entity.columns().map(|field| (field.name.to_string(), field_column(field))));
     columns.push(("createdAt".to_owned(), column(time, true, now())));
     columns.push(("updatedAt".to_owned(), column(time, true, now())));
+    if entity.soft_delete {
+        columns.push((DELETED_COLUMN.to_owned(), column(time, false, None)));
+    }
+    if let Some(text) = searched(entity) {
+        let column = Column {
+            generated: true,
+            comment: Some(format!("{}search", catalog::MARK)),
+            ..column("tsvector", false, Some(text))
+        };
+        columns.push((SEARCH_COLUMN.to_owned(), column));
+    }
     let mut table = Table {
         owner: owner.to_owned(),
         comment: Some(format!("{}entity", catalog::MARK)),
@@ -252,7 +273,10 @@ fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table 
             table.constraints.insert(name.to_string(), check(expression(&condition)));
         }
         if field.unique {
-            let unique = index(&["userId", field.name.as_str()], true);
+            let unique = Index {
+                condition: among_living(entity, None),
+                ..index(&["userId", field.name.as_str()], true)
+            };
             table.indexes.insert(ddl::unique_name(entity, field).to_string(), unique);
         }
     }
@@ -270,9 +294,36 @@ fn table(entity: &Entity, schema: &Schema, roles: &Roles, owner: &str) -> Table 
         }
     }
     updated_at(&mut table, name);
-    let protection = policy::for_entity(entity, roles);
-    protect(&mut table, &protection.policies, &protection.grants);
+    protect(&mut table, &policy::for_entity(entity, roles));
     table
+}
+
+/// Which rows a rule of uniqueness is about: what a row in the trash has can be used again.
+fn among_living(entity: &Entity, asked: Option<&Condition>) -> Option<Expression> {
+    let mut sql = match asked {
+        Some(condition) => condition.sql().clone(),
+        None if entity.soft_delete => Sql::new(policy::LIVES),
+        None => return None,
+    };
+    if asked.is_some() && entity.soft_delete {
+        sql.push(" AND ").push(policy::LIVES);
+    }
+    Some(expression(&sql))
+}
+
+/// What the searchable fields of a row have, as words. The configuration is named, or the expression would mean
+/// something else for each session and could not be stored.
+fn searched(entity: &Entity) -> Option<Expression> {
+    let fields: Vec<&Field> = entity.columns().filter(|field| field.searchable).collect();
+    if fields.is_empty() {
+        return None;
+    }
+    let mut sql = Sql::new("to_tsvector('simple'::regconfig, ");
+    sql.join(" || ' ' || ", fields, |sql, field| {
+        sql.push("coalesce(").name(&field.name).push("::text, '')");
+    });
+    sql.push(")");
+    Some(expression(&sql))
 }
 
 fn named(table: &mut Table, entity: &Entity, index: Index) {
@@ -281,28 +332,56 @@ fn named(table: &mut Table, entity: &Entity, index: Index) {
     table.indexes.insert(Identifier::joined(&parts).to_string(), index.clone());
 }
 
+/// The columns of an index that the file asks for: led by the owner, by whom rows are read and within whom they are
+/// unique.
+pub(crate) fn index_keys<'e>(entity: &'e Entity, index: &'e crate::Index) -> Vec<&'e str> {
+    let own: Vec<&str> = index.fields.iter().map(Identifier::as_str).collect();
+    let needs_owner = (index.unique || entity.access.read == Read::Owner) && !own.contains(&"userId");
+    if needs_owner { [&["userId"], own.as_slice()].concat() } else { own }
+}
+
+/// The columns of the indexes that an entity has without asking.
+pub(crate) fn automatic_keys(entity: &Entity) -> Vec<Vec<&str>> {
+    let mut all = vec![vec!["userId", "createdAt", "id"], vec!["createdAt", "id"]];
+    for field in entity.columns() {
+        let name = field.name.as_str();
+        match field.kind {
+            FieldKind::Relation(_) | FieldKind::User(_) => {
+                all.extend([vec!["userId", name], vec![name, "userId"]]);
+            }
+            _ if field.indexed => all.extend([vec!["userId", name, "id"], vec![name, "id"]]),
+            _ => {}
+        }
+    }
+    all
+}
+
 fn indexes(table: &mut Table, entity: &Entity) {
     named(table, entity, index(&["userId", "createdAt", "id"], false));
+    if table.columns.contains_key(SEARCH_COLUMN) {
+        named(table, entity, Index { method: "gin".into(), ..index(&[SEARCH_COLUMN], false) });
+    }
     let read_by_others = entity.access.read != Read::Owner;
     if read_by_others {
         // Strangers list without an owner, newest first.
         named(table, entity, index(&["createdAt", "id"], false));
     }
-    for field in entity.fields.iter().filter(|field| field.indexed) {
+    for field in entity.columns().filter(|field| field.indexed) {
         let name = field.name.as_str();
         let keys = if read_by_others { vec![name, "id"] } else { vec!["userId", name, "id"] };
         named(table, entity, index(&keys, false));
     }
     for asked in &entity.indexes {
-        let own: Vec<&str> = asked.fields.iter().map(Identifier::as_str).collect();
-        // Led by the owner, by whom rows are read and within whom they are unique.
-        let needs_owner = (asked.unique || !read_by_others) && !own.contains(&"userId");
-        let keys = if needs_owner { [&["userId"], own.as_slice()].concat() } else { own };
+        let keys = index_keys(entity, asked);
         if asked.unique {
             let name = [&[entity.name.as_str()], keys.as_slice(), &["key"]].concat();
-            table.indexes.insert(Identifier::joined(&name).to_string(), index(&keys, true));
+            table.indexes.insert(
+                Identifier::joined(&name).to_string(),
+                Index { condition: among_living(entity, asked.condition.as_ref()), ..index(&keys, true) },
+            );
         } else {
-            named(table, entity, index(&keys, false));
+            let condition = asked.condition.as_ref().map(|condition| expression(condition.sql()));
+            named(table, entity, Index { condition, ..index(&keys, false) });
         }
     }
 }
@@ -329,6 +408,70 @@ fn relate(table: &mut Table, entity: &Entity, field: &Field, relation: &Relation
     // Led by what the parent's check asks for: the pair within an owner, the id alone for reference data.
     let keys = if shared { [own, "userId"] } else { ["userId", own] };
     named(table, entity, index(&keys, false));
+}
+
+/// Whether links lead from a row by its id alone: where every administrator writes every row, a link's owner is who made
+/// the link.
+fn links_by_id(entity: &Entity) -> bool {
+    entity.access.write == Write::Admin
+}
+
+/// The table of a `relation_many` field: one row for each pair. It stays within its owner as a relation does.
+fn link_table(
+    entity: &Entity,
+    field: &Field,
+    relation: &Relation,
+    schema: &Schema,
+    roles: &Roles,
+    owner: &str,
+) -> Table {
+    let name = ddl::link_table(entity, field);
+    let name = name.as_str();
+    let named_key = |parts: &[&str]| Identifier::joined(&[&[name], parts].concat()).to_string();
+    let columns = [
+        ("userId", column("text", true, Some(Expression::read("public.get_auth_user_id()")))),
+        ("sourceId", column("text", true, None)),
+        ("targetId", column("text", true, None)),
+        ("createdAt", column("timestamp with time zone", true, Some(Expression::read("CURRENT_TIMESTAMP")))),
+    ];
+    let mut table = Table {
+        owner: owner.to_owned(),
+        comment: Some(format!("{}join", catalog::MARK)),
+        columns: in_order(columns),
+        ..Table::default()
+    };
+    let primary = Index { primary: true, comment: None, ..index(&["sourceId", "targetId"], true) };
+    table.indexes.insert(named_key(&["pkey"]), primary);
+    let target = relation.entity.as_str();
+    let shared = schema.entity(target).is_some_and(|target| target.access.is_shared());
+    let by_target: &[&[&str]] = if shared {
+        &[&["userId", "targetId"], &["targetId", "sourceId"]]
+    } else {
+        &[&["userId", "targetId"]]
+    };
+    for keys in by_target {
+        let parts = [&["idx", name], *keys].concat();
+        table.indexes.insert(Identifier::joined(&parts).to_string(), index(keys, false));
+    }
+    table.constraints.insert(named_key(&["userId", "fkey"]), references_user("userId", "CASCADE"));
+    for (own, of, by_id) in
+        [("sourceId", entity.name.as_str(), links_by_id(entity)), ("targetId", target, shared)]
+    {
+        let pair = |last: &str| {
+            if by_id { vec![last.to_owned()] } else { vec!["userId".to_owned(), last.to_owned()] }
+        };
+        let rule = Rule::References {
+            columns: pair(own),
+            table: of.to_owned(),
+            targets: pair("id"),
+            on_delete: "CASCADE".into(),
+            sets: Vec::new(),
+            on_update: "NO ACTION".into(),
+        };
+        table.constraints.insert(named_key(&[own, "fkey"]), Constraint { rule, validated: true });
+    }
+    protect(&mut table, &policy::for_links(entity, field, roles));
+    table
 }
 
 /// A field that names a user.
@@ -410,6 +553,10 @@ fn one(
     for (column, wanted) in &mut table.columns {
         let Some(known) = kept.columns.get(column).or_else(|| is.columns.get(column)) else { continue };
         let lenient = is_own || STANDARD.contains(&column.as_str());
+        // The order of texts is the choice of whoever made the column.
+        if known.ty.strip_prefix(&wanted.ty).is_some_and(|rest| rest.starts_with(" COLLATE ")) {
+            wanted.ty.clone_from(&known.ty);
+        }
         let timestamps = known.ty.starts_with("timestamp") && wanted.ty.starts_with("timestamp");
         if lenient && (known.ty == wanted.ty || timestamps) {
             wanted.ty.clone_from(&known.ty);
@@ -452,7 +599,9 @@ fn one(
             table.constraints.entry(constraint.clone()).or_insert_with(|| known.clone());
         }
     }
-    let has_primary = kept.indexes.values().any(|index| index.primary && index.keys == ["id"]);
+    let own_key = expected.indexes.values().find(|index| index.primary);
+    let has_primary =
+        kept.indexes.values().any(|index| index.primary && own_key.is_some_and(|own| own.keys == index.keys));
     if is_own {
         table.indexes.clear();
     } else if has_primary {

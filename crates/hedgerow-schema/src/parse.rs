@@ -7,8 +7,9 @@ mod kind;
 use std::ops::Range;
 
 use crate::check::{self, Draft};
+use crate::reader::Text;
 use crate::reader::{Reader, Table};
-use crate::{Access, Entity, EntityFile, Identifier, Index, Label, Problems, Read, Schema, Write};
+use crate::{Access, Condition, Entity, EntityFile, Identifier, Index, Label, Problems, Read, Schema, Write};
 
 /// An index has at most this many columns of its own; PostgreSQL allows 32.
 const MAX_INDEX_FIELDS: usize = 8;
@@ -64,15 +65,14 @@ fn read_entity<'f>(reader: &mut Reader<'_>, file: &'f EntityFile) -> Option<Draf
         None => None,
     };
     let label = read_label(reader, &mut top);
-    let access = read_access(reader, &mut top);
-    for key in ["metadata", "soft_delete"] {
-        if reader.flag(&mut top, key)
-            && let Some(entry) = top.get(key)
-        {
-            let message = format!("`{key} = true` is not supported by this version of Hedgerow");
-            reader.note(entry.key_span(), message, Some("remove it for now".into()));
-        }
+    let (access, published_when) = read_access(reader, &mut top);
+    if reader.flag(&mut top, "metadata")
+        && let Some(entry) = top.get("metadata")
+    {
+        let message = "`metadata = true` is not supported by this version of Hedgerow".to_owned();
+        reader.note(entry.key_span(), message, Some("remove it for now".into()));
     }
+    let soft_delete = reader.flag(&mut top, "soft_delete");
     let mut fields = Vec::new();
     let mut field_spans = Vec::new();
     if let Some(table) = reader.table(&mut top, "fields") {
@@ -83,14 +83,53 @@ fn read_entity<'f>(reader: &mut Reader<'_>, file: &'f EntityFile) -> Option<Draf
             }
         }
     }
-    let (indexes, index_spans) = read_indexes(reader, &mut top).into_iter().unzip();
+    let indexes = read_indexes(reader, &mut top);
     let renamed_from =
         reader.string(&mut top, "renamed_from").and_then(|(text, span)| entity_name(reader, text, &span));
-    reader.finish(&top, "an entity file", &["published_when"]);
+    reader.finish(&top, "an entity file", &[]);
     let (name, name_span) = name?;
     let label = label.unwrap_or_else(|| Label { singular: name.to_string(), plural: name.to_string() });
-    let entity = Entity { name, label, access, fields, indexes, renamed_from };
+    let mut entity = Entity { name, label, access, fields, indexes: Vec::new(), soft_delete, renamed_from };
+    // Of a field that could not be read nobody knows what it is compared with.
+    let all_read = reader.is_clean();
+    let condition = |reader: &mut Reader<'_>, text: &Option<Text<'_>>| {
+        let (text, span) = text.as_ref().filter(|_| all_read)?;
+        read_condition(reader, file, &entity, text, span)
+    };
+    let published_when = condition(reader, &published_when);
+    let mut index_spans = Vec::new();
+    let mut read = Vec::new();
+    for (index, text, span) in indexes {
+        let found = condition(reader, &text);
+        if let Some((_, place)) = text.filter(|_| found.as_ref().is_some_and(Condition::uses_now)) {
+            let message = "the condition of an index cannot use now(): what it covers would change with time";
+            reader.note(place, message.to_owned(), Some("compare with a value that stays".to_owned()));
+        }
+        read.push(Index { condition: found, ..index });
+        index_spans.push(span);
+    }
+    entity.indexes = read;
+    entity.access.published_when = published_when;
     Some(Draft { file, entity, name_span, field_spans, index_spans })
+}
+
+/// A condition on a row, which stands as a text at `span`.
+fn read_condition(
+    reader: &mut Reader<'_>,
+    file: &EntityFile,
+    entity: &Entity,
+    text: &str,
+    span: &Range<usize>,
+) -> Option<Condition> {
+    let condition = Condition::parse(text, entity);
+    condition
+        .map_err(|wrong| {
+            // Where the text stands in the file as it is, its bytes do too.
+            let start = file.text.get(span.clone()).and_then(|source| source.find(text));
+            let at = start.map_or(span.start, |start| span.start + start + wrong.at.min(text.len()));
+            reader.note(at..span.end, wrong.message, None);
+        })
+        .ok()
 }
 
 fn entity_name(reader: &mut Reader<'_>, text: &str, span: &Range<usize>) -> Option<Identifier> {
@@ -121,11 +160,19 @@ fn read_label(reader: &mut Reader<'_>, top: &mut Table<'_>) -> Option<Label> {
     Some(Label { singular: singular?, plural: plural? })
 }
 
-fn read_access(reader: &mut Reader<'_>, top: &mut Table<'_>) -> Access {
-    let Some(mut table) = reader.table(top, "access") else { return Access::default() };
+/// The access, and the text of `published_when`, which speaks of fields.
+fn read_access<'d>(reader: &mut Reader<'_>, top: &mut Table<'d>) -> (Access, Option<Text<'d>>) {
+    let Some(mut table) = reader.table(top, "access") else { return (Access::default(), None) };
     let read = reader.word(&mut table, "read", Read::WORDS).unwrap_or(Read::Owner);
     let write = reader.word(&mut table, "write", Write::WORDS).unwrap_or(Write::Owner);
-    reader.finish(&table, "access", &["published_when"]);
+    let published_when = reader.string(&mut table, "published_when");
+    reader.finish(&table, "access", &[]);
+    if let Some((_, span)) = published_when.as_ref().filter(|_| read == Read::Owner) {
+        let message =
+            "`published_when` says which rows others may read, and here nobody else reads any".to_owned();
+        let hint = Some("it goes with read = \"signed_in\" or \"public\"".to_owned());
+        reader.note(span.clone(), message, hint);
+    }
     if read == Read::Owner && write == Write::Admin {
         let message = "with read = \"owner\", nobody but the admin who wrote a row could see it".to_owned();
         reader.note(
@@ -134,10 +181,13 @@ fn read_access(reader: &mut Reader<'_>, top: &mut Table<'_>) -> Access {
             Some("write = \"admin\" goes with read = \"signed_in\" or \"public\"".into()),
         );
     }
-    Access { read, write }
+    (Access { read, write, published_when: None }, published_when)
 }
 
-fn read_indexes(reader: &mut Reader<'_>, top: &mut Table<'_>) -> Vec<(Index, Range<usize>)> {
+fn read_indexes<'d>(
+    reader: &mut Reader<'_>,
+    top: &mut Table<'d>,
+) -> Vec<(Index, Option<Text<'d>>, Range<usize>)> {
     let mut indexes = Vec::new();
     for mut table in reader.tables(top, "indexes") {
         let hint = || Some("fields = [\"status\", \"dueDate\"]".to_owned());
@@ -146,7 +196,8 @@ fn read_indexes(reader: &mut Reader<'_>, top: &mut Table<'_>) -> Vec<(Index, Ran
             reader.note(table.span(), "an index needs `fields`".into(), hint());
         }
         let unique = reader.flag(&mut table, "unique");
-        reader.finish(&table, "an index", &["where"]);
+        let condition = reader.string(&mut table, "where");
+        reader.finish(&table, "an index", &[]);
         let Some((names, span)) = names else { continue };
         if names.is_empty() || names.len() > MAX_INDEX_FIELDS {
             let message = format!("an index has 1 to {MAX_INDEX_FIELDS} fields");
@@ -162,7 +213,7 @@ fn read_indexes(reader: &mut Reader<'_>, top: &mut Table<'_>) -> Vec<(Index, Ran
                 }
             }
         }
-        indexes.push((Index { fields, unique }, table.span()));
+        indexes.push((Index { fields, unique, condition: None }, condition, table.span()));
     }
     indexes
 }

@@ -8,7 +8,7 @@
 //!
 //! `(SELECT …)` around the identity makes it an InitPlan: evaluated once for each statement, usable by an index.
 
-use crate::{Entity, Identifier, Read, Sql, Standard, Write};
+use crate::{Entity, Field, Identifier, Read, Sql, Standard, Write, ddl};
 
 /// The four roles that requests take; none logs in, owns anything or bypasses row-level security.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,15 +163,61 @@ fn names(columns: &[&str]) -> Option<Vec<Identifier>> {
     Some(columns.iter().map(|column| Identifier::joined(&[column])).collect())
 }
 
+/// What holds for a row that is not in the trash.
+pub(crate) const LIVES: &str = "\"deletedAt\" IS NULL";
+
+/// The setting of a transaction that works on the trash; every flight sets it, to the empty text where it does not.
+pub const TRASH_SETTING: &str = "app.deleted";
+
+/// Which rows can be read.
+fn reading(entity: &Entity, roles: &Roles) -> Sql {
+    let read = reading_with_trash(entity, roles);
+    if !entity.soft_delete {
+        return read;
+    }
+    // A row that was just deleted must still be readable for the statement that deletes it, so a plain IS NULL would
+    // refuse every deletion. Whoever may write a row may see it in the trash, nobody else.
+    let writes = match entity.access.write {
+        Write::Admin => is_role(&roles.admin),
+        Write::Owner | Write::SignedIn => owned("\"userId\""),
+    };
+    let mut sql = Sql::new("(");
+    sql.append(&read).push(") AND (").push(LIVES);
+    sql.push(" OR ((SELECT current_setting('app.deleted', true)) = 'on' AND ").append(&writes).push("))");
+    sql
+}
+
+fn reading_with_trash(entity: &Entity, roles: &Roles) -> Sql {
+    const SIGNED_IN: &str = "(SELECT public.get_auth_user_id()) IS NOT NULL";
+    let own = || owned("\"userId\"");
+    let Some(published) = &entity.access.published_when else {
+        return match entity.access.read {
+            Read::Owner => own(),
+            Read::SignedIn => Sql::new(SIGNED_IN),
+            Read::Public => Sql::new("true"),
+        };
+    };
+    let mut sql = own();
+    match entity.access.read {
+        Read::Owner => return sql,
+        Read::SignedIn => {
+            sql.push(" OR (").push(SIGNED_IN).push(" AND ").append(published.sql()).push(")");
+        }
+        Read::Public => {
+            sql.push(" OR ").append(published.sql());
+        }
+    }
+    match entity.access.write {
+        Write::Admin => or_role(sql, &[&roles.admin]),
+        Write::Owner | Write::SignedIn => sql,
+    }
+}
+
 /// How an entity's table is protected.
 pub fn for_entity(entity: &Entity, roles: &Roles) -> Protection {
     let own = || owned("\"userId\"");
-    let read = || match entity.access.read {
-        Read::Owner => own(),
-        Read::SignedIn => Sql::new("(SELECT public.get_auth_user_id()) IS NOT NULL"),
-        Read::Public => Sql::new("true"),
-    };
     let admin_writes = entity.access.write == Write::Admin;
+    let read = || reading(entity, roles);
     let expression = |command| match command {
         Command::Select => read(),
         // An administrator creates rows as their owner, and may change those of other administrators.
@@ -185,13 +231,16 @@ pub fn for_entity(entity: &Entity, roles: &Roles) -> Protection {
     };
     let writer = if admin_writes { &roles.admin } else { &roles.app };
     let id = Identifier::joined(&[Standard::Id.name()]);
-    let insertable = entity.fields.iter().map(|field| field.name.clone());
-    let updatable = entity.fields.iter().filter(|field| !field.immutable).map(|field| field.name.clone());
+    // What the server alone writes, it writes as a default.
+    let writable = || entity.columns().filter(|field| !field.read_only);
+    let insertable = writable().map(|field| field.name.clone());
+    let updatable = writable().filter(|field| !field.immutable).map(|field| field.name.clone());
     let mut grants = vec![
         grant(&roles.app, Command::Select, None),
         grant(writer, Command::Insert, Some(std::iter::once(id).chain(insertable).collect())),
     ];
-    let updatable: Vec<_> = updatable.collect();
+    let deleted = entity.soft_delete.then(|| Identifier::joined(&[Standard::DeletedAt.name()]));
+    let updatable: Vec<_> = updatable.chain(deleted).collect();
     if !updatable.is_empty() {
         grants.push(grant(writer, Command::Update, Some(updatable)));
     }
@@ -203,6 +252,50 @@ pub fn for_entity(entity: &Entity, roles: &Roles) -> Protection {
         grants.push(grant(&roles.anon, Command::Select, None));
     }
     Protection { table: entity.name.clone(), policies: policies(expression), grants }
+}
+
+/// How the table of a `relation_many` field is protected: a link is seen and written by whoever sees and writes the row
+/// that it leads from.
+pub fn for_links(entity: &Entity, field: &Field, roles: &Roles) -> Protection {
+    let table = ddl::link_table(entity, field);
+    let own = || owned("\"userId\"");
+    let admin_writes = entity.access.write == Write::Admin;
+    let read = || {
+        // Where others see only some rows, they are asked for through their own policies.
+        if entity.access.read == Read::Owner
+            || (entity.access.published_when.is_none() && !entity.soft_delete)
+        {
+            return reading_with_trash(entity, roles);
+        }
+        let mut sql = own();
+        sql.push(" OR EXISTS (SELECT FROM public.").name(&entity.name);
+        sql.push(" s WHERE s.id = ").name(&table).push(".\"sourceId\")");
+        sql
+    };
+    let expression = |command| match command {
+        Command::Select => read(),
+        Command::Insert if admin_writes => {
+            let mut sql = own();
+            sql.push(" AND ").append(&is_role(&roles.admin));
+            sql
+        }
+        Command::Update | Command::Delete if admin_writes => is_role(&roles.admin),
+        Command::Insert | Command::Update | Command::Delete => own(),
+    };
+    let writer = if admin_writes { &roles.admin } else { &roles.app };
+    let mut grants = vec![
+        grant(&roles.app, Command::Select, None),
+        grant(writer, Command::Insert, names(&["sourceId", "targetId"])),
+        grant(writer, Command::Delete, None),
+    ];
+    if admin_writes {
+        grants.push(grant(&roles.admin, Command::Select, None));
+    }
+    if entity.access.read == Read::Public {
+        grants.push(grant(&roles.anon, Command::Select, None));
+    }
+    let policies = policies(expression);
+    Protection { table, policies, grants }
 }
 
 /// How `"user"` is protected: everyone sees themselves, sign-in does the writing.

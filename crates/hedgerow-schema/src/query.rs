@@ -422,6 +422,12 @@ fn read_filter<'e>(
         errors.push(InputError::new(name, code, message));
         None
     };
+    if let Column::Field(field) = column
+        && field.kind.links().is_some()
+    {
+        let message = format!("`{name}` points at any number of rows: this version cannot filter by it");
+        return fail("unsupported_filter", message);
+    }
     let (negated, rest) = match text.strip_prefix("not.") {
         Some(rest) => (true, rest),
         None => (false, text),

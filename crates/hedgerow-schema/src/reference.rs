@@ -64,7 +64,12 @@ fn write_type(page: &mut String, example: &Example) {
     };
     line(format!("## `{name}`\n\n{}\n", example.about));
     line("| | |\n|---|---|".to_owned());
-    line(format!("| column | `{}` |", example.bare().column_type()));
+    if let Some(relation) = field.kind.links() {
+        let table = crate::ddl::link_table(&entity, &field);
+        line(format!("| table | `{table}`, from `{}` to `{}` |", entity.name, relation.entity));
+    } else {
+        line(format!("| column | `{}` |", example.bare().column_type()));
+    }
     for (constraint, expression) in rules::checks(&entity, &field) {
         let rule = constraint.as_str().trim_start_matches("examples_value_");
         line(format!("| constraint `{rule}` | {} |", code(expression.text().trim())));

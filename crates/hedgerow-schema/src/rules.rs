@@ -88,6 +88,7 @@ pub fn checks(entity: &Entity, field: &Field) -> Vec<(Identifier, Sql)> {
         | FieldKind::Time(_)
         | FieldKind::Json
         | FieldKind::Relation(_)
+        | FieldKind::RelationMany(_)
         | FieldKind::User(_)
         | FieldKind::Uuid
         | FieldKind::Timezone => {}

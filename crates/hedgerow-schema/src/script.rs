@@ -172,30 +172,54 @@ fn runs_alone(words: &[String]) -> bool {
     }
 }
 
-/// The index that `CREATE INDEX CONCURRENTLY` builds, as the statement writes its name.
+/// The index that `CREATE INDEX CONCURRENTLY` builds.
 pub fn concurrent_index(statement: &str) -> Option<String> {
-    let mut rest = statement.trim_start();
-    for (word, needed) in [
-        ("CREATE", true),
-        ("UNIQUE", false),
-        ("INDEX", true),
-        ("CONCURRENTLY", true),
-        ("IF", false),
-        ("NOT", false),
-        ("EXISTS", false),
-    ] {
-        let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-        if rest[..end].eq_ignore_ascii_case(word) {
-            rest = rest[end..].trim_start();
-        } else if needed {
+    name_after(
+        statement,
+        &[
+            ("create", true),
+            ("unique", false),
+            ("index", true),
+            ("concurrently", true),
+            ("if", false),
+            ("not", false),
+            ("exists", false),
+        ],
+    )
+    .filter(|name| name != "on")
+}
+
+/// The index that `DROP INDEX CONCURRENTLY` drops.
+pub fn concurrent_drop(statement: &str) -> Option<String> {
+    name_after(
+        statement,
+        &[("drop", true), ("index", true), ("concurrently", true), ("if", false), ("exists", false)],
+    )
+}
+
+/// The name behind keywords, some of which may be absent.
+fn name_after(statement: &str, keywords: &[(&str, bool)]) -> Option<String> {
+    let words = words(statement);
+    let mut at = 0;
+    for (keyword, needed) in keywords {
+        if words.get(at).is_some_and(|word| word == keyword) {
+            at += 1;
+        } else if *needed {
             return None;
         }
     }
-    let name = match rest.strip_prefix('"') {
-        Some(quoted) => &quoted[..quoted.find('"')?],
-        None => &rest[..rest.find(|c: char| c.is_whitespace() || c == '(').unwrap_or(rest.len())],
-    };
-    (!name.is_empty() && !name.eq_ignore_ascii_case("on")).then(|| name.to_owned())
+    words.get(at).map(|name| name.strip_prefix("public.").unwrap_or(name).to_owned())
+}
+
+/// Whether a statement that waits for its locks keeps nobody waiting but those who change the same rows or the same
+/// table's definition.
+pub fn stops_nobody(statement: &str) -> bool {
+    let words = words(statement);
+    match words.first().map(String::as_str) {
+        Some("insert" | "update" | "delete" | "merge" | "with" | "select" | "values" | "copy") => true,
+        Some("alter") => words.iter().any(|word| word == "validate"),
+        _ => false,
+    }
 }
 
 /// Whether the statement reads or writes rows, so that row-level security would make it lie to the owner.
@@ -532,6 +556,12 @@ mod tests {
             script.blocks.iter().map(|block| (block.statements.len(), block.alone)).collect();
         assert_eq!(shape, [(2, false), (1, true), (1, false)]);
         assert_eq!(concurrent_index(&script.blocks[1].statements[0].text).as_deref(), Some("idx"));
+        assert_eq!(
+            concurrent_index("create index concurrently if not exists Idx on a (b)").as_deref(),
+            Some("idx")
+        );
+        assert_eq!(concurrent_index("CREATE INDEX CONCURRENTLY ON a (b)"), None);
+        assert_eq!(concurrent_drop("DROP INDEX CONCURRENTLY public.\"Idx\"").as_deref(), Some("Idx"));
         assert!(Script::parse("-- hedgerow: no-transaction\nBEGIN; SELECT 1").is_err());
     }
 

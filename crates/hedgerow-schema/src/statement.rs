@@ -4,10 +4,11 @@
 //! owners read. The predicate is not what isolates (the policy is); it lets the planner use the owner's index and
 //! statistics, whatever the policy looks like.
 
+use crate::policy::LIVES;
 use crate::query::{Comparison, Filter, IsValue, ListQuery, Selected, Test};
 use crate::write::RowInput;
 use crate::{
-    Access, Bind, Column, Entity, Field, Identifier, Read, Sql, SqlType, Standard, StoredType, Write,
+    Access, Bind, Column, Entity, Field, Identifier, Read, Sql, SqlType, Standard, StoredType, Write, ddl,
 };
 
 /// A statement that returns rows, with what each column is.
@@ -39,12 +40,12 @@ pub enum Asker<'a> {
 
 impl Access {
     /// Whether reading statements name the owner: not where strangers read too.
-    fn read_names_owner(self) -> bool {
+    fn read_names_owner(&self) -> bool {
         self.read == Read::Owner
     }
 
     /// Whether writing statements name the owner: not where administrators write all rows.
-    fn write_names_owner(self) -> bool {
+    fn write_names_owner(&self) -> bool {
         self.write != Write::Admin
     }
 }
@@ -52,12 +53,30 @@ impl Access {
 /// The rows of a list, at most `query.limit + 1`: one row more tells that there is a next page.
 pub fn list(entity: &Entity, query: &ListQuery<'_>, asker: Asker<'_>) -> Query {
     let mut sql = Sql::new("SELECT ");
-    select_list(&mut sql, &query.select);
+    select_list(&mut sql, entity, &query.select);
     sql.push(" FROM public.").name(&entity.name);
     let mut conditions = Conditions::new();
     if entity.access.read_names_owner() {
         conditions.owner(&mut sql, asker);
     }
+    conditions.alive(&mut sql, entity);
+    ordered(sql, conditions, entity, query)
+}
+
+/// The deleted rows that `asker` may restore, as [`list`].
+pub fn trash(entity: &Entity, query: &ListQuery<'_>, asker: Asker<'_>) -> Query {
+    let mut sql = Sql::new("SELECT ");
+    select_list(&mut sql, entity, &query.select);
+    sql.push(" FROM public.").name(&entity.name);
+    let mut conditions = Conditions::new();
+    if entity.access.write_names_owner() {
+        conditions.owner(&mut sql, asker);
+    }
+    conditions.deleted(&mut sql);
+    ordered(sql, conditions, entity, query)
+}
+
+fn ordered(mut sql: Sql, mut conditions: Conditions, entity: &Entity, query: &ListQuery<'_>) -> Query {
     conditions.filters(&mut sql, &query.filters);
     sql.push(" ORDER BY ");
     sql.join(", ", &query.order, |sql, key| {
@@ -83,11 +102,13 @@ pub fn list(entity: &Entity, query: &ListQuery<'_>, asker: Asker<'_>) -> Query {
 /// All rows that `asker` reads, or with `Owned::Only` those that `asker` owns, oldest first.
 pub fn export(entity: &Entity, select: &[Selected<'_>], asker: Asker<'_>, owned: Owned) -> Query {
     let mut sql = Sql::new("SELECT ");
-    select_list(&mut sql, select);
+    select_list(&mut sql, entity, select);
     sql.push(" FROM public.").name(&entity.name);
+    let mut conditions = Conditions::new();
     if owned == Owned::Only || entity.access.read_names_owner() {
-        Conditions::new().owner(&mut sql, asker);
+        conditions.owner(&mut sql, asker);
     }
+    conditions.alive(&mut sql, entity);
     sql.push(" ORDER BY ").name(&entity.name).push(".\"createdAt\", id");
     Query { sql, columns: output(select) }
 }
@@ -104,13 +125,14 @@ pub enum Owned {
 /// One row by its id.
 pub fn get(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<'_>) -> Query {
     let mut sql = Sql::new("SELECT ");
-    select_list(&mut sql, select);
+    select_list(&mut sql, entity, select);
     sql.push(" FROM public.").name(&entity.name);
     let mut conditions = Conditions::new();
     conditions.id(&mut sql, id);
     if entity.access.read_names_owner() {
         conditions.owner(&mut sql, asker);
     }
+    conditions.alive(&mut sql, entity);
     Query { sql, columns: output(select) }
 }
 
@@ -118,7 +140,9 @@ pub fn get(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<'_>)
 pub fn is_readable(entity: &Entity, id: &str) -> Sql {
     let mut sql = Sql::new("SELECT FROM public.");
     sql.name(&entity.name);
-    Conditions::new().id(&mut sql, id);
+    let mut conditions = Conditions::new();
+    conditions.id(&mut sql, id);
+    conditions.alive(&mut sql, entity);
     sql
 }
 
@@ -178,7 +202,7 @@ pub fn insert(
             sql.push(")");
         }
     }
-    finish(sql, returning)
+    finish(sql, entity, returning)
 }
 
 /// Changes one row.
@@ -189,12 +213,11 @@ pub fn update_one(
     select: &[Selected<'_>],
     asker: Asker<'_>,
 ) -> Query {
-    let (mut sql, mut conditions) = update(entity, row);
+    let (mut sql, returning) = update(entity, row, select);
+    let mut conditions = Conditions::new();
     conditions.id(&mut sql, id);
-    if entity.access.write_names_owner() {
-        conditions.owner(&mut sql, asker);
-    }
-    finish(sql, Some(select))
+    conditions.writable(&mut sql, entity, asker);
+    finish_change(sql, entity, select, returning)
 }
 
 /// Changes all rows that the filters match.
@@ -205,17 +228,41 @@ pub fn update_many(
     select: &[Selected<'_>],
     asker: Asker<'_>,
 ) -> Query {
-    let (mut sql, mut conditions) = update(entity, row);
-    if entity.access.write_names_owner() {
-        conditions.owner(&mut sql, asker);
-    }
+    let (mut sql, returning) = update(entity, row, select);
+    let mut conditions = Conditions::new();
+    conditions.writable(&mut sql, entity, asker);
     conditions.filters(&mut sql, filters);
-    finish(sql, Some(select))
+    finish_change(sql, entity, select, returning)
 }
 
-fn update(entity: &Entity, row: &RowInput<'_>) -> (Sql, Conditions) {
+/// Whether the rows of a statement come back by RETURNING, or are what it selects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Returning {
+    Clause,
+    Itself,
+}
+
+fn finish_change(sql: Sql, entity: &Entity, select: &[Selected<'_>], returning: Returning) -> Query {
+    match returning {
+        Returning::Clause => finish(sql, entity, Some(select)),
+        Returning::Itself => Query { sql, columns: output(select) },
+    }
+}
+
+fn update(entity: &Entity, row: &RowInput<'_>, select: &[Selected<'_>]) -> (Sql, Returning) {
     let mut sql = Sql::new("UPDATE public.");
     sql.name(&entity.name).push(" SET ");
+    if row.values.is_empty() && row.to_default.is_empty() {
+        // Only links change. Writing a column as it is moves `updatedAt`; where none can be written, nothing does.
+        let Some(field) = entity.columns().find(|field| !field.read_only && !field.immutable) else {
+            let mut sql = Sql::new("SELECT ");
+            select_list(&mut sql, entity, select);
+            sql.push(" FROM public.").name(&entity.name);
+            return (sql, Returning::Itself);
+        };
+        sql.name(&field.name).push(" = ").name(&field.name);
+        return (sql, Returning::Clause);
+    }
     sql.join(", ", &row.values, |sql, (field, bind)| {
         sql.name(&field.name).push(" = ");
         parameter(sql, Column::Field(field), bind);
@@ -224,18 +271,126 @@ fn update(entity: &Entity, row: &RowInput<'_>) -> (Sql, Conditions) {
         sql.push(if at > 0 || !row.values.is_empty() { ", " } else { "" });
         sql.name(&field.name).push(" = DEFAULT");
     }
-    (sql, Conditions::new())
+    (sql, Returning::Clause)
+}
+
+/// New rows by their ids, in the order of the ids: what `relation_many` fields show is there only when they are.
+pub fn created(entity: &Entity, ids: &[String], select: &[Selected<'_>]) -> Query {
+    let all = || Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str())));
+    let mut sql = Sql::new("SELECT ");
+    select_list(&mut sql, entity, select);
+    sql.push(" FROM public.").name(&entity.name).push(" WHERE id = ANY (").bind(all());
+    sql.push(") ORDER BY array_position(").bind(all()).push(", id)");
+    Query { sql, columns: output(select) }
+}
+
+/// The links of new rows, one statement for each field that has any; `ids` and `rows` go together.
+pub fn link_new(entity: &Entity, ids: &[String], rows: &[&RowInput<'_>]) -> Vec<Sql> {
+    let mut statements = Vec::new();
+    for (field, _) in entity.links() {
+        let pairs: Vec<(&str, &str)> = ids
+            .iter()
+            .zip(rows)
+            .flat_map(|(id, row)| {
+                let links = row.links.iter().filter(|(own, _)| own.name == field.name);
+                links.flat_map(move |(_, targets)| {
+                    targets.iter().map(move |target| (id.as_str(), target.as_str()))
+                })
+            })
+            .collect();
+        if pairs.is_empty() {
+            continue;
+        }
+        let mut sql = insert_links(entity, field);
+        sql.push(" SELECT * FROM unnest(");
+        sql.bind(Bind::array(SqlType::Text, pairs.iter().map(|(source, _)| Some(*source)))).push(", ");
+        sql.bind(Bind::array(SqlType::Text, pairs.iter().map(|(_, target)| Some(*target)))).push(")");
+        statements.push(sql);
+    }
+    statements
+}
+
+fn insert_links(entity: &Entity, field: &Field) -> Sql {
+    let mut sql = Sql::new("INSERT INTO public.");
+    sql.name(&ddl::link_table(entity, field)).push(" (\"sourceId\", \"targetId\")");
+    sql
+}
+
+/// Makes the links of one row what `row` says; to be sent before [`update_one`], which shows them.
+pub fn link_one(entity: &Entity, id: &str, row: &RowInput<'_>, asker: Asker<'_>) -> Vec<Sql> {
+    relink(entity, row, |sql| {
+        let mut conditions = Conditions::new();
+        conditions.id(sql, id);
+        conditions.writable(sql, entity, asker);
+    })
+}
+
+/// The same for all rows that the filters match, before [`update_many`] changes what they match.
+pub fn link_many(entity: &Entity, filters: &[Filter<'_>], row: &RowInput<'_>, asker: Asker<'_>) -> Vec<Sql> {
+    relink(entity, row, |sql| {
+        let mut conditions = Conditions::new();
+        conditions.writable(sql, entity, asker);
+        conditions.filters(sql, filters);
+    })
+}
+
+/// Only rows that the asker may write are linked; a link that stays is not written anew.
+fn relink(entity: &Entity, row: &RowInput<'_>, which: impl Fn(&mut Sql)) -> Vec<Sql> {
+    let mut statements = Vec::new();
+    for (field, ids) in &row.links {
+        let all = || Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str())));
+        let mut sql = Sql::new("DELETE FROM public.");
+        sql.name(&ddl::link_table(entity, field));
+        sql.push(" WHERE \"sourceId\" IN (SELECT id FROM public.").name(&entity.name);
+        which(&mut sql);
+        sql.push(") AND NOT (\"targetId\" = ANY (").bind(all()).push("))");
+        statements.push(sql);
+        if ids.is_empty() {
+            continue;
+        }
+        let mut sql = insert_links(entity, field);
+        sql.push(" SELECT source.id, target.id FROM (SELECT id FROM public.").name(&entity.name);
+        which(&mut sql);
+        sql.push(") AS source CROSS JOIN unnest(")
+            .bind(all())
+            .push(") AS target (id) ON CONFLICT DO NOTHING");
+        statements.push(sql);
+    }
+    statements
 }
 
 /// Deletes one row; returns its id.
 pub fn delete_one(entity: &Entity, id: &str, asker: Asker<'_>) -> Sql {
-    let mut sql = Sql::new("DELETE FROM public.");
-    sql.name(&entity.name);
+    let mut sql = removal(entity);
     let mut conditions = Conditions::new();
     conditions.id(&mut sql, id);
-    if entity.access.write_names_owner() {
-        conditions.owner(&mut sql, asker);
+    conditions.writable(&mut sql, entity, asker);
+    sql
+}
+
+/// Takes rows away: for good, or into the trash.
+fn removal(entity: &Entity) -> Sql {
+    let mut sql = Sql::new(if entity.soft_delete { "UPDATE public." } else { "DELETE FROM public." });
+    sql.name(&entity.name);
+    if entity.soft_delete {
+        sql.push(" SET \"deletedAt\" = CURRENT_TIMESTAMP");
     }
+    sql
+}
+
+/// Takes one row out of the trash, and returns it.
+pub fn restore(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<'_>) -> Query {
+    let mut sql = Sql::new("UPDATE public.");
+    sql.name(&entity.name).push(" SET \"deletedAt\" = NULL");
+    Conditions::new().in_trash(&mut sql, entity, id, asker);
+    finish(sql, entity, Some(select))
+}
+
+/// Deletes one row of the trash for good.
+pub fn purge(entity: &Entity, id: &str, asker: Asker<'_>) -> Sql {
+    let mut sql = Sql::new("DELETE FROM public.");
+    sql.name(&entity.name);
+    Conditions::new().in_trash(&mut sql, entity, id, asker);
     sql
 }
 
@@ -246,14 +401,11 @@ pub fn delete_many(
     select: &[Selected<'_>],
     asker: Asker<'_>,
 ) -> Query {
-    let mut sql = Sql::new("DELETE FROM public.");
-    sql.name(&entity.name);
+    let mut sql = removal(entity);
     let mut conditions = Conditions::new();
-    if entity.access.write_names_owner() {
-        conditions.owner(&mut sql, asker);
-    }
+    conditions.writable(&mut sql, entity, asker);
     conditions.filters(&mut sql, filters);
-    finish(sql, Some(select))
+    finish(sql, entity, Some(select))
 }
 
 /// The id of each row by the value of another field, for rows that point at others by a natural key.
@@ -265,16 +417,18 @@ pub fn ids_by_value(entity: &Entity, by: Column<'_>, values: Bind, asker: Asker<
     sql.push("::text, id FROM public.").name(&entity.name).push(" WHERE ");
     column(&mut sql, by);
     sql.push("::text = ANY (").bind(values).push(")");
+    let mut conditions = Conditions { any: true };
     if entity.access.read_names_owner() {
-        Conditions { any: true }.owner(&mut sql, asker);
+        conditions.owner(&mut sql, asker);
     }
+    conditions.alive(&mut sql, entity);
     sql
 }
 
-fn finish(mut sql: Sql, returning: Option<&[Selected<'_>]>) -> Query {
+fn finish(mut sql: Sql, entity: &Entity, returning: Option<&[Selected<'_>]>) -> Query {
     let Some(select) = returning else { return Query { sql, columns: Vec::new() } };
     sql.push(" RETURNING ");
-    select_list(&mut sql, select);
+    select_list(&mut sql, entity, select);
     Query { sql, columns: output(select) }
 }
 
@@ -282,8 +436,16 @@ fn output(select: &[Selected<'_>]) -> Vec<OutputColumn> {
     select.iter().map(|item| OutputColumn { key: item.key.clone(), ty: item.column.sql_type() }).collect()
 }
 
-fn select_list(sql: &mut Sql, select: &[Selected<'_>]) {
+fn select_list(sql: &mut Sql, entity: &Entity, select: &[Selected<'_>]) {
     sql.join(", ", select, |sql, item| {
+        if let Column::Field(field) = item.column
+            && field.kind.links().is_some()
+        {
+            sql.push("ARRAY(SELECT l.\"targetId\" FROM public.").name(&ddl::link_table(entity, field));
+            sql.push(" l WHERE l.\"sourceId\" = public.").name(&entity.name).push(".id ORDER BY 1) AS ");
+            sql.name(&field.name);
+            return;
+        }
         column(sql, item.column);
         if let Some(cast) = read_cast(item.column) {
             sql.push(cast).push(" AS ").name(&item.column.identifier());
@@ -295,7 +457,9 @@ fn select_list(sql: &mut Sql, select: &[Selected<'_>]) {
 fn read_cast(column: Column<'_>) -> Option<&'static str> {
     match column {
         // An adopted table may have `timestamp` there. On the usual type the cast is nothing, and not even planned.
-        Column::Standard(Standard::CreatedAt | Standard::UpdatedAt) => Some("::timestamptz"),
+        Column::Standard(Standard::CreatedAt | Standard::UpdatedAt | Standard::DeletedAt) => {
+            Some("::timestamptz")
+        }
         Column::Standard(Standard::Id | Standard::UserId) => None,
         Column::Field(_) => column.stored().map(StoredType::read_cast),
     }
@@ -351,6 +515,35 @@ impl Conditions {
             // Nobody owns nothing; said here so that the statement is right even without a policy.
             Asker::Anonymous => sql.push("false"),
         };
+    }
+
+    /// The rows that a statement may change: the asker's own, where not all are.
+    fn writable(&mut self, sql: &mut Sql, entity: &Entity, asker: Asker<'_>) {
+        if entity.access.write_names_owner() {
+            self.owner(sql, asker);
+        }
+        self.alive(sql, entity);
+    }
+
+    fn in_trash(&mut self, sql: &mut Sql, entity: &Entity, id: &str, asker: Asker<'_>) {
+        self.id(sql, id);
+        if entity.access.write_names_owner() {
+            self.owner(sql, asker);
+        }
+        self.deleted(sql);
+    }
+
+    /// Not in the trash; said beside the policy, so that an index over such rows can serve.
+    fn alive(&mut self, sql: &mut Sql, entity: &Entity) {
+        if entity.soft_delete {
+            self.next(sql);
+            sql.push(LIVES);
+        }
+    }
+
+    fn deleted(&mut self, sql: &mut Sql) {
+        self.next(sql);
+        sql.push("\"deletedAt\" IS NOT NULL");
     }
 
     fn filters(&mut self, sql: &mut Sql, filters: &[Filter<'_>]) {

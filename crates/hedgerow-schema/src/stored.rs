@@ -73,6 +73,7 @@ impl StoredType {
             | FieldKind::Time(_)
             | FieldKind::Multiselect { .. }
             | FieldKind::Tags(_)
+            | FieldKind::RelationMany(_)
             | FieldKind::Uuid => &[],
         }
     }

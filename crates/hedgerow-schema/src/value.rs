@@ -142,6 +142,7 @@ pub fn read_field(field: &Field, text: &str) -> Result<Bind, Mistake> {
             list::check_tags(*rules, &tags)?;
             Bind::list(tags.iter().map(String::as_str))
         }
+        FieldKind::RelationMany(_) => Bind::list(read_ids(text)?.iter().map(String::as_str)),
         kind => read(kind.sql_type(), text)?,
     };
     // Numbers, texts and moments in the form in which they are stored.
@@ -165,6 +166,19 @@ pub fn read_field(field: &Field, text: &str) -> Result<Bind, Mistake> {
         check_stored(stored, text)?;
     }
     Ok(bind)
+}
+
+/// The ids that a `relation_many` field is given, each once.
+///
+/// # Errors
+/// [`Mistake`] when it is no list of texts, or has one twice.
+pub(crate) fn read_ids(text: &str) -> Result<Vec<String>, Mistake> {
+    let ids = list::items(text)?;
+    if ids.iter().any(|id| id.is_empty() || id.len() > 255) {
+        return Err(Mistake::new("invalid_id", "must be the ids of rows"));
+    }
+    list::check_once(&ids)?;
+    Ok(ids)
 }
 
 fn check_kind(kind: &FieldKind, text: &str) -> Result<(), Mistake> {
@@ -193,6 +207,7 @@ fn check_kind(kind: &FieldKind, text: &str) -> Result<(), Mistake> {
         FieldKind::Select { options } => {
             Err(Mistake::new("not_an_option", format!("must be one of: {}", options.join(", "))))
         }
+        FieldKind::RelationMany(_) => Ok(()),
         FieldKind::Relation(_) => {
             known(!text.is_empty() && text.len() <= 255, "invalid_id", "must be the id of a row")
         }

@@ -9,10 +9,13 @@ use serde_json::value::RawValue;
 
 use crate::query::InputError;
 use crate::reader::nearest;
-use crate::{Bind, Entity, Field, Standard, value};
+use crate::{Bind, Entity, Field, value};
 
 /// A request writes at most this many rows.
 pub const MAX_ROWS: usize = 1000;
+
+/// A `relation_many` field of a row points at so many rows at most.
+pub const MAX_LINKS: usize = 1000;
 
 /// What a body is for; it decides which fields must and may be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct RowInput<'e> {
     pub values: Vec<(&'e Field, Bind)>,
     /// Fields that go back to their default.
     pub to_default: Vec<&'e Field>,
+    /// The rows that `relation_many` fields point at from then on.
+    pub links: Vec<(&'e Field, Vec<String>)>,
 }
 
 impl<'e> RowInput<'e> {
@@ -67,7 +72,7 @@ impl<'e> RowInput<'e> {
 
     /// Whether nothing is written.
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.to_default.is_empty()
+        self.values.is_empty() && self.to_default.is_empty() && self.links.is_empty()
     }
 }
 
@@ -139,8 +144,12 @@ fn read_row<'e>(
         if !seen.insert(name.as_str()) {
             row.error(name, "repeated_field", format!("`{name}` stands here twice"));
         } else if let Some(field) = row.writable(name, Some(json.get())) {
-            let checked = value::read_json(field, json);
-            row.set(field, checked);
+            if field.kind.links().is_some() {
+                row.set_links(field, ids_of_json(json));
+            } else {
+                let checked = value::read_json(field, json);
+                row.set(field, checked);
+            }
         }
     }
     row.finish(prefix)
@@ -172,7 +181,9 @@ pub fn read_cells<'e>(
         let Some(field) = row.writable(name, None) else { continue };
         match cell {
             Cell::Later => {}
-            Cell::Empty if field.default.is_some() => {}
+            Cell::Empty if field.default.is_some() || field.kind.links().is_some() => {}
+            Cell::Text(text) if field.kind.links().is_some() => row.set_links(field, value::read_ids(text)),
+            Cell::Json(json) if field.kind.links().is_some() => row.set_links(field, ids_of_json(json)),
             Cell::Empty => row.set(field, Ok(Bind::new(field.kind.sql_type(), None))),
             Cell::Text(text) => row.set(field, value::read_field(field, text)),
             Cell::Json(json) => row.set(field, value::read_json(field, json)),
@@ -181,11 +192,21 @@ pub fn read_cells<'e>(
     row.finish("")
 }
 
+/// Ids as a request gives them; null is none.
+fn ids_of_json(json: &RawValue) -> Result<Vec<String>, value::Mistake> {
+    match json.get() {
+        "null" => Ok(Vec::new()),
+        list if list.starts_with('[') => value::read_ids(list),
+        _ => Err(value::Mistake::new("invalid_list", "must be an array of texts")),
+    }
+}
+
 /// One row under inspection.
 struct Row<'e, 'k> {
     entity: &'e Entity,
     kind: WriteKind<'k>,
     values: Vec<(&'e Field, Bind)>,
+    links: Vec<(&'e Field, Vec<String>)>,
     /// Fields that were named, rightly or wrongly: those are not reported as missing too.
     named: Vec<&'e Field>,
     errors: Vec<InputError>,
@@ -193,7 +214,7 @@ struct Row<'e, 'k> {
 
 impl<'e, 'k> Row<'e, 'k> {
     fn new(entity: &'e Entity, kind: WriteKind<'k>) -> Self {
-        Self { entity, kind, values: Vec::new(), named: Vec::new(), errors: Vec::new() }
+        Self { entity, kind, values: Vec::new(), links: Vec::new(), named: Vec::new(), errors: Vec::new() }
     }
 
     fn error(&mut self, name: &str, code: &'static str, message: String) {
@@ -202,7 +223,7 @@ impl<'e, 'k> Row<'e, 'k> {
 
     /// The field called `name`, if it may be written now.
     fn writable(&mut self, name: &str, json: Option<&str>) -> Option<&'e Field> {
-        if Standard::ALL.iter().any(|standard| standard.name() == name) {
+        if self.entity.standard().any(|standard| standard.name() == name) {
             // The one place for an id in a body: beside the same id in the path.
             let repeats_path = matches!(self.kind, WriteKind::Replace { id } if name == "id"
                 && json.and_then(|raw| serde_json::from_str::<String>(raw).ok()).as_deref() == Some(id));
@@ -236,6 +257,18 @@ impl<'e, 'k> Row<'e, 'k> {
         Some(field)
     }
 
+    fn set_links(&mut self, field: &'e Field, ids: Result<Vec<String>, value::Mistake>) {
+        let name = field.name.as_str();
+        match ids {
+            Ok(ids) if ids.len() > MAX_LINKS => {
+                let message = format!("`{name}` has at most {MAX_LINKS} ids, this one {}", ids.len());
+                self.error(name, "too_many_ids", message);
+            }
+            Ok(ids) => self.links.push((field, ids)),
+            Err(mistake) => self.error(name, mistake.code, format!("`{name}` {}", mistake.message)),
+        }
+    }
+
     fn set(&mut self, field: &'e Field, checked: Result<Bind, value::Mistake>) {
         match checked {
             Ok(bind) if bind.value.is_none() && field.required => {
@@ -264,7 +297,11 @@ impl<'e, 'k> Row<'e, 'k> {
             if !absent || left_alone {
                 continue;
             }
-            if field.required && field.default.is_none() {
+            if field.kind.links().is_some() {
+                if self.kind != WriteKind::Create {
+                    self.links.push((field, Vec::new()));
+                }
+            } else if field.required && field.default.is_none() {
                 self.errors.push(InputError::new(
                     field.name.as_str(),
                     "required",
@@ -280,7 +317,7 @@ impl<'e, 'k> Row<'e, 'k> {
             }
             return Err(self.errors);
         }
-        let mut row = RowInput { values: self.values, to_default };
+        let mut row = RowInput { values: self.values, to_default, links: self.links };
         row.order(self.entity);
         Ok(row)
     }

@@ -1,7 +1,7 @@
 //! The whole URL space on one page.
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{delete, get, post};
 use hedgerow::App;
 
 use crate::api::v1::records;
@@ -17,6 +17,9 @@ pub fn router(app: App, options: ServerOptions) -> Router {
     Router::new()
         .route("/api/v1/{entity}", rows)
         .route("/api/v1/{entity}/{id}", row)
+        .route("/api/v1/{entity}/{id}/restore", post(records::restore))
+        .route("/api/v1/{entity}/trash", get(records::trash))
+        .route("/api/v1/{entity}/trash/{id}", delete(records::purge))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(respond::no_such_path)

@@ -43,6 +43,21 @@ pub struct TestDatabase {
     pub superuser: DatabaseUrl,
 }
 
+/// A connection that holds locks or a snapshot.
+pub struct Held {
+    client: tokio_postgres::Client,
+    driver: tokio::task::JoinHandle<()>,
+}
+
+impl Held {
+    /// Ends the transaction and the connection.
+    pub async fn release(self) {
+        self.client.batch_execute("ROLLBACK").await.expect("a rollback");
+        drop(self.client);
+        self.driver.await.expect("the driver ends");
+    }
+}
+
 /// The TCP address of this process's cluster, where a login needs a password.
 pub async fn cluster_address() -> (String, u16) {
     let url = cluster().await.server.url("postgres", "postgres");
@@ -62,18 +77,18 @@ impl TestDatabase {
     /// A database with Hedgerow's own tables and those of `schema`.
     pub async fn with(schema: &Schema) -> Self {
         let cluster = cluster().await;
-        let template = cluster.template(schema).await;
-        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let superuser = cluster.url("postgres", &name);
-        let server = cluster.url("postgres", "postgres");
-        run(&server, &format!("CREATE DATABASE {name} OWNER {} TEMPLATE {template}", setup::PRIVATE_OWNER))
-            .await;
-        // Rights on the database itself are not copied with it.
-        run(&server, &format!("REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")).await;
-        let login = |login: &str| superuser.with_login(login, None);
-        let [tenant, auth, admin] = setup::login_names(&Roles::default()).map(|name| login(&name));
-        let logins = Logins { tenant, auth: Some(auth), admin: Some(admin) };
-        Self { name, logins, owner: login(setup::PRIVATE_OWNER), superuser }
+        cluster.database(&cluster.template(Some(schema)).await).await
+    }
+
+    /// A database in which nothing was made yet, beside the roles.
+    pub async fn empty() -> Self {
+        let cluster = cluster().await;
+        cluster.database(&cluster.template(None).await).await
+    }
+
+    /// Another database that is as this one is; nobody may be connected to this one meanwhile.
+    pub async fn copy(&self) -> Self {
+        cluster().await.database(&self.name).await
     }
 
     /// Runs statements as the superuser, past row-level security.
@@ -84,6 +99,13 @@ impl TestDatabase {
     /// Runs statements as the owner of the tables.
     pub async fn owner_sql(&self, statements: &str) {
         run(&self.owner, statements).await;
+    }
+
+    /// Runs statements as the superuser and stays connected, with whatever they hold.
+    pub async fn hold(&self, statements: &str) -> Held {
+        let (client, driver) = connect(&self.superuser).await;
+        client.batch_execute(statements).await.unwrap_or_else(|error| panic!("{statements}: {error:?}"));
+        Held { client, driver }
     }
 
     /// The values of the first column, as the superuser sees them, as text.
@@ -206,7 +228,21 @@ impl Cluster {
         driver.await.expect("the driver ends");
     }
 
-    async fn template(&self, schema: &Schema) -> String {
+    async fn database(&self, template: &str) -> TestDatabase {
+        let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let superuser = self.url("postgres", &name);
+        let server = self.url("postgres", "postgres");
+        run(&server, &format!("CREATE DATABASE {name} OWNER {} TEMPLATE {template}", setup::PRIVATE_OWNER))
+            .await;
+        // Rights on the database itself are not copied with it.
+        run(&server, &format!("REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")).await;
+        let login = |login: &str| superuser.with_login(login, None);
+        let [tenant, auth, admin] = setup::login_names(&Roles::default()).map(|name| login(&name));
+        let logins = Logins { tenant, auth: Some(auth), admin: Some(admin) };
+        TestDatabase { name, logins, owner: login(setup::PRIVATE_OWNER), superuser }
+    }
+
+    async fn template(&self, schema: Option<&Schema>) -> String {
         let key = fingerprint(schema);
         let mut templates = self.templates.lock().await;
         if let Some(name) = templates.get(&key) {
@@ -219,16 +255,17 @@ impl Cluster {
         let owner = superuser.with_login(setup::PRIVATE_OWNER, None);
         let roles = Roles::default();
         setup::setup(&owner, &roles, LoginProof::Peer, None).await.expect("roles are set up");
-        migrate::draft(&owner, &roles, schema, DataLoss::Refuse, |_| {})
-            .await
-            .expect("the schema is applied");
+        if let Some(schema) = schema {
+            let made = migrate::draft(&owner, &roles, schema, DataLoss::Refuse, |_| {}).await;
+            made.expect("the schema is applied");
+        }
         templates.insert(key, name.clone());
         name
     }
 }
 
-fn fingerprint(schema: &Schema) -> String {
-    hex(&Sha256::digest(format!("{:?}", model::expected(schema, &Roles::default(), ""))))
+fn fingerprint(schema: Option<&Schema>) -> String {
+    hex(&Sha256::digest(format!("{:?}", schema.map(|schema| model::expected(schema, &Roles::default(), "")))))
 }
 
 fn hex(bytes: &[u8]) -> String {

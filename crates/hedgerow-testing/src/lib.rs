@@ -7,4 +7,4 @@ mod app;
 mod cluster;
 
 pub use app::{Answer, TestApp, TestUser, Who, schema_of};
-pub use cluster::{SPARE_LOGIN, TestDatabase, cluster_address, cluster_url};
+pub use cluster::{Held, SPARE_LOGIN, TestDatabase, cluster_address, cluster_url};

@@ -177,8 +177,12 @@ impl Error {
 
 /// The field that a constraint or column of the server's error belongs to.
 fn field_of(entity: &Entity, server: &ServerError) -> Option<String> {
-    if server.table.as_deref() != Some(entity.name.as_str()) {
-        return None;
+    let table = server.table.as_deref()?;
+    if table != entity.name.as_str() {
+        // The links of a field are a table of their own.
+        let mut links = entity.links().map(|(field, _)| field);
+        let own = links.find(|field| ddl::link_table(entity, field).as_str() == table);
+        return own.map(|field| field.name.to_string());
     }
     if let Some(column) = &server.column {
         return Some(column.clone());

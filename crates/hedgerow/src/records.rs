@@ -3,7 +3,7 @@
 //! Always holds: each operation asks first whether the caller's credential allows it; statements run under the caller's
 //! identity; a row of another tenant and a row that does not exist give the same answer.
 
-use hedgerow_database::{Identity, JsonRows};
+use hedgerow_database::{Flight, Identity, JsonRows};
 use hedgerow_schema::query::Filter;
 use hedgerow_schema::statement::{self, Asker};
 use hedgerow_schema::write::{Body, RowInput};
@@ -72,6 +72,10 @@ pub async fn create(
     let ids: Vec<String> = rows.iter().map(|_| ctx.world().new_id()).collect();
     // Rows with the same fields go in one statement.
     let groups = group_by_fields(rows);
+    if rows.iter().any(|row| !row.links.is_empty()) {
+        let objects = create_linked(app, &identity, entity, &ids, rows, &groups, select).await?;
+        return Ok(Created { ids, objects, many });
+    }
     let queries: Vec<_> = groups
         .iter()
         .map(|group| {
@@ -87,6 +91,29 @@ pub async fn create(
         Err(several) => in_order(&groups, &several),
     };
     Ok(Created { ids, objects, many })
+}
+
+/// Rows, then their links, then the rows as they are with them, all in one flight.
+async fn create_linked(
+    app: &App,
+    identity: &Identity,
+    entity: &Entity,
+    ids: &[String],
+    rows: &[RowInput<'_>],
+    groups: &[Vec<usize>],
+    select: &[Selected<'_>],
+) -> Result<Vec<u8>, Error> {
+    let mut statements = Vec::new();
+    for group in groups {
+        let own: Vec<String> = group.iter().map(|&at| ids[at].clone()).collect();
+        let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| &rows[at]).collect();
+        statements.push(statement::insert(entity, &own, &rows, None).sql);
+    }
+    statements.extend(statement::link_new(entity, ids, &rows.iter().collect::<Vec<_>>()));
+    let created = statement::created(entity, ids, select);
+    let answer = app.database().flight(identity).json_after(&statements, &created, None).await;
+    let (rows, _) = answer.map_err(|error| Error::from_database("create rows", entity, error))?;
+    Ok(rows.objects)
 }
 
 /// The positions of rows that have the same fields, in order of appearance.
@@ -131,11 +158,9 @@ pub async fn update_one(
     let id = possible_id(id)?;
     refuse_nothing(row)?;
     let built = statement::update_one(entity, id, row, select, asker(ctx));
-    let answer = if entity.access.read == Read::Owner {
-        app.database().flight(&identity).json(&built, 1).await.map(|rows| (rows, false))
-    } else {
-        app.database().flight(&identity).json_or_exists(&built, &statement::is_readable(entity, id)).await
-    };
+    let links = statement::link_one(entity, id, row, asker(ctx));
+    let readable = (entity.access.read != Read::Owner).then(|| statement::is_readable(entity, id));
+    let answer = app.database().flight(&identity).json_after(&links, &built, readable.as_ref()).await;
     let (rows, readable) = answer.map_err(|error| Error::from_database("change a row", entity, error))?;
     if rows.count == 0 && readable {
         return Err(Error::NotOwner);
@@ -159,8 +184,9 @@ pub async fn update_many(
     refuse_no_filter(filters)?;
     refuse_nothing(row)?;
     let built = statement::update_many(entity, filters, row, select, asker(ctx));
-    let rows = app.database().flight(&identity).json(&built, usize::MAX).await;
-    rows.map_err(|error| Error::from_database("change rows", entity, error))
+    let links = statement::link_many(entity, filters, row, asker(ctx));
+    let answer = app.database().flight(&identity).json_after(&links, &built, None).await;
+    answer.map(|(rows, _)| rows).map_err(|error| Error::from_database("change rows", entity, error))
 }
 
 /// Deletes one row.
@@ -174,7 +200,7 @@ pub async fn delete_one(ctx: &Ctx, app: &App, entity: &Entity, id: &str) -> Resu
     if entity.access.read != Read::Owner {
         statements.push(statement::is_readable(entity, id));
     }
-    let counts = app.database().flight(&identity).execute_each(&statements).await;
+    let counts = deleting(app, &identity, entity).execute_each(&statements).await;
     match counts.map_err(|error| Error::from_database("delete a row", entity, error))?.as_slice() {
         [0] | [0, 0] => Err(Error::NotFound),
         [0, _] => Err(Error::NotOwner),
@@ -196,8 +222,64 @@ pub async fn delete_many(
     let identity = writer(ctx, entity, Action::Delete)?;
     refuse_no_filter(filters)?;
     let built = statement::delete_many(entity, filters, select, asker(ctx));
-    let rows = app.database().flight(&identity).json(&built, usize::MAX).await;
+    let rows = deleting(app, &identity, entity).json(&built, usize::MAX).await;
     rows.map_err(|error| Error::from_database("delete rows", entity, error))
+}
+
+/// The flight of a deletion: what goes to the trash is still a row for the statement that sends it there.
+fn deleting<'a>(app: &'a App, identity: &'a Identity, entity: &Entity) -> Flight<'a> {
+    let flight = app.database().flight(identity);
+    if entity.soft_delete { flight.with_trash() } else { flight }
+}
+
+/// The deleted rows that the caller may restore.
+///
+/// # Errors
+/// [`Error`]
+pub async fn trash(ctx: &Ctx, app: &App, entity: &Entity, query: &ListQuery<'_>) -> Result<JsonRows, Error> {
+    let identity = writer(ctx, entity, Action::Read)?;
+    refuse_no_trash(entity)?;
+    let built = statement::trash(entity, query, asker(ctx));
+    let rows = app.database().flight(&identity).with_trash().json(&built, query.limit as usize).await;
+    rows.map_err(|error| Error::from_database("list deleted rows", entity, error))
+}
+
+/// Takes a row out of the trash; returns it.
+///
+/// # Errors
+/// [`Error::NotFound`] when the caller has no such deleted row, [`Error::Conflict`] when its place was taken meanwhile.
+pub async fn restore(
+    ctx: &Ctx,
+    app: &App,
+    entity: &Entity,
+    id: &str,
+    select: &[Selected<'_>],
+) -> Result<Vec<u8>, Error> {
+    let identity = writer(ctx, entity, Action::Write)?;
+    refuse_no_trash(entity)?;
+    let built = statement::restore(entity, possible_id(id)?, select, asker(ctx));
+    let rows = app.database().flight(&identity).with_trash().json(&built, 1).await;
+    one(rows.map_err(|error| Error::from_database("restore a row", entity, error))?)
+}
+
+/// Deletes a row of the trash for good.
+///
+/// # Errors
+/// [`Error::NotFound`] when the caller has no such deleted row.
+pub async fn purge(ctx: &Ctx, app: &App, entity: &Entity, id: &str) -> Result<(), Error> {
+    let identity = writer(ctx, entity, Action::Delete)?;
+    refuse_no_trash(entity)?;
+    let built = statement::purge(entity, possible_id(id)?, asker(ctx));
+    let counts = app.database().flight(&identity).with_trash().execute_each(&[built]).await;
+    match counts.map_err(|error| Error::from_database("delete a row for good", entity, error))?.as_slice() {
+        [0] => Err(Error::NotFound),
+        _ => Ok(()),
+    }
+}
+
+/// Where deleting is for good there is no trash.
+fn refuse_no_trash(entity: &Entity) -> Result<(), Error> {
+    if entity.soft_delete { Ok(()) } else { Err(Error::NotFound) }
 }
 
 /// Who reads: nobody reads only what is public, a user needs the scope.

@@ -5,5 +5,6 @@ mod commands;
 mod dev;
 mod examples;
 mod kill;
+mod killed_migration;
 mod production;
 mod project;

@@ -2,7 +2,7 @@
 
 use hedgerow_schema::diff::{Loss, quote};
 
-use super::{MigrateError, failed, force};
+use super::{MigrateError, Report, failed, force, run};
 use crate::error::Error;
 use crate::owner::{Owner, from_driver};
 
@@ -24,15 +24,20 @@ pub(super) async fn allow(
     what: &str,
     losses: &[Loss],
     loss: DataLoss,
+    report: &mut Report<'_>,
 ) -> Result<(), MigrateError> {
     if loss == DataLoss::Allow || losses.is_empty() {
         return Ok(());
     }
-    owner.run("BEGIN").await.map_err(failed("begin"))?;
-    let counted = count_all(owner, losses).await;
-    let _ = owner.run("ROLLBACK").await;
-    let losses = counted.map_err(failed("count what would be lost"))?;
-    if losses.is_empty() { Ok(()) } else { Err(MigrateError::Loss { what: what.to_owned(), losses }) }
+    // Counting past FORCE takes a lock that others would queue behind.
+    let mut found = Vec::new();
+    run::again(owner, "", report, async |owner| {
+        run::begin(owner, run::SHORT).await?;
+        found = count_all(owner, losses).await.map_err(failed("count what would be lost"))?;
+        owner.run("ROLLBACK").await.map_err(failed("roll back"))
+    })
+    .await?;
+    if found.is_empty() { Ok(()) } else { Err(MigrateError::Loss { what: what.to_owned(), losses: found }) }
 }
 
 async fn count_all(owner: &Owner, losses: &[Loss]) -> Result<Vec<String>, Error> {
@@ -70,7 +75,6 @@ async fn count(owner: &Owner, table: &str, column: Option<&str>) -> Result<Optio
         return Ok(Some(format!("about {estimate:.0} rows")));
     }
     force::lift(owner, &[(oid, table.to_owned())]).await?;
-    owner.run("SET LOCAL row_security = off").await?;
     let what = column.map_or_else(|| "*".to_owned(), quote);
     let sql = format!("SELECT count({what}) FROM public.{}", quote(table));
     let row = owner.client.query_one(&sql, &[]).await.map_err(|source| from_driver("count", source))?;

@@ -84,7 +84,8 @@ CREATE TABLE hedgerow.unforced (name TEXT PRIMARY KEY);
 CREATE TABLE hedgerow.state (
   id BOOLEAN PRIMARY KEY DEFAULT true CHECK (id),
   revision BIGINT NOT NULL,
-  catalog JSONB
+  catalog JSONB,
+  before JSONB
 );
 INSERT INTO hedgerow.state (revision) VALUES (0);
 GRANT USAGE ON SCHEMA hedgerow TO $ROLES;
@@ -211,7 +212,15 @@ pub(super) async fn forget_steps(owner: &Owner, path: &str) -> Result<(), Error>
 }
 
 pub(super) async fn accepted(owner: &Owner) -> Result<Option<Catalog>, Error> {
-    let sql = "SELECT catalog::text FROM hedgerow.state";
+    kept(owner, "SELECT catalog::text FROM hedgerow.state").await
+}
+
+/// The catalog before the run that is under way, or that was killed.
+pub(super) async fn before(owner: &Owner) -> Result<Option<Catalog>, Error> {
+    kept(owner, "SELECT before::text FROM hedgerow.state").await
+}
+
+async fn kept(owner: &Owner, sql: &str) -> Result<Option<Catalog>, Error> {
     let row = owner
         .client
         .query_one(sql, &[])
@@ -225,10 +234,19 @@ pub(super) async fn accepted(owner: &Owner) -> Result<Option<Catalog>, Error> {
     .transpose()
 }
 
+/// Notes that what differs from `catalog` from now on is the work of migrations, until [`accept`].
+pub(super) async fn begin(owner: &Owner, catalog: &Catalog) -> Result<(), Error> {
+    write(owner, "UPDATE hedgerow.state SET before = $1::text::jsonb", catalog).await
+}
+
 pub(super) async fn accept(owner: &Owner, catalog: &Catalog) -> Result<(), Error> {
+    let sql = "UPDATE hedgerow.state SET catalog = $1::text::jsonb, before = NULL, revision = revision + 1";
+    write(owner, sql, catalog).await
+}
+
+async fn write(owner: &Owner, sql: &str, catalog: &Catalog) -> Result<(), Error> {
     let text =
         serde_json::to_string(catalog).map_err(|error| Error::Protocol(format!("the catalog: {error}")))?;
-    let sql = "UPDATE hedgerow.state SET catalog = $1::text::jsonb, revision = revision + 1";
     owner
         .client
         .execute(sql, &[&text])

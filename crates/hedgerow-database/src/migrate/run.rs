@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::owner::{Owner, from_driver};
 
 /// How long a statement waits for a lock that stops others: they queue behind it meanwhile.
-const SHORT: &str = "300ms";
+pub(super) const SHORT: &str = "300ms";
 /// How long a statement waits for a lock that stops nobody.
 const LONG: &str = "60min";
 /// How long between two attempts, at most.
@@ -137,9 +137,10 @@ async fn step(
         note(false).await?;
         let statement = &block.statements[0];
         let index = script::concurrent_index(&statement.text);
-        let ready = match &index {
-            Some(index) => clear_broken_index(owner, index).await? && begun,
-            None => false,
+        let ready = match (&index, script::concurrent_drop(&statement.text)) {
+            (Some(index), _) => clear_broken_index(owner, index).await? && begun,
+            (None, Some(index)) => begun && !is_there(owner, &index).await?,
+            (None, None) => false,
         };
         if !ready {
             owner.run(&format!("SET lock_timeout = '{LONG}'")).await.map_err(failed("set lock_timeout"))?;
@@ -163,12 +164,18 @@ async fn step(
         force::lift_for_long(owner, &tables, report).await?;
     }
     let outcome = again(owner, if long { "" } else { &text }, report, async |owner| {
-        let patience = if long { LONG } else { SHORT };
-        begin(owner, patience).await?;
+        begin(owner, SHORT).await?;
+        let mut patience = SHORT;
         let mut lifted = Vec::new();
         for statement in &block.statements {
             if !long {
                 make_visible(owner, &statement.text, &mut lifted).await?;
+            }
+            let wanted = if script::stops_nobody(&statement.text) { LONG } else { SHORT };
+            if wanted != patience {
+                let sql = format!("SET LOCAL lock_timeout = '{wanted}'");
+                owner.run(&sql).await.map_err(failed("set lock_timeout"))?;
+                patience = wanted;
             }
             run_statement(owner, statement, &source.path).await?;
         }
@@ -202,6 +209,15 @@ async fn clear_broken_index(owner: &Owner, name: &str) -> Result<bool, MigrateEr
         owner.run(&drop).await.map_err(failed("drop an index whose build was cut short"))?;
     }
     Ok(valid == Some(true))
+}
+
+async fn is_there(owner: &Owner, relation: &str) -> Result<bool, MigrateError> {
+    let sql = "SELECT FROM pg_catalog.pg_class WHERE relname = $1 AND relnamespace = 'public'::regnamespace";
+    let row = owner.client.query_opt(sql, &[&relation]).await;
+    let row = row
+        .map_err(|source| from_driver("look for the index", source))
+        .map_err(failed("look for the index"))?;
+    Ok(row.is_some())
 }
 
 /// Runs statements of the program's own in one transaction, with a record.
@@ -247,7 +263,7 @@ pub(super) async fn patiently(
 }
 
 /// Begins a transaction in which a statement that row-level security would filter fails instead.
-async fn begin(owner: &Owner, patience: &str) -> Result<(), MigrateError> {
+pub(super) async fn begin(owner: &Owner, patience: &str) -> Result<(), MigrateError> {
     let begin = format!("BEGIN; SET LOCAL lock_timeout = '{patience}'; SET LOCAL row_security = off");
     owner.run(&begin).await.map_err(failed("begin"))
 }
@@ -320,7 +336,7 @@ async fn wait_apart(owner: &Owner, text: &str, report: &mut Report<'_>) -> Resul
 }
 
 /// Does `work` on the tables that `text` names until its locks are free; rolls back whatever it leaves open.
-async fn again(
+pub(super) async fn again(
     owner: &Owner,
     text: &str,
     report: &mut Report<'_>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Left, SetAside, Standing, points_at_user};
+use super::{Left, SetAside, Standing, plain, points_at_user};
 use crate::catalog::{Column, Rule, Table};
 use crate::diff::digits;
 use crate::expression::{Expression, Node};
@@ -39,6 +39,9 @@ pub(super) fn write(
         let _ = writeln!(written.text, "# {line}");
     }
     let _ = writeln!(written.text, "name = {}", string(name));
+    if standard.has_trash {
+        written.text.push_str("soft_delete = true\n");
+    }
     for (own, column) in table.in_order() {
         if standard.has(own) {
             continue;
@@ -174,7 +177,7 @@ fn kind(table: &Table, name: &str, column: &Column) -> Result<Options, String> {
     });
     let of = |ty: &str| vec![("type", string(ty))];
     let stored = |ty: &str, sql: &str| vec![("type", string(ty)), ("sql_type", string(sql))];
-    let (base, limits) = column.ty.split_once('(').unwrap_or((&column.ty, ""));
+    let (base, limits) = plain(&column.ty).split_once('(').unwrap_or((plain(&column.ty), ""));
     let room =
         limits.strip_suffix(')').filter(|room| room.bytes().all(|b| b.is_ascii_digit()) && !room.is_empty());
     Ok(match (base, room, options) {
@@ -217,14 +220,15 @@ fn kind(table: &Table, name: &str, column: &Column) -> Result<Options, String> {
     })
 }
 
-/// Whether no two rows of one owner have the same value.
+/// Whether no two rows of one owner have the same value; an entity with a trash does not promise it for the rows there.
 fn is_unique(table: &Table, standard: &Standing, name: &str) -> bool {
-    table.indexes.values().any(|index| {
-        index.unique
-            && index.method == "btree"
-            && index.condition.is_none()
-            && index.keys == [standard.owner.as_str(), name]
-    })
+    !standard.has_trash
+        && table.indexes.values().any(|index| {
+            index.unique
+                && index.method == "btree"
+                && index.condition.is_none()
+                && index.keys == [standard.owner.as_str(), name]
+        })
 }
 
 /// A text without a limit may be unique in the database, but an entity file does not promise it.

@@ -298,10 +298,9 @@ fn close(table: &mut Table, closed: &Closed, roles: &Roles) {
     match (closed.to, Identifier::parse(&closed.table)) {
         (ClosedTo::AllButSignIn, Ok(name)) => {
             table.policies.clear();
-            let protection = policy::for_sign_in(&name, roles);
-            model::protect(table, &protection.policies, &protection.grants);
+            model::protect(table, &policy::for_sign_in(&name, roles));
         }
-        _ => model::protect(table, &policy::closed(), &[]),
+        _ => model::restrict(table, &policy::closed()),
     }
 }
 

@@ -46,10 +46,8 @@ fn points_at(column: &str, table: &str) -> Constraint {
 /// A table with an id, an owner and these columns.
 fn table(columns: &[(&str, Column)]) -> Table {
     let mut table = Table { owner: "owner".into(), ..Table::default() };
-    for (at, (name, known)) in [("id", column("text", None)), ("user_id", column("text", None))]
-        .iter()
-        .chain(columns)
-        .enumerate()
+    for (at, (name, known)) in
+        [("id", column("text", None)), ("user_id", column("text", None))].iter().chain(columns).enumerate()
     {
         let position = Position(i16::try_from(at).unwrap());
         table.columns.insert((*name).to_owned(), Column { position, ..known.clone() });
@@ -103,8 +101,20 @@ fn a_column_is_the_field_that_keeps_its_type() {
     check("uuid", None, "type = \"uuid\"");
     check("uuid", Some("gen_random_uuid()"), "its default is computed: gen_random_uuid()");
     check("text[]", Some("'{}'::text[]"), "type = \"tags\"; default = []");
+    check("text COLLATE \"C\"", None, "type = \"text\"");
     check("bytea", None, "no field type is stored as bytea");
     check("mood", None, "no field type is stored as mood");
+}
+
+#[test]
+fn a_table_that_remembers_deletions_has_a_trash() {
+    let catalog =
+        catalog(&[("things", table(&[("deletedAt", column("timestamp without time zone", None))]))]);
+    let made = Adoption::of(&catalog, SetAside::new());
+    assert_eq!(made.entities["things"].file.text, "name = \"things\"\nsoft_delete = true\n");
+    let goal = made.goal(&catalog, &Roles::default(), "owner");
+    let about = goal.plan.changes.iter().filter(|change| change.object.contains("deletedAt"));
+    assert_eq!(about.count(), 0, "{:?}", goal.plan.changes);
 }
 
 #[test]
@@ -185,7 +195,8 @@ fn what_cannot_be_an_entity_is_closed_and_sign_in_keeps_its_tables() {
     assert_eq!(count("ON public.\"Odd table\"\n  AS RESTRICTIVE"), 4);
     assert_eq!(count("ON public.\"Odd table\"\n  AS PERMISSIVE"), 0);
     assert_eq!(count("ON public.\"session\"\n  AS PERMISSIVE"), 4);
-    let grants: Vec<&String> = statements.iter().filter(|text| text.contains("TABLE public.\"session\" TO")).collect();
+    let grants: Vec<&String> =
+        statements.iter().filter(|text| text.contains("TABLE public.\"session\" TO")).collect();
     assert!(matches!(grants.as_slice(), [one] if one.ends_with("TO \"hedgerow_auth\"")), "{grants:?}");
 }
 
@@ -234,7 +245,10 @@ fn a_key_by_the_id_alone_becomes_one_within_the_owner() {
         goal.plan.changes.iter().any(|change| change.object == object && change.action.starts_with(action))
     };
     assert!(said("constraint \"some_key\" of tasks", "is dropped"));
-    assert!(said("constraint \"owner_key\" of tasks", "is dropped"), "it did not delete rows with their user");
+    assert!(
+        said("constraint \"owner_key\" of tasks", "is dropped"),
+        "it did not delete rows with their user"
+    );
     assert!(said(
         "constraint \"tasks_project_id_fkey\" of tasks",
         "is added: FOREIGN KEY (\"userId\", \"project_id\")"

@@ -8,7 +8,7 @@ use crate::{Bind, Field, FieldDefault, FieldKind, SqlType, value};
 /// Reads the default of a field whose other options are known.
 pub(super) fn read(reader: &mut Reader<'_>, field: &Field, entry: Entry<'_>) -> Option<FieldDefault> {
     let (value, kind) = (entry.value(), &field.kind);
-    if matches!(kind, FieldKind::Relation(_) | FieldKind::User(_)) {
+    if matches!(kind, FieldKind::Relation(_) | FieldKind::RelationMany(_) | FieldKind::User(_)) {
         reader.note(entry.key_span(), format!("a {} has no default", kind.name()), None);
         return None;
     }

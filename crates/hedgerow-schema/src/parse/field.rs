@@ -59,6 +59,11 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: Entry<'_>) -> Option<Field> {
     if let Some(why) = (unique || indexed).then(|| check::not_indexable(&field)).flatten() {
         reader.note(table.span(), why.0, why.1);
     }
+    if required && field.kind.links().is_some() {
+        let message =
+            "a relation_many field cannot be `required`: it always has a list, which may be empty".to_owned();
+        reader.note(table.span(), message, Some("remove it".into()));
+    }
     if required && read_only && field.default.is_none() {
         let message = "a required field that cannot be written needs a default".to_owned();
         reader.note(table.span(), message, Some("add `default`, or remove `required` or `read_only`".into()));

@@ -8,9 +8,6 @@ use crate::reader::{Reader, Table, allowed, scalar};
 use crate::value::{Mistake, moment};
 use crate::{Bounds, Decimal, FieldKind, Identifier, NumberRules, OnDelete, Relation, TagRules, TextRules};
 
-/// Field types that later versions understand, so that nobody is told they do not exist.
-const LATER_TYPES: &[&str] = &["relation_many"];
-
 /// Reads `type` and the options that go with it.
 pub(super) fn read(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<FieldKind> {
     let Some((name, span)) = reader.string(table, "type") else {
@@ -38,18 +35,22 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<Fie
         "multiselect" => FieldKind::Multiselect { options: read_options(reader, table, "multiselect") },
         "tags" => FieldKind::Tags(read_tag_rules(reader, table)),
         "json" => FieldKind::Json,
-        "relation" => FieldKind::Relation(read_relation(reader, table)?),
+        "relation" => {
+            let on_delete = read_on_delete(reader, table);
+            FieldKind::Relation(read_relation(reader, table, on_delete)?)
+        }
+        "relation_many" => {
+            // A link goes with either of its rows; nothing else could happen to it.
+            let cascade = &[("cascade", OnDelete::Cascade)];
+            let on_delete = reader.word(table, "on_delete", cascade).unwrap_or(OnDelete::Cascade);
+            FieldKind::RelationMany(read_relation(reader, table, on_delete)?)
+        }
         "user" => FieldKind::User(read_on_delete(reader, table)),
         "uuid" => FieldKind::Uuid,
         "country" => FieldKind::Country,
         "currency" => FieldKind::Currency,
         "timezone" => FieldKind::Timezone,
         "file" => FieldKind::File,
-        later if LATER_TYPES.contains(&later) => {
-            let message = format!("the type {later:?} is not supported by this version of Hedgerow");
-            reader.note(span, message, Some(format!("supported: {}", FieldKind::NAMES.join(", "))));
-            return None;
-        }
         unknown => {
             reader.note(
                 span,
@@ -169,8 +170,7 @@ fn read_options(reader: &mut Reader<'_>, table: &mut Table<'_>, kind: &str) -> V
     options
 }
 
-fn read_relation(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<Relation> {
-    let on_delete = read_on_delete(reader, table);
+fn read_relation(reader: &mut Reader<'_>, table: &mut Table<'_>, on_delete: OnDelete) -> Option<Relation> {
     let Some((target, span)) = reader.string(table, "entity") else {
         if table.get("entity").is_none() {
             let hint = Some("entity = \"projects\" names the entity it points at".to_owned());

@@ -220,6 +220,16 @@ pub(super) const EXAMPLES: &[Example] = &[
         values: &[r#""01890a5d-ac96-774b-bcce-b302099a8057""#, r#""""#],
     },
     Example {
+        name: "relation_many",
+        about: "Any number of rows of another entity, or of the same: a table `<entity>_<field>` with a row for each pair, which goes with \
+                either of its rows. At most 1000 ids, each once; an id that points at no row is `relation_not_found`.",
+        json: "array of ids; shown in the order of the ids, never null",
+        accepts: LIST_CELL,
+        options: &["entity", "on_delete"],
+        toml: "entity = \"examples\"",
+        values: &[r#"["01890a5d-ac96-774b-bcce-b302099a8057"]"#, "[]", r#"["a","a"]"#, r#"[""]"#, r#""a""#],
+    },
+    Example {
         name: "user",
         about: "A user, with a foreign key; whoever may write the row may name any user. A user who is not there is \
                 `relation_not_found`.",

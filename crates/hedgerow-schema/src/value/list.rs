@@ -1,5 +1,7 @@
 //! Lists of texts: a JSON array, or what a cell of a table has.
 
+use std::collections::HashSet;
+
 use super::{Mistake, nul_byte};
 use crate::TagRules;
 
@@ -38,10 +40,10 @@ pub(super) fn check_tags(rules: TagRules, tags: &[String]) -> Result<(), Mistake
     check_once(tags)
 }
 
-fn check_once(items: &[String]) -> Result<(), Mistake> {
-    let twice = items.iter().enumerate().find(|(at, item)| items[..*at].contains(item));
-    match twice {
-        Some((_, item)) => Err(Mistake::new("repeated_item", format!("has {item:?} more than once"))),
+pub(super) fn check_once(items: &[String]) -> Result<(), Mistake> {
+    let mut seen = HashSet::new();
+    match items.iter().find(|item| !seen.insert(*item)) {
+        Some(item) => Err(Mistake::new("repeated_item", format!("has {item:?} more than once"))),
         None => Ok(()),
     }
 }

@@ -21,7 +21,8 @@ const MISTAKES: &[&str] = &[
     "fields = 3",
     "label = { singular = \"Task\" }",
     "label = { singular = \"Task\", plural = \"Tasks\", dual = \"x\" }",
-    "soft_delete = true",
+    "soft_delete = \"yes\"",
+    "metadata = true",
     "metadata = \"yes\"",
     "indexes = 3",
     "indexes = [3]",
@@ -32,7 +33,12 @@ const MISTAKES: &[&str] = &[
     "fields.due = { type = \"date\" }\n[[indexes]]\nfields = [\"createdAt\", \"deu\"]\nunique = true",
     "fields.a = { type = \"integer\" }\n[[indexes]]\nfields = [\"a\", \"a\"]",
     "fields.a = { type = \"integer\" }\n[[indexes]]\nfields = [\"a\"]\n[[indexes]]\nfields = [\"a\"]",
-    "fields.a = { type = \"integer\" }\n[[indexes]]\nfields = [\"a\"]\nwhere = \"a > 1\"",
+    "fields.a = { type = \"integer\" }\n[[indexes]]\nfields = [\"a\"]\nwhere = \"a > \"",
+    "fields.a = { type = \"integer\" }\n[[indexes]]\nfields = [\"a\"]\nwhere = \"a > 'x'\"",
+    "fields.a = { type = \"integer\" }\n[[indexes]]\nfields = [\"a\"]\nwhere = 7",
+    "fields.a = { type = \"integer\" }\n[[indexes]]\nfields = [\"a\"]\nwhere = \"createdAt > now()\"",
+    "fields.a = { type = \"integer\" }\n[[indexes]]\nfields = [\"createdAt\", \"id\"]\nwhere = \"a > 1\"",
+    "fields.a = { type = \"integer\" }\n[[indexes]]\nfields = [\"a\"]\nwhere = \"a > 1\"\n[[indexes]]\nfields = [\"a\"]\nwhere = \"a > 2\"",
     "fields.a = { type = \"integer\" }\n[[indexes]]\nfields = [\"a\"]\nname = \"x\"",
     "fields.a = { type = \"integer\", unique = true }\n[[indexes]]\nfields = [\"a\"]\nunique = true",
     "fields.a = { type = \"text\" }\n[[indexes]]\nfields = [\"a\"]",
@@ -44,6 +50,12 @@ const MISTAKES: &[&str] = &[
     "access = { read = \"owner\", write = \"admin\" }",
     "access = { publish = \"x\" }",
     "access = { read = \"public\", published_when = \"status = 'x'\" }",
+    "access = { published_when = \"a > 1\" }\nfields.a = { type = \"integer\" }",
+    "access = { read = \"public\", published_when = \"a > 1; DROP TABLE tasks\" }\nfields.a = { type = \"integer\" }",
+    "access = { read = \"public\", published_when = \"state = 'dome'\" }\nfields.state = { type = \"select\", options = [\"done\"] }",
+    "access = { read = \"public\", published_when = \"at < now()\" }\nfields.at = { type = \"datetime\", sql_type = \"timestamp\" }",
+    "access = { read = \"public\", published_when = \"pg_sleep(9) is null\" }\nfields.a = { type = \"integer\" }",
+    "access = { read = \"public\", published_when = \"a = (select 1)\" }\nfields.a = { type = \"integer\" }",
     // Names.
     "fields.userId = { type = \"text\" }",
     "fields.id = { type = \"integer\" }",
@@ -59,6 +71,14 @@ const MISTAKES: &[&str] = &[
     "fields.a = {}",
     "fields.a = { type = \"strnig\" }",
     "fields.a = { type = \"relation_many\" }",
+    "fields.a = { type = \"relation_many\", entity = \"task\" }",
+    "fields.a = { type = \"relation_many\", entity = \"tasks\", on_delete = \"restrict\" }",
+    "fields.a = { type = \"relation_many\", entity = \"tasks\", required = true }",
+    "fields.a = { type = \"relation_many\", entity = \"tasks\", unique = true }",
+    "fields.a = { type = \"relation_many\", entity = \"tasks\", default = [] }",
+    "fields.a = { type = \"relation_many\", entity = \"tasks\" }\n[[indexes]]\nfields = [\"a\"]",
+    "fields.a = { type = \"relation_many\", entity = \"tasks\" }\n[[indexes]]\nfields = [\"createdAt\"]\nwhere = \"a is null\"",
+    "fields.x_metas = { type = \"relation_many\", entity = \"tasks\" }",
     "fields.a = { type = 7 }",
     "fields.a = { type = \"text\", requird = true }",
     "fields.a = { type = \"text\", required = \"yes\" }",
@@ -176,6 +196,23 @@ fn rules_across_files_name_the_file() {
         ("notes.toml", note),
         ("again.toml", note),
         ("tags.toml", "name = \"tags\"\nfields.note = { type = \"relation\", entity = \"note\" }\n"),
+    ]);
+    insta::assert_snapshot!(said.unwrap_err());
+}
+
+#[test]
+fn tables_of_links_have_names_of_their_own() {
+    let links = |entity: &str, field: &str| {
+        format!(
+            "name = \"{entity}\"\nfields.{field} = {{ type = \"relation_many\", entity = \"{entity}\" }}\n"
+        )
+    };
+    let said = parse(&[
+        ("tasks.toml", &links("tasks", "tags_of")),
+        ("tags.toml", &links("tasks_tags", "of")),
+        ("api.toml", &links("api", "keys")),
+        ("other.toml", &links("api_x", "api")),
+        ("same.toml", "name = \"api_x_api\"\nfields.a = { type = \"text\" }\n"),
     ]);
     insta::assert_snapshot!(said.unwrap_err());
 }

@@ -48,7 +48,7 @@ fn options_are_those_that_the_parser_asks_for() {
     for name in FieldKind::NAMES {
         let needed = match *name {
             "select" | "multiselect" => "options = [\"a\"]",
-            "relation" => "entity = \"tasks\"",
+            "relation" | "relation_many" => "entity = \"tasks\"",
             _ => "",
         };
         let text = format!("name = \"tasks\"\n[fields.a]\ntype = \"{name}\"\nno_option = 1\n{needed}\n");

@@ -4,3 +4,4 @@ mod access;
 mod bad_input;
 mod every_type;
 mod records;
+mod rows;

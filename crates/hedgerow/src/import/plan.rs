@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use hedgerow_schema::{Column, Entity, Field, InputError, Schema, Standard};
+use hedgerow_schema::{Column, Entity, Field, InputError, Schema};
 
 use super::{ImportOptions, Match, Owner};
 use crate::error::Error;
@@ -128,7 +128,7 @@ impl<'e> Plan<'e> {
         }
         // What an export has beside the fields that a user writes; the server sets it anew.
         let is_read_only = self.entity.field(column).is_some_and(|field| field.read_only);
-        if is_read_only || Standard::ALL.iter().any(|standard| standard.name() == column) {
+        if is_read_only || self.entity.standard().any(|standard| standard.name() == column) {
             Use::Standard
         } else {
             Use::Unknown
@@ -159,7 +159,9 @@ fn resolve<'e>(
         return Err(format!("`{}` is no relation to {}", wanted.field, wanted.entity));
     };
     let Some(target) = schema.entity(target) else { return Err(format!("there is no entity {target:?}")) };
-    let Some(by) = target.column(&wanted.by) else {
+    let by = target.column(&wanted.by);
+    let is_column = |by: &Column<'_>| !matches!(by, Column::Field(field) if field.kind.links().is_some());
+    let Some(by) = by.filter(is_column) else {
         return Err(format!("`{}` is no field of {}", wanted.by, target.name));
     };
     Ok((field, target, by))

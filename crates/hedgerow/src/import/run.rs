@@ -115,6 +115,7 @@ impl<'a> Import<'a> {
                     .iter()
                     .map(|(_, bind)| bind.value.as_ref().map_or(0, String::len))
                     .sum::<usize>();
+                batch.bytes += row.links.iter().flat_map(|(_, ids)| ids).map(String::len).sum::<usize>();
                 batch.rows.push(Waiting { line: raw.line, row, keys });
                 self.waiting_rows += 1;
                 if batch.rows.len() >= BATCH_ROWS || batch.bytes >= BATCH_BYTES {
@@ -262,9 +263,10 @@ impl<'a> Import<'a> {
         while let Some(part) = parts.pop() {
             let ids: Vec<String> = part.iter().map(|_| self.app.world().new_id()).collect();
             let rows: Vec<&RowInput<'_>> = part.iter().map(|&at| &inputs[at]).collect();
-            let sql = statement::insert(self.entity, &ids, &rows, None).sql;
+            let mut statements = vec![statement::insert(self.entity, &ids, &rows, None).sql];
+            statements.extend(statement::link_new(self.entity, &ids, &rows));
             let Some(transaction) = &mut self.transaction else { return Ok(()) };
-            let attempt = transaction.attempt(identity, &sql).await;
+            let attempt = transaction.attempt(identity, &statements).await;
             match attempt.map_err(|error| Error::without_entity("import rows", error))? {
                 Ok(count) => self.report.written += count,
                 Err(error) if !is_about_values(&error) => {

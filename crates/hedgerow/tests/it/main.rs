@@ -1,5 +1,7 @@
 //! The library on a real database: isolation, barrier by barrier; transactions; import; the checks before serving.
 
+mod drift;
+mod everything;
 mod exchange;
 mod fitness;
 mod isolation;

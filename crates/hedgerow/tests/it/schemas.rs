@@ -302,6 +302,10 @@ fn keep_what_no_value_fits(before: &Model, after: &mut Model) {
             if let Some(old) = old.filter(|old| old.ty != field.ty && !becomes(old.ty).contains(&field.ty)) {
                 *field = Field { renamed_from: field.renamed_from.clone(), ..old.clone() };
             }
+            // Several rows have the same value there.
+            if old.is_some_and(|old| matches!(old.ty, "select" | "user" | "boolean" | "relation")) {
+                field.unique = false;
+            }
             // The rows point at what was the target then.
             if let (Some(old), "relation") = (old, field.ty) {
                 match now.get(&old.target) {

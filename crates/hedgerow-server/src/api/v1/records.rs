@@ -9,6 +9,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
+use hedgerow::database::JsonRows;
 use hedgerow::schema::write::{self, Body as Rows};
 use hedgerow::schema::{Entity, InputError, ListQuery, Schema, Selected, WriteKind, WriteQuery};
 use hedgerow::{Ctx, Error, records};
@@ -117,12 +118,54 @@ pub(crate) async fn list(
     let entity = asked.entity()?;
     let query = ListQuery::parse(entity, &asked.parameters(), service.app.limits()).map_err(invalid)?;
     let rows = records::list(&asked.ctx, &service.app, entity, &query).await?;
+    Ok(page(&asked, &query, rows))
+}
+
+/// One page of a list.
+fn page(asked: &Asked, query: &ListQuery<'_>, rows: JsonRows) -> Response {
     let range = content_range(query.offset, rows.count);
-    let links = links(&asked.path, &asked.parameters, &query, rows.has_more);
+    let links = links(&asked.path, &asked.parameters, query, rows.has_more);
     let mut response = json(StatusCode::OK, rows.into_array());
     response.headers_mut().insert(header::CONTENT_RANGE, range);
     response.headers_mut().extend(links.map(|links| (header::LINK, links)));
-    Ok(response)
+    response
+}
+
+/// `GET /api/v1/{entity}/trash`
+pub(crate) async fn trash(
+    State(service): State<Service>,
+    path: EntityPath,
+    request: Request,
+) -> Result<Response, Failure> {
+    let asked = Asked::of_rows(&service, path, request).await?;
+    let entity = asked.entity()?;
+    let query = ListQuery::parse(entity, &asked.parameters(), service.app.limits()).map_err(invalid)?;
+    let rows = records::trash(&asked.ctx, &service.app, entity, &query).await?;
+    Ok(page(&asked, &query, rows))
+}
+
+/// `POST /api/v1/{entity}/{id}/restore`
+pub(crate) async fn restore(
+    State(service): State<Service>,
+    path: RowPath,
+    request: Request,
+) -> Result<Response, Failure> {
+    let asked = Asked::of_row(&service, path, request).await?;
+    let select = asked.select()?;
+    let row = records::restore(&asked.ctx, &service.app, asked.entity()?, &asked.id, &select).await?;
+    Ok(json(StatusCode::OK, row))
+}
+
+/// `DELETE /api/v1/{entity}/trash/{id}`
+pub(crate) async fn purge(
+    State(service): State<Service>,
+    path: RowPath,
+    request: Request,
+) -> Result<Response, Failure> {
+    let asked = Asked::of_row(&service, path, request).await?;
+    asked.select()?;
+    records::purge(&asked.ctx, &service.app, asked.entity()?, &asked.id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// `GET /api/v1/{entity}/{id}`
