@@ -187,21 +187,9 @@ fn expression(sql: &Sql) -> Expression {
     Expression::read(sql.text())
 }
 
-fn protect(table: &mut Table, protection: &Protection) {
-    use policy::Command;
-    table.row_security = true;
-    table.forced = true;
-    for policy in &protection.policies {
-        let says = || Some(expression(&policy.expression));
-        let made = Policy {
-            restrictive: policy.restrictive,
-            command: policy.command.name().to_owned(),
-            roles: BTreeSet::from(["PUBLIC".to_owned()]),
-            using: (policy.command != Command::Insert).then(says).flatten(),
-            check: matches!(policy.command, Command::Insert | Command::Update).then(says).flatten(),
-        };
-        table.policies.insert(policy.name.to_owned(), made);
-    }
+/// Gives a table its policies and rights.
+pub(crate) fn protect(table: &mut Table, protection: &Protection) {
+    restrict(table, &protection.policies);
     for grant in &protection.grants {
         let (role, right) = (grant.role.to_string(), grant.command.name().to_owned());
         match &grant.columns {
@@ -213,6 +201,24 @@ fn protect(table: &mut Table, protection: &Protection) {
                 known.extend(columns.iter().map(ToString::to_string));
             }
         }
+    }
+}
+
+/// Gives a table policies, and the row-level security that makes them count.
+pub(crate) fn restrict(table: &mut Table, policies: &[policy::Policy]) {
+    use policy::Command;
+    table.row_security = true;
+    table.forced = true;
+    for policy in policies {
+        let says = || Some(expression(&policy.expression));
+        let made = Policy {
+            restrictive: policy.restrictive,
+            command: policy.command.name().to_owned(),
+            roles: BTreeSet::from(["PUBLIC".to_owned()]),
+            using: (policy.command != Command::Insert).then(says).flatten(),
+            check: matches!(policy.command, Command::Insert | Command::Update).then(says).flatten(),
+        };
+        table.policies.insert(policy.name.to_owned(), made);
     }
 }
 
@@ -474,7 +480,7 @@ fn one(
             if column != "id" && column != "userId" {
                 wanted.not_null = known.not_null;
             }
-            if is_own || known.default.is_some() && column != "userId" {
+            if known.default.is_some() && column != "userId" {
                 wanted.default.clone_from(&known.default);
             }
             wanted.comment.clone_from(&known.comment);
@@ -578,4 +584,9 @@ fn is_managed_constraint(
                 .any(|rule| Identifier::joined(&[table, column, rule]).as_str() == constraint)
     };
     kept.columns.keys().any(column_is)
+}
+
+/// Whether Hedgerow's own table of users has the column.
+pub(crate) fn is_user_column(name: &str) -> bool {
+    own(&Roles::default(), "").tables.get("user").is_some_and(|table| table.columns.contains_key(name))
 }

@@ -21,6 +21,9 @@ use crate::session::{find_place, open_project};
 
 pub(crate) async fn run(arguments: &Arguments, command: &Migrate) -> anyhow::Result<Exit> {
     let project = open_project(&arguments.project, BTreeMap::new())?;
+    if let Migrate::Baseline { dry_run, json } = command {
+        return baseline::run(arguments, &project, *dry_run, *json).await;
+    }
     let place = find_place(&project, arguments.download()).await?;
     let outcome = match command {
         Migrate::Plan { sql, json } => plan(&project, &place, *sql, *json).await,
@@ -36,7 +39,7 @@ pub(crate) async fn run(arguments: &Arguments, command: &Migrate) -> anyhow::Res
                 Rollback { count: *count, loss: loss(*allow_data_loss), yes: *yes, dry_run: *dry_run };
             rollback(&project, &place, &wanted, *json).await
         }
-        Migrate::Baseline { dry_run, json } => baseline::run(&project, &place, *dry_run, *json).await,
+        Migrate::Baseline { .. } => unreachable!("it finds its database by itself"),
     };
     place.close().await?;
     outcome
@@ -101,7 +104,7 @@ pub(crate) fn show(plan: &Plan) {
     }
 }
 
-fn plan_json(plan: &Plan) -> Value {
+pub(crate) fn plan_json(plan: &Plan) -> Value {
     let changes = plan.changes.iter().map(|change| {
         json!({
             "object": change.object,
