@@ -21,6 +21,13 @@ use crate::session::{find_place, open_project};
 
 pub(crate) async fn run(arguments: &Arguments, command: &Migrate) -> anyhow::Result<Exit> {
     let project = open_project(&arguments.project, BTreeMap::new())?;
+    // Mistakes are said before anything is started or changed; the way back does not need the entity files.
+    if matches!(
+        command,
+        Migrate::Plan { .. } | Migrate::New { .. } | Migrate::Apply { .. } | Migrate::Check { .. }
+    ) {
+        project.schema()?;
+    }
     let place = find_place(&project, arguments.download()).await?;
     let outcome = match command {
         Migrate::Plan { sql, json } => plan(&project, &place, *sql, *json).await,
