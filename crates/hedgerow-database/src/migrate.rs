@@ -11,6 +11,7 @@
 //! * nobody waits long: a lock is asked for when nobody holds the table for long, and given up if it is not granted at once.
 
 mod force;
+mod found;
 mod losses;
 mod records;
 mod run;
@@ -29,6 +30,7 @@ use crate::introspect::introspect;
 use crate::owner::{Owner, from_driver};
 use crate::url::DatabaseUrl;
 
+pub use found::{found, survey};
 pub use losses::DataLoss;
 pub use records::{Kind, Record, checksum};
 pub use scratch::replay;
@@ -394,9 +396,11 @@ async fn apply_pending(
     report: &mut Report<'_>,
     applied: &mut Vec<Applied>,
 ) -> Result<(), MigrateError> {
-    apply_core(session, report, applied).await?;
     let known = records::all(&session.owner).await.map_err(failed("read hedgerow.migrations"))?;
-    let known: Vec<&Record> = known.iter().filter(|record| record.kind == Kind::File).collect();
+    let (known, sets): (Vec<&Record>, Vec<&Record>) = known
+        .iter()
+        .filter(|record| matches!(record.kind, Kind::File | Kind::Core))
+        .partition(|record| record.kind == Kind::File);
     for record in &known {
         let Some(file) = files.iter().find(|file| file.name == record.name) else { continue };
         if record.checksum != checksum(&file.text) {
@@ -405,27 +409,55 @@ async fn apply_pending(
             return Err(MigrateError::Edited { name: file.name.clone(), difference });
         }
     }
-    let pending: Vec<&MigrationFile> =
-        files.iter().filter(|file| known.iter().all(|record| record.name != file.name)).collect();
-    let paths = pending.iter().map(|file| format!("migrations/{}.sql", file.name));
-    not_interrupted(session, paths).await?;
-    let last = known.iter().map(|record| record.name.as_str()).max().unwrap_or_default();
-    for file in pending {
+    let mut waiting = Vec::new();
+    for file in files.iter().filter(|file| known.iter().all(|record| record.name != file.name)) {
+        waiting.push((file, parse(&format!("migrations/{}.sql", file.name), &file.text)?));
+    }
+    not_interrupted(session, waiting.iter().map(|(file, _)| format!("migrations/{}.sql", file.name))).await?;
+    // A file that does a set's work comes before the sets that follow, and so does what comes before that file.
+    let does_a_set = |(_, script): &(&MigrationFile, Script)| {
+        script.core.iter().any(|name| sets.iter().all(|record| record.name != *name))
+    };
+    let early = waiting.iter().rposition(does_a_set).map_or(0, |last| last + 1);
+    for (at, (file, script)) in waiting.iter().enumerate() {
+        if at == early {
+            apply_core(session, report, applied).await?;
+        }
+        let last = known.iter().map(|record| record.name.as_str()).max().unwrap_or_default();
         if last > file.name.as_str() {
             report(MigrateEvent::Late { name: file.name.clone(), after: last.to_owned() });
         }
-        let start = Instant::now();
-        let path = format!("migrations/{}.sql", file.name);
-        let script = parse(&path, &file.text)?;
-        losses::allow(&session.owner, &path, &script.losses, loss, report).await?;
-        session.begin().await?;
-        let record = records::New { kind: Kind::File, name: &file.name, text: &file.text, start };
-        run::script(&session.owner, &script, &run::Source { path, end: run::End::Record(record) }, report)
-            .await?;
-        let step = Applied { kind: Kind::File, name: file.name.clone(), took: start.elapsed() };
-        report(MigrateEvent::Applied(step.clone()));
-        applied.push(step);
+        apply_file(session, file, script, loss, report, applied).await?;
     }
+    if early == waiting.len() { apply_core(session, report, applied).await } else { Ok(()) }
+}
+
+async fn apply_file(
+    session: &Session<'_>,
+    file: &MigrationFile,
+    script: &Script,
+    loss: DataLoss,
+    report: &mut Report<'_>,
+    applied: &mut Vec<Applied>,
+) -> Result<(), MigrateError> {
+    let start = Instant::now();
+    let path = format!("migrations/{}.sql", file.name);
+    let sets = ddl::core(session.roles);
+    if let Some(unknown) = script.core.iter().find(|name| sets.iter().all(|set| set.name != **name)) {
+        return Err(MigrateError::Newer(unknown.clone()));
+    }
+    losses::allow(&session.owner, &path, &script.losses, loss, report).await?;
+    session.begin().await?;
+    let record = records::New { kind: Kind::File, name: &file.name, text: &file.text, start };
+    let source =
+        run::Source { path, end: run::End::Record(record), core: &script.core, may_open: script.found };
+    // In the database that was adopted, what it makes is there.
+    let is_there = script.found && !session.before.tables.is_empty();
+    let nothing = Script { blocks: Vec::new(), ..script.clone() };
+    run::script(&session.owner, if is_there { &nothing } else { script }, &source, report).await?;
+    let step = Applied { kind: Kind::File, name: file.name.clone(), took: start.elapsed() };
+    report(MigrateEvent::Applied(step.clone()));
+    applied.push(step);
     Ok(())
 }
 
@@ -561,7 +593,10 @@ async fn rollback_with(
         losses::allow(&session.owner, &path, &script.losses, loss, report).await?;
         session.begin().await?;
         let end = run::End::Forget { name: file.name.clone() };
-        run::script(&session.owner, &script, &run::Source { path, end }, report).await?;
+        // Without Hedgerow's own tables there is nobody to keep apart.
+        let may_open = !script.core.is_empty();
+        let source = run::Source { path, end, core: &script.core, may_open };
+        run::script(&session.owner, &script, &source, report).await?;
         let step = Applied { kind: Kind::File, name: file.name.clone(), took: start.elapsed() };
         report(MigrateEvent::Applied(step.clone()));
         undone.push(step);

@@ -320,7 +320,9 @@ pub fn plan(is: &Catalog, should: &Catalog, renames: &Renames, pace: Pace) -> Pl
             maker.function(name, known.map(|known| known.owner.as_str()), &function.owner);
         }
     }
-    for (name, table) in &should.tables {
+    // Others' keys point at users from the moment they are made.
+    let (users, others): (Vec<_>, Vec<_>) = should.tables.iter().partition(|(name, _)| *name == "user");
+    for (name, table) in users.into_iter().chain(others) {
         match renamed.tables.get(name) {
             None => maker.create(name, table),
             Some(known) => Altered { maker: &mut maker, name, is: known, should: table }.all(),
@@ -1099,12 +1101,20 @@ impl Altered<'_, '_> {
 
     fn indexes(&mut self, retyped: &BTreeSet<String>) {
         let (is, should, name, online) = (self.is, self.should, self.name, self.online());
-        let renamed = twins(&is.indexes, &should.indexes, |a, b| a == b);
+        let alike = |a: &Index, b: &Index| {
+            Index { comment: None, ..a.clone() } == Index { comment: None, ..b.clone() }
+        };
+        let renamed = twins(&is.indexes, &should.indexes, alike);
         for (old, new) in &renamed {
             let sql = format!("ALTER INDEX public.{} RENAME TO {}", quote(old), quote(new));
-            self.change(format!("index {old:?} of {name}"), format!("is renamed to {new}"))
-                .together(RENAMES, sql)
-                .done();
+            let mark = should.indexes[new].comment.as_deref();
+            let mut change = self
+                .change(format!("index {old:?} of {name}"), format!("is renamed to {new}"))
+                .together(RENAMES, sql);
+            if is.indexes[old].comment.as_deref() != mark {
+                change = change.together(RULES, comment(&format!("INDEX public.{}", quote(new)), mark));
+            }
+            change.done();
         }
         // An index over a generated column goes with it; one with a condition would not fit the new type.
         let torn = |index: &Index| {
@@ -1119,9 +1129,7 @@ impl Altered<'_, '_> {
                 continue;
             }
             let wanted = should.indexes.get(index);
-            let same = wanted.is_some_and(|wanted| {
-                Index { comment: None, ..wanted.clone() } == Index { comment: None, ..known.clone() }
-            });
+            let same = wanted.is_some_and(|wanted| alike(wanted, known));
             if same && !torn(known) {
                 continue;
             }
@@ -1145,10 +1153,7 @@ impl Altered<'_, '_> {
             if renamed.values().any(|new| new == index) {
                 continue;
             }
-            let known = is.indexes.get(index).filter(|known| {
-                Index { comment: None, ..wanted.clone() } == Index { comment: None, ..(*known).clone() }
-                    && !torn(known)
-            });
+            let known = is.indexes.get(index).filter(|known| alike(wanted, known) && !torn(known));
             let marked = comment(&format!("INDEX public.{}", quote(index)), wanted.comment.as_deref());
             if let Some(known) = known {
                 if known.comment != wanted.comment {
@@ -1390,7 +1395,7 @@ fn is_lossless(from: &str, to: &str) -> bool {
 }
 
 /// Digits before and behind the point.
-fn digits(ty: &str) -> Option<(i64, i64)> {
+pub(crate) fn digits(ty: &str) -> Option<(i64, i64)> {
     let (precision, scale) = ty.split_once('(')?.1.strip_suffix(')')?.split_once(',')?;
     let (precision, scale): (i64, i64) = (precision.parse().ok()?, scale.parse().ok()?);
     Some((precision - scale, scale))

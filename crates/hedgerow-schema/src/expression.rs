@@ -65,6 +65,23 @@ impl Expression {
         &self.text
     }
 
+    /// What it says.
+    pub(crate) fn meaning(&self) -> &Node {
+        &self.meaning
+    }
+
+    /// The texts of which the column must be one, where the expression says that and nothing else.
+    pub(crate) fn options_of(&self, column: &str) -> Option<Vec<String>> {
+        let (subject, items) = match &self.meaning {
+            Node::In(subject, items) => (&**subject, items.as_slice()),
+            Node::Operator(name, sides) if name == "=" => (sides.first()?, sides.get(1..)?),
+            _ => return None,
+        };
+        let is_column = matches!(subject, Node::Name(parts) if parts.len() == 1 && parts[0] == column);
+        let text = |node: &Node| if let Node::Literal(text) = node { Some(text.clone()) } else { None };
+        if is_column { items.iter().map(text).collect() } else { None }
+    }
+
     /// Whether the column stands in it.
     pub fn names(&self, column: &str) -> bool {
         let mut found =
@@ -860,6 +877,28 @@ mod tests {
             Expression::read("char_length(title) <= 5 AND tasks.title <> ''").renamed("title", "name");
         assert_eq!(renamed, Expression::read("char_length(name) <= 5 AND tasks.title <> ''"));
         assert!(renamed.names("name") && !Expression::read("'name' = a").names("name"));
+    }
+
+    #[test]
+    fn options_are_what_a_check_of_them_says() {
+        let check = |text: &str, expected: Option<&[&str]>| {
+            let options = Expression::read(text).options_of("status");
+            assert_eq!(
+                options.as_deref(),
+                expected.map(|list| list.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>()).as_deref(),
+                "{text}"
+            );
+        };
+        check("(status = ANY (ARRAY['a'::text, 'b'::text]))", Some(&["a", "b"]));
+        check(
+            "((status)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[]))",
+            Some(&["a", "b"]),
+        );
+        check("(status = 'a'::text)", Some(&["a"]));
+        check("((status = 'a'::text) OR (status IS NULL))", None);
+        check("(status <> 'a'::text)", None);
+        check("(other = 'a'::text)", None);
+        check("(status = other)", None);
     }
 
     #[test]

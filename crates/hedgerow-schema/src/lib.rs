@@ -4,6 +4,7 @@
 //! ([`Sql`]); whoever holds a [`Schema`] holds one whose rules were all checked.
 
 mod access;
+pub mod adopt;
 pub mod catalog;
 mod check;
 mod codes;

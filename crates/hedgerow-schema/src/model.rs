@@ -3,6 +3,9 @@
 //! Always holds: what Hedgerow did not make stays. A table, column or index of Hedgerow's is known by its comment, a
 //! constraint, policy or trigger by its name; everything else belongs to hand-written migrations.
 
+mod keys;
+mod links;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{
@@ -12,8 +15,10 @@ use crate::expression::Expression;
 use crate::policy::{self, Protection};
 use crate::{
     Condition, Entity, Field, FieldDefault, FieldKind, Identifier, OnDelete, Read, Relation, Roles, Schema,
-    Sql, StoredType, Write, ddl, rules,
+    Sql, StoredType, ddl, rules,
 };
+
+pub(crate) use keys::{automatic as automatic_keys, of_index as index_keys};
 
 /// The objects that the entity files ask for, with Hedgerow's own, all owned by `owner`.
 pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
@@ -21,7 +26,7 @@ pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
     for entity in schema.entities() {
         catalog.tables.insert(entity.name.to_string(), table(entity, schema, roles, owner));
         for (field, relation) in entity.links() {
-            let links = link_table(entity, field, relation, schema, roles, owner);
+            let links = links::table(entity, field, relation, schema, roles, owner);
             catalog.tables.insert(ddl::link_table(entity, field).to_string(), links);
         }
     }
@@ -30,7 +35,7 @@ pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
         let targets =
             entity.relations().chain(entity.links()).filter_map(|(_, to)| schema.entity(to.entity.as_str()));
         let targets = targets.filter(|target| !target.access.is_shared());
-        let source = entity.links().next().filter(|_| !links_by_id(entity)).map(|_| entity);
+        let source = entity.links().next().filter(|_| !links::lead_by_id(entity)).map(|_| entity);
         for parent in targets.chain(source) {
             let name = Identifier::joined(&[parent.name.as_str(), "userId", "id", "key"]);
             if let Some(parent) = catalog.tables.get_mut(parent.name.as_str()) {
@@ -182,21 +187,9 @@ fn expression(sql: &Sql) -> Expression {
     Expression::read(sql.text())
 }
 
-fn protect(table: &mut Table, protection: &Protection) {
-    use policy::Command;
-    table.row_security = true;
-    table.forced = true;
-    for policy in &protection.policies {
-        let says = || Some(expression(&policy.expression));
-        let made = Policy {
-            restrictive: policy.restrictive,
-            command: policy.command.name().to_owned(),
-            roles: BTreeSet::from(["PUBLIC".to_owned()]),
-            using: (policy.command != Command::Insert).then(says).flatten(),
-            check: matches!(policy.command, Command::Insert | Command::Update).then(says).flatten(),
-        };
-        table.policies.insert(policy.name.to_owned(), made);
-    }
+/// Gives a table its policies and rights.
+pub(crate) fn protect(table: &mut Table, protection: &Protection) {
+    restrict(table, &protection.policies);
     for grant in &protection.grants {
         let (role, right) = (grant.role.to_string(), grant.command.name().to_owned());
         match &grant.columns {
@@ -208,6 +201,24 @@ fn protect(table: &mut Table, protection: &Protection) {
                 known.extend(columns.iter().map(ToString::to_string));
             }
         }
+    }
+}
+
+/// Gives a table policies, and the row-level security that makes them count.
+pub(crate) fn restrict(table: &mut Table, policies: &[policy::Policy]) {
+    use policy::Command;
+    table.row_security = true;
+    table.forced = true;
+    for policy in policies {
+        let says = || Some(expression(&policy.expression));
+        let made = Policy {
+            restrictive: policy.restrictive,
+            command: policy.command.name().to_owned(),
+            roles: BTreeSet::from(["PUBLIC".to_owned()]),
+            using: (policy.command != Command::Insert).then(says).flatten(),
+            check: matches!(policy.command, Command::Insert | Command::Update).then(says).flatten(),
+        };
+        table.policies.insert(policy.name.to_owned(), made);
     }
 }
 
@@ -326,30 +337,6 @@ fn named(table: &mut Table, entity: &Entity, index: Index) {
     table.indexes.insert(Identifier::joined(&parts).to_string(), index.clone());
 }
 
-/// The columns of an index that the file asks for: led by the owner, by whom rows are read and within whom they are
-/// unique.
-pub(crate) fn index_keys<'e>(entity: &'e Entity, index: &'e crate::Index) -> Vec<&'e str> {
-    let own: Vec<&str> = index.fields.iter().map(Identifier::as_str).collect();
-    let needs_owner = (index.unique || entity.access.read == Read::Owner) && !own.contains(&"userId");
-    if needs_owner { [&["userId"], own.as_slice()].concat() } else { own }
-}
-
-/// The columns of the indexes that an entity has without asking.
-pub(crate) fn automatic_keys(entity: &Entity) -> Vec<Vec<&str>> {
-    let mut all = vec![vec!["userId", "createdAt", "id"], vec!["createdAt", "id"]];
-    for field in entity.columns() {
-        let name = field.name.as_str();
-        match field.kind {
-            FieldKind::Relation(_) | FieldKind::User(_) => {
-                all.extend([vec!["userId", name], vec![name, "userId"]]);
-            }
-            _ if field.indexed => all.extend([vec!["userId", name, "id"], vec![name, "id"]]),
-            _ => {}
-        }
-    }
-    all
-}
-
 fn indexes(table: &mut Table, entity: &Entity) {
     named(table, entity, index(&["userId", "createdAt", "id"], false));
     if table.columns.contains_key(SEARCH_COLUMN) {
@@ -366,7 +353,7 @@ fn indexes(table: &mut Table, entity: &Entity) {
         named(table, entity, index(&keys, false));
     }
     for asked in &entity.indexes {
-        let keys = index_keys(entity, asked);
+        let keys = keys::of_index(entity, asked);
         if asked.unique {
             let name = [&[entity.name.as_str()], keys.as_slice(), &["key"]].concat();
             table.indexes.insert(
@@ -402,70 +389,6 @@ fn relate(table: &mut Table, entity: &Entity, field: &Field, relation: &Relation
     // Led by what the parent's check asks for: the pair within an owner, the id alone for reference data.
     let keys = if shared { [own, "userId"] } else { ["userId", own] };
     named(table, entity, index(&keys, false));
-}
-
-/// Whether links lead from a row by its id alone: where every administrator writes every row, a link's owner is who made
-/// the link.
-fn links_by_id(entity: &Entity) -> bool {
-    entity.access.write == Write::Admin
-}
-
-/// The table of a `relation_many` field: one row for each pair. It stays within its owner as a relation does.
-fn link_table(
-    entity: &Entity,
-    field: &Field,
-    relation: &Relation,
-    schema: &Schema,
-    roles: &Roles,
-    owner: &str,
-) -> Table {
-    let name = ddl::link_table(entity, field);
-    let name = name.as_str();
-    let named_key = |parts: &[&str]| Identifier::joined(&[&[name], parts].concat()).to_string();
-    let columns = [
-        ("userId", column("text", true, Some(Expression::read("public.get_auth_user_id()")))),
-        ("sourceId", column("text", true, None)),
-        ("targetId", column("text", true, None)),
-        ("createdAt", column("timestamp with time zone", true, Some(Expression::read("CURRENT_TIMESTAMP")))),
-    ];
-    let mut table = Table {
-        owner: owner.to_owned(),
-        comment: Some(format!("{}join", catalog::MARK)),
-        columns: in_order(columns),
-        ..Table::default()
-    };
-    let primary = Index { primary: true, comment: None, ..index(&["sourceId", "targetId"], true) };
-    table.indexes.insert(named_key(&["pkey"]), primary);
-    let target = relation.entity.as_str();
-    let shared = schema.entity(target).is_some_and(|target| target.access.is_shared());
-    let by_target: &[&[&str]] = if shared {
-        &[&["userId", "targetId"], &["targetId", "sourceId"]]
-    } else {
-        &[&["userId", "targetId"]]
-    };
-    for keys in by_target {
-        let parts = [&["idx", name], *keys].concat();
-        table.indexes.insert(Identifier::joined(&parts).to_string(), index(keys, false));
-    }
-    table.constraints.insert(named_key(&["userId", "fkey"]), references_user("userId", "CASCADE"));
-    for (own, of, by_id) in
-        [("sourceId", entity.name.as_str(), links_by_id(entity)), ("targetId", target, shared)]
-    {
-        let pair = |last: &str| {
-            if by_id { vec![last.to_owned()] } else { vec!["userId".to_owned(), last.to_owned()] }
-        };
-        let rule = Rule::References {
-            columns: pair(own),
-            table: of.to_owned(),
-            targets: pair("id"),
-            on_delete: "CASCADE".into(),
-            sets: Vec::new(),
-            on_update: "NO ACTION".into(),
-        };
-        table.constraints.insert(named_key(&[own, "fkey"]), Constraint { rule, validated: true });
-    }
-    protect(&mut table, &policy::for_links(entity, field, roles));
-    table
 }
 
 /// A field that names a user.
@@ -557,7 +480,7 @@ fn one(
             if column != "id" && column != "userId" {
                 wanted.not_null = known.not_null;
             }
-            if is_own || known.default.is_some() && column != "userId" {
+            if known.default.is_some() && column != "userId" {
                 wanted.default.clone_from(&known.default);
             }
             wanted.comment.clone_from(&known.comment);
@@ -661,4 +584,9 @@ fn is_managed_constraint(
                 .any(|rule| Identifier::joined(&[table, column, rule]).as_str() == constraint)
     };
     kept.columns.keys().any(column_is)
+}
+
+/// Whether Hedgerow's own table of users has the column.
+pub(crate) fn is_user_column(name: &str) -> bool {
+    own(&Roles::default(), "").tables.get("user").is_some_and(|table| table.columns.contains_key(name))
 }

@@ -311,6 +311,17 @@ pub fn for_users(roles: &Roles) -> Protection {
     Protection { table: Identifier::joined(&["user"]), policies: policies(expression), grants }
 }
 
+/// How a table of Better Auth's is protected that only sign-in uses.
+pub fn for_sign_in(table: &Identifier, roles: &Roles) -> Protection {
+    let grants = Command::ALL.into_iter().map(|command| grant(&roles.auth, command, None)).collect();
+    Protection { table: table.clone(), policies: policies(|_| is_role(&roles.auth)), grants }
+}
+
+/// The floors of a table that nobody reaches.
+pub fn closed() -> Vec<Policy> {
+    policies(|_| Sql::new("false")).into_iter().filter(|policy| policy.restrictive).collect()
+}
+
 /// How `api_keys` is protected: users manage their own and never read a key's hash; sign-in looks keys up.
 pub fn for_api_keys(roles: &Roles) -> Protection {
     let expression = |command| match command {

@@ -34,7 +34,9 @@ pub fn checks(entity: &Entity, field: &Field) -> Vec<(Identifier, Sql)> {
         for (rule, operator, limit) in
             [("min_length", " >= ", rules.min_length), ("max_length", " <= ", rules.max_length)]
         {
-            if let Some(limit) = limit {
+            // A column that has room for so many and no more says it already.
+            let is_room = |limit| rule == "max_length" && field.sql_type == Some(StoredType::Varchar(limit));
+            if let Some(limit) = limit.filter(|&limit| !is_room(limit)) {
                 checks.add(rule, |sql| {
                     char_length(sql, field, operator, limit);
                 });

@@ -2,6 +2,10 @@
 //!
 //! Always holds: a file is one transaction unless it says `-- hedgerow: no-transaction`; there, what stands between
 //! BEGIN and COMMIT is one transaction, and every other statement is one by itself.
+//!
+//! A database that others made is adopted by two files (`adopt.rs`): one says `-- hedgerow: found` and makes, on an empty
+//! database alone, what stood there; the other says `-- hedgerow: core NAME` and does the work of Hedgerow's own set of
+//! that name.
 
 use std::fmt::Write as _;
 
@@ -34,6 +38,10 @@ pub struct Script {
     pub blocks: Vec<Block>,
     /// What the file would lose, if it is there.
     pub losses: Vec<Loss>,
+    /// Whether it makes what an adopted database had from the beginning.
+    pub found: bool,
+    /// The sets of Hedgerow's own tables whose work it does; a way back undoes it.
+    pub core: Vec<String>,
 }
 
 /// Why a file is not understood.
@@ -60,12 +68,14 @@ impl Script {
     /// assert_eq!(script.losses.len(), 1);
     /// ```
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
-        let (mut in_steps, mut losses) = (false, Vec::new());
+        let (mut in_steps, mut losses, mut found, mut core) = (false, Vec::new(), false, Vec::new());
         for (line, content) in text.lines().enumerate() {
             let Some(directive) = content.trim().strip_prefix("-- hedgerow:") else { continue };
             let words: Vec<&str> = directive.split_whitespace().collect();
             match words.as_slice() {
                 ["no-transaction"] => in_steps = true,
+                ["found"] => found = true,
+                ["core", name] => core.push((*name).to_owned()),
                 ["loses", "table", table] => losses.push(Loss::Table((*table).to_owned())),
                 ["loses", what @ ("column" | "values"), place] if place.contains('.') => {
                     let (table, column) = place.split_once('.').unwrap_or_default();
@@ -78,7 +88,8 @@ impl Script {
                 }
                 _ => {
                     let message = format!(
-                        "`-- hedgerow:{directive}` is not understood; known are `no-transaction` and `loses table|column|values NAME`"
+                        "`-- hedgerow:{directive}` is not understood; known are `no-transaction`, `loses table|column|values NAME`, \
+                         and of an adopted database `found` and `core NAME`"
                     );
                     return Err(ScriptError { line: line + 1, message });
                 }
@@ -93,7 +104,7 @@ impl Script {
             }
         }
         let blocks = if in_steps { steps(statements)? } else { whole(statements)? };
-        Ok(Self { in_steps, blocks, losses })
+        Ok(Self { in_steps, blocks, losses, found, core })
     }
 }
 

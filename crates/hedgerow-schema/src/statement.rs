@@ -81,7 +81,7 @@ fn ordered(mut sql: Sql, mut conditions: Conditions, entity: &Entity, query: &Li
     sql.push(" ORDER BY ");
     sql.join(", ", &query.order, |sql, key| {
         // With the table where the selected value is another than the column's: its name would win here.
-        if key.column.stored().is_some() {
+        if read_cast(key.column).is_some() {
             sql.name(&entity.name).push(".");
         }
         column(sql, key.column);
@@ -109,7 +109,7 @@ pub fn export(entity: &Entity, select: &[Selected<'_>], asker: Asker<'_>, owned:
         conditions.owner(&mut sql, asker);
     }
     conditions.alive(&mut sql, entity);
-    sql.push(" ORDER BY \"createdAt\", id");
+    sql.push(" ORDER BY ").name(&entity.name).push(".\"createdAt\", id");
     Query { sql, columns: output(select) }
 }
 
@@ -447,10 +447,22 @@ fn select_list(sql: &mut Sql, entity: &Entity, select: &[Selected<'_>]) {
             return;
         }
         column(sql, item.column);
-        if let Some(stored) = item.column.stored() {
-            sql.push(stored.read_cast()).push(" AS ").name(&item.column.identifier());
+        if let Some(cast) = read_cast(item.column) {
+            sql.push(cast).push(" AS ").name(&item.column.identifier());
         }
     });
+}
+
+/// What makes the column's value one of the type that travels.
+fn read_cast(column: Column<'_>) -> Option<&'static str> {
+    match column {
+        // An adopted table may have `timestamp` there. On the usual type the cast is nothing, and not even planned.
+        Column::Standard(Standard::CreatedAt | Standard::UpdatedAt | Standard::DeletedAt) => {
+            Some("::timestamptz")
+        }
+        Column::Standard(Standard::Id | Standard::UserId) => None,
+        Column::Field(_) => column.stored().map(StoredType::read_cast),
+    }
 }
 
 fn column(sql: &mut Sql, column: Column<'_>) {

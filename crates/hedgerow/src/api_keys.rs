@@ -120,9 +120,11 @@ pub struct NewApiKey {
     pub expires_at: Option<Timestamp>,
 }
 
+/// In a table that was there before Hedgerow, some may be NULL, and moments without a zone.
 macro_rules! columns {
     () => {
-        r#"id, "userId", name, prefix, scopes, "expiresAt", "createdAt", revoked"#
+        r#"id, "userId", name, prefix, scopes, "expiresAt"::timestamptz,
+           coalesce("createdAt"::timestamptz, 'epoch'), coalesce(revoked, false)"#
     };
 }
 
@@ -162,7 +164,7 @@ pub async fn create(app: &App, user: &User, new: &NewApiKey) -> Result<(ApiKey, 
     let scopes: Vec<String> = new.scopes.iter().map(Scope::to_string).collect();
     let sql = concat!(
         r#"INSERT INTO public.api_keys (id, name, key, prefix, scopes, "expiresAt")
-           VALUES ($1, $2, $3, $4, $5, $6) RETURNING "#,
+           VALUES ($1, $2, $3, $4, $5, $6::timestamptz) RETURNING "#,
         columns!()
     );
     // As the user: a key is their own row like any other.
@@ -215,9 +217,9 @@ pub async fn revoke(app: &App, id: &str) -> Result<(), Error> {
 /// answer does not say.
 pub async fn authenticate(app: &App, key: &ApiKeySecret) -> Result<SignedIn, Error> {
     // The hash is compared by the index; how long that takes says nothing about a key that is not known.
-    let sql = r#"SELECT k."userId", k.scopes, u.role FROM public.api_keys k JOIN public."user" u ON u.id = k."userId"
-        WHERE k.key = $1 AND NOT k.revoked AND (k."expiresAt" IS NULL OR k."expiresAt" > CURRENT_TIMESTAMP)
-          AND NOT (u.banned AND (u."banExpires" IS NULL OR u."banExpires" > CURRENT_TIMESTAMP))"#;
+    let sql = r#"SELECT k."userId", k.scopes, coalesce(u.role, 'member') FROM public.api_keys k JOIN public."user" u ON u.id = k."userId"
+        WHERE k.key = $1 AND NOT coalesce(k.revoked, false) AND (k."expiresAt" IS NULL OR k."expiresAt" > CURRENT_TIMESTAMP)
+          AND NOT (coalesce(u.banned, false) AND (u."banExpires" IS NULL OR u."banExpires" > CURRENT_TIMESTAMP))"#;
     let rows = app.database().flight(&Identity::Auth).rows(sql, &[&key.hash()]).await;
     let rows = rows.map_err(|error| Error::without_entity("look an API key up", error))?;
     let row = rows.first().ok_or(Error::InvalidCredential)?;

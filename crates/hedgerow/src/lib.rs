@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 mod app;
+pub mod baseline;
 pub mod checks;
 pub mod config;
 mod context;

@@ -49,9 +49,10 @@ pub struct NewUser {
     pub role: Option<String>,
 }
 
+/// In a table that Better Auth made, role and state may be NULL, and moments without a zone.
 macro_rules! columns {
     () => {
-        r#"id, email, name, role, banned, "createdAt""#
+        r#"id, email, coalesce(name, ''), coalesce(role, 'member'), coalesce(banned, false), "createdAt"::timestamptz"#
     };
 }
 

@@ -1,15 +1,141 @@
 //! `hedgerow migrate baseline`: a database that others made becomes a project.
 
-use hedgerow::place::Place;
+use anyhow::bail;
+use hedgerow::baseline::{self, Baseline, Remark};
+use hedgerow::database::DatabaseUrl;
 use hedgerow::project::Project;
+use hedgerow::schema::adopt::ClosedTo;
+use hedgerow::schema::diff::Class;
+use serde_json::{Value, json};
 
+use crate::arguments::Arguments;
+use crate::commands::migrate::{owner_of, plan_json};
 use crate::exit::Exit;
+use crate::output;
+use crate::session::find_place;
 
 pub(crate) async fn run(
-    _project: &Project,
-    _place: &Place,
-    _dry_run: bool,
-    _as_json: bool,
+    arguments: &Arguments,
+    project: &Project,
+    dry_run: bool,
+    as_json: bool,
 ) -> anyhow::Result<Exit> {
-    anyhow::bail!("baseline comes with the next commit")
+    // The database that somebody names is meant, with or without logins for requests.
+    if let Some(owner) = &project.config.direct_url {
+        return adopt(project, owner, dry_run, as_json).await;
+    }
+    let place = find_place(project, arguments.download()).await?;
+    let outcome = match owner_of(&place) {
+        Ok(owner) => adopt(project, owner, dry_run, as_json).await,
+        Err(error) => Err(error),
+    };
+    place.close().await?;
+    outcome
+}
+
+async fn adopt(project: &Project, owner: &DatabaseUrl, dry_run: bool, as_json: bool) -> anyhow::Result<Exit> {
+    let found = baseline::prepare(project, owner).await?;
+    let writes = found.obstacles.is_empty() && !dry_run;
+    if writes {
+        baseline::write(project, &found)?;
+    }
+    if as_json {
+        output::json(&answer(&found, writes));
+    } else {
+        tell(&found, writes);
+    }
+    if !found.obstacles.is_empty() {
+        bail!("nothing was written: put right what must be put right first, and run baseline again");
+    }
+    output::note(if writes {
+        "review the files; `hedgerow migrate apply` applies the migration. From then on, an application that connects as the \
+         owner sees no rows: run it under a login of `hedgerow setup`, or one with BYPASSRLS"
+    } else {
+        "nothing was written (--dry-run)"
+    });
+    Ok(Exit::Done)
+}
+
+fn tell(found: &Baseline, written: bool) {
+    remarks("must be put right first", &found.obstacles);
+    for (name, _) in &found.files {
+        output::data(&format!("{}  {name}", if written { "wrote" } else { "would write" }));
+    }
+    heading("changes, in migrations/0001_baseline.sql");
+    for change in &found.goal.plan.changes {
+        output::data(&format!("{:<10}  {} {}", change.class.word(), change.object, change.action));
+        // A short lock is what most of them take; the others say what they take.
+        if change.class != Class::Safe {
+            let estimate =
+                found.goal.plan.estimate(change).map(|text| format!("; {text}")).unwrap_or_default();
+            output::data(&format!("            lock: {}{estimate}", change.lock));
+        }
+    }
+    if !found.adoption.closed.is_empty() {
+        heading("not adopted, and closed");
+    }
+    for closed in &found.adoption.closed {
+        let to = if closed.to == ClosedTo::AllButSignIn { " (open to sign-in)" } else { "" };
+        output::data(&format!("table {}{to}: {}", closed.table, closed.reason));
+        statements(&closed.remedy);
+    }
+    if !found.goal.left.is_empty() {
+        heading("stays as it is");
+    }
+    for left in &found.goal.left {
+        output::data(&format!("{}: {}", left.object, left.reason));
+    }
+    remarks("to be done by hand", &found.by_hand);
+}
+
+fn heading(text: &str) {
+    output::data(&format!("\n{text}:"));
+}
+
+fn statements(statements: &[String]) {
+    for statement in statements {
+        output::data(&format!("    {statement}{}", if statement.starts_with("--") { "" } else { ";" }));
+    }
+}
+
+fn remarks(title: &str, remarks: &[Remark]) {
+    if !remarks.is_empty() {
+        heading(title);
+    }
+    for remark in remarks {
+        output::data(&remark.text);
+        statements(&remark.remedy);
+    }
+}
+
+fn answer(found: &Baseline, written: bool) -> Value {
+    let remarks = |remarks: &[Remark]| {
+        let rows = remarks.iter().map(|remark| json!({ "message": remark.text, "remedy": remark.remedy }));
+        rows.collect::<Vec<_>>()
+    };
+    let entities = found.adoption.entities.iter().map(|(table, adopted)| {
+        let fields = found.adoption.schema.entity(table).into_iter().flat_map(|entity| &entity.fields);
+        let fields: Vec<Value> =
+            fields.map(|field| json!({ "name": field.name.as_str(), "type": field.kind.name() })).collect();
+        json!({ "table": table, "file": adopted.file.name, "fields": fields })
+    });
+    let renames = found.adoption.renames.columns.iter();
+    let renames = renames.map(|((table, new), old)| json!({ "table": table, "from": old, "to": new }));
+    let closed = found.adoption.closed.iter().map(|closed| {
+        json!({
+            "table": closed.table, "reason": closed.reason, "remedy": closed.remedy,
+            "signIn": closed.to == ClosedTo::AllButSignIn,
+        })
+    });
+    let left = found.goal.left.iter().map(|left| json!({ "object": left.object, "reason": left.reason }));
+    let mut answer = plan_json(&found.goal.plan);
+    answer["written"] = written.into();
+    answer["files"] = found.files.iter().map(|(name, _)| Value::from(name.as_str())).collect();
+    answer["entities"] = entities.collect();
+    answer["renames"] = renames.collect();
+    answer["notAdopted"] = closed.collect();
+    answer["leftAlone"] = left.collect();
+    answer["obstacles"] = remarks(&found.obstacles).into();
+    answer["byHand"] = remarks(&found.by_hand).into();
+    answer
 }

@@ -28,6 +28,9 @@ pub(crate) async fn run(arguments: &Arguments, command: &Migrate) -> anyhow::Res
     ) {
         project.schema()?;
     }
+    if let Migrate::Baseline { dry_run, json } = command {
+        return baseline::run(arguments, &project, *dry_run, *json).await;
+    }
     let place = find_place(&project, arguments.download()).await?;
     let outcome = match command {
         Migrate::Plan { sql, json } => plan(&project, &place, *sql, *json).await,
@@ -43,7 +46,7 @@ pub(crate) async fn run(arguments: &Arguments, command: &Migrate) -> anyhow::Res
                 Rollback { count: *count, loss: loss(*allow_data_loss), yes: *yes, dry_run: *dry_run };
             rollback(&project, &place, &wanted, *json).await
         }
-        Migrate::Baseline { dry_run, json } => baseline::run(&project, &place, *dry_run, *json).await,
+        Migrate::Baseline { .. } => unreachable!("it finds its database by itself"),
     };
     place.close().await?;
     outcome
@@ -108,7 +111,7 @@ pub(crate) fn show(plan: &Plan) {
     }
 }
 
-fn plan_json(plan: &Plan) -> Value {
+pub(crate) fn plan_json(plan: &Plan) -> Value {
     let changes = plan.changes.iter().map(|change| {
         json!({
             "object": change.object,

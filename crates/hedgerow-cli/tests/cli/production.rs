@@ -24,10 +24,12 @@ fn serve_starts_only_with_what_production_needs() {
 }
 
 /// An empty database whose owner has a password, as on any host.
-async fn own_database() -> (TestDatabase, String) {
+pub(crate) async fn own_database() -> (TestDatabase, String) {
     let test = TestDatabase::with(&hedgerow::Schema::default()).await;
     test.sql("DROP TABLE api_keys, \"user\"; DROP FUNCTION get_auth_user_id(), update_updated_at_column(); DROP SCHEMA hedgerow CASCADE").await;
-    test.sql("ALTER ROLE hedgerow_owner PASSWORD 'owner'").await;
+    // Once: PostgreSQL refuses to change a role twice at the same time.
+    static PASSWORD: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+    PASSWORD.get_or_init(|| test.sql("ALTER ROLE hedgerow_owner PASSWORD 'owner'")).await;
     let (host, port) = cluster_address().await;
     let url = format!("postgresql://hedgerow_owner:owner@{host}:{port}/{}", test.name);
     (test, url)

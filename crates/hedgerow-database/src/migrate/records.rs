@@ -143,10 +143,11 @@ pub(super) async fn add(owner: &Owner, new: &New<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Forgets a file, in the transaction that undoes it.
-pub(super) async fn remove(owner: &Owner, name: &str) -> Result<(), Error> {
-    let sql = "DELETE FROM hedgerow.migrations WHERE kind = 'file' AND name = $1";
-    owner.client.execute(sql, &[&name]).await.map_err(|source| from_driver("forget a file", source))?;
+/// Forgets what is undone, in the transaction that undoes it.
+pub(super) async fn remove(owner: &Owner, kind: Kind, name: &str) -> Result<(), Error> {
+    let sql = "DELETE FROM hedgerow.migrations WHERE kind = $1 AND name = $2";
+    let removed = owner.client.execute(sql, &[&kind.word(), &name]).await;
+    removed.map_err(|source| from_driver("forget what was undone", source))?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hedgerow_schema::script::{self, Block, Script};
 
-use super::records::{self, New};
+use super::records::{self, Kind, New};
 use super::{MigrateError, MigrateEvent, Report, failed, force};
 use crate::error::Error;
 use crate::owner::{Owner, from_driver};
@@ -31,15 +31,34 @@ pub(super) struct Source<'a> {
     /// From the project's folder.
     pub(super) path: String,
     pub(super) end: End<'a>,
+    /// The sets of Hedgerow's own tables whose work it does or undoes.
+    pub(super) core: &'a [String],
+    /// Whether tables may be open afterwards: those that an adopted database had, before they are closed and after the
+    /// adoption was undone.
+    pub(super) may_open: bool,
 }
 
 impl Source<'_> {
     async fn finish(&self, owner: &Owner) -> Result<(), Error> {
         match &self.end {
-            End::Record(new) => records::add(owner, new).await?,
-            End::Forget { name } => records::remove(owner, name).await?,
+            End::Record(new) => {
+                records::add(owner, new).await?;
+                for name in self.core {
+                    records::add(owner, &New { kind: Kind::Core, name, ..*new }).await?;
+                }
+            }
+            End::Forget { name } => {
+                records::remove(owner, Kind::File, name).await?;
+                for name in self.core {
+                    records::remove(owner, Kind::Core, name).await?;
+                }
+            }
         }
         records::forget_steps(owner, &self.path).await
+    }
+
+    async fn protected(&self, owner: &Owner) -> Result<(), MigrateError> {
+        if self.may_open { Ok(()) } else { protected(owner, &self.path).await }
     }
 }
 
@@ -61,7 +80,7 @@ pub(super) async fn script(
                 run_statement(owner, statement, &source.path).await?;
             }
             force::restore(owner, &lifted).await.map_err(failed("put FORCE back"))?;
-            protected(owner, &source.path).await?;
+            source.protected(owner).await?;
             source.finish(owner).await.map_err(failed("record what was applied"))?;
             owner.run("COMMIT").await.map_err(failed("commit"))
         })
@@ -90,7 +109,7 @@ pub(super) async fn script(
     }
     again(owner, "", report, async |owner| {
         owner.run("BEGIN").await.map_err(failed("begin"))?;
-        protected(owner, &source.path).await?;
+        source.protected(owner).await?;
         source.finish(owner).await.map_err(failed("record what was applied"))?;
         owner.run("COMMIT").await.map_err(failed("commit"))
     })
@@ -157,7 +176,7 @@ async fn step(
         }
         force::restore(owner, &lifted).await.map_err(failed("put FORCE back"))?;
         if tables.is_empty() {
-            protected(owner, &source.path).await?;
+            source.protected(owner).await?;
         }
         note(true).await?;
         owner.run("COMMIT").await.map_err(failed("commit"))

@@ -28,6 +28,7 @@ fields.state = { type = "select", options = ["new", "old"], default = "new" }
 fields.colours = { type = "multiselect", options = ["red", "it's blue", "a;b"] }
 fields.tags = { type = "tags", default = ["first"] }
 fields.parent = { type = "relation", entity = "things", on_delete = "set_null" }
+fields.others = { type = "relation_many", entity = "things" }
 fields.helper = { type = "user", on_delete = "set_null" }
 fields.external = { type = "uuid", indexed = true }
 fields.country = { type = "country" }

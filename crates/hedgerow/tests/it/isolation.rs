@@ -13,7 +13,7 @@ use hedgerow_testing::{TestDatabase, schema_of};
 
 /// One entity of each kind of access, and relations of both kinds.
 const ENTITIES: &[(&str, &str)] = &[
-    ("own", "fields.text = { type = \"text\" }"),
+    ("own", "fields.text = { type = \"text\" }\nfields.kept = { type = \"integer\", read_only = true }"),
     ("shown", "access = { read = \"signed_in\", write = \"signed_in\" }\nfields.text = { type = \"text\" }"),
     ("open", "access = { read = \"public\" }\nfields.text = { type = \"text\" }"),
     ("reference", "access = { read = \"public\", write = \"admin\" }\nfields.text = { type = \"text\" }"),
@@ -21,9 +21,23 @@ const ENTITIES: &[(&str, &str)] = &[
         "child",
         "fields.parent = { type = \"relation\", entity = \"own\", on_delete = \"set_null\" }\n\
          fields.of = { type = \"relation\", entity = \"reference\" }\n\
-         fields.text = { type = \"text\", immutable = true }",
+         fields.text = { type = \"text\", immutable = true }\n\
+         fields.many = { type = \"relation_many\", entity = \"own\" }",
     ),
+    (
+        "page",
+        "access = { read = \"public\", published_when = \"text = 'out'\" }\n\
+         fields.text = { type = \"text\" }\n\
+         fields.links = { type = \"relation_many\", entity = \"reference\" }",
+    ),
+    ("bin", "soft_delete = true\naccess = { read = \"public\" }\nfields.text = { type = \"text\" }"),
 ];
+
+/// Tables with an id and a text.
+const TABLES: &[&str] =
+    &["own", "shown", "open", "reference", "child", "page", "bin", "api_keys", "\"user\""];
+/// Tables of links.
+const LINKS: &[&str] = &["child_many", "page_links"];
 
 struct Scene {
     database: TestDatabase,
@@ -59,6 +73,10 @@ impl Scene {
             let _ = write!(
                 rows,
                 "INSERT INTO child (id, \"userId\", parent, \"of\", text) VALUES ('child-{name}', '{name}', 'own-{name}', 'reference-root', '{name}''s');
+                 INSERT INTO child_many (\"userId\", \"sourceId\", \"targetId\") VALUES ('{name}', 'child-{name}', 'own-{name}');
+                 INSERT INTO page (id, \"userId\", text) VALUES ('page-{name}', '{name}', 'draft'), ('page-{name}-out', '{name}', CASE '{name}' WHEN 'bob' THEN 'later' ELSE 'out' END);
+                 INSERT INTO page_links (\"userId\", \"sourceId\", \"targetId\") VALUES ('{name}', 'page-{name}', 'reference-root'), ('{name}', 'page-{name}-out', 'reference-root');
+                 INSERT INTO bin (id, \"userId\", text, \"deletedAt\") VALUES ('bin-{name}', '{name}', 'x', now()), ('bin-{name}-live', '{name}', 'x', NULL);
                  INSERT INTO api_keys (id, \"userId\", name, key, prefix) VALUES ('key-{name}', '{name}', 'k', repeat('{}', 64), 'p');",
                 if name == "alice" { 'a' } else { 'b' }
             );
@@ -110,7 +128,7 @@ async fn attack(scene: &Scene) -> Vec<String> {
         ("system", Identity::System { reason: "a test" }),
     ];
     // SELECT: which rows of each table each of them sees; "-" is no right at all.
-    let selects: [(&str, &'static str, [&str; 6]); 7] = [
+    let selects: [(&str, &'static str, [&str; 6]); 11] = [
         ("own", "SELECT id FROM own ORDER BY id", ["own-bob", "-", "", "-", "-", "-"]),
         ("child", "SELECT id FROM child ORDER BY id", ["child-bob", "-", "", "-", "-", "-"]),
         (
@@ -134,6 +152,33 @@ async fn attack(scene: &Scene) -> Vec<String> {
                 "reference-root reference-spare",
                 "reference-root reference-spare",
             ],
+        ),
+        (
+            "page",
+            "SELECT id FROM page ORDER BY id",
+            ["page-alice-out page-bob page-bob-out", "page-alice-out", "page-alice-out", "-", "-", "-"],
+        ),
+        (
+            "bin",
+            "SELECT id FROM bin ORDER BY id",
+            [
+                "bin-alice-live bin-bob-live",
+                "bin-alice-live bin-bob-live",
+                "bin-alice-live bin-bob-live",
+                "-",
+                "-",
+                "-",
+            ],
+        ),
+        (
+            "child_many",
+            "SELECT \"sourceId\" FROM child_many ORDER BY 1",
+            ["child-bob", "-", "", "-", "-", "-"],
+        ),
+        (
+            "page_links",
+            "SELECT \"sourceId\" FROM page_links ORDER BY 1",
+            ["page-alice-out page-bob page-bob-out", "page-alice-out", "page-alice-out", "-", "-", "-"],
         ),
         (
             "user",
@@ -245,6 +290,57 @@ async fn attack(scene: &Scene) -> Vec<String> {
         ("UPDATE child SET parent = 'own-alice'", "no such row"),
         ("INSERT INTO child (\"of\") VALUES ('reference-root')", "1 rows"),
         ("INSERT INTO child (\"of\") VALUES ('nothing')", "no such row"),
+        // What the server alone writes.
+        ("INSERT INTO own (kept) VALUES (1)", "refused"),
+        ("UPDATE own SET kept = 1", "refused"),
+        // A published row is still only its owner's to change, and a draft is nobody else's to see.
+        ("INSERT INTO page (text) VALUES ('x')", "1 rows"),
+        ("UPDATE page SET text = 'x'", "2 rows"),
+        ("DELETE FROM page", "2 rows"),
+        ("UPDATE page SET text = 'x' WHERE id = 'page-alice-out'", "0 rows"),
+        ("UPDATE page SET text = 'out' WHERE id = 'page-alice'", "0 rows"),
+        ("DELETE FROM page WHERE id = 'page-alice-out'", "0 rows"),
+        // The trash is closed without its setting.
+        ("INSERT INTO bin (text) VALUES ('x')", "1 rows"),
+        ("DELETE FROM bin WHERE id = 'bin-bob-live'", "1 rows"),
+        ("UPDATE bin SET text = 'x' WHERE id = 'bin-bob-live'", "1 rows"),
+        ("UPDATE bin SET text = 'x' WHERE id = 'bin-bob'", "0 rows"),
+        ("UPDATE bin SET \"deletedAt\" = NULL WHERE id = 'bin-bob'", "0 rows"),
+        ("UPDATE bin SET \"deletedAt\" = now() WHERE id = 'bin-bob-live'", "refused"),
+        ("INSERT INTO bin (\"deletedAt\") VALUES (now())", "refused"),
+        ("DELETE FROM bin WHERE id = 'bin-bob'", "0 rows"),
+        ("DELETE FROM bin WHERE id = 'bin-alice-live'", "0 rows"),
+        // Links: from own rows only, to own rows or to reference data; whose they are cannot be said.
+        ("DELETE FROM child_many", "1 rows"),
+        ("DELETE FROM child_many WHERE \"sourceId\" = 'child-alice'", "0 rows"),
+        ("UPDATE child_many SET \"targetId\" = 'own-alice'", "refused"),
+        ("INSERT INTO child_many (\"sourceId\", \"targetId\") VALUES ('child-bob', 'own-bob')", "exists"),
+        (
+            "INSERT INTO child_many (\"sourceId\", \"targetId\") VALUES ('child-bob', 'own-alice')",
+            "no such row",
+        ),
+        (
+            "INSERT INTO child_many (\"sourceId\", \"targetId\") VALUES ('child-bob', 'nothing')",
+            "no such row",
+        ),
+        (
+            "INSERT INTO child_many (\"sourceId\", \"targetId\") VALUES ('child-alice', 'own-bob')",
+            "no such row",
+        ),
+        (
+            "INSERT INTO child_many (\"userId\", \"sourceId\", \"targetId\") VALUES ('alice', 'child-alice', 'own-alice')",
+            "refused",
+        ),
+        (
+            "INSERT INTO page_links (\"sourceId\", \"targetId\") VALUES ('page-bob', 'reference-spare')",
+            "1 rows",
+        ),
+        (
+            "INSERT INTO page_links (\"sourceId\", \"targetId\") VALUES ('page-alice-out', 'reference-spare')",
+            "no such row",
+        ),
+        ("DELETE FROM page_links WHERE \"sourceId\" = 'page-alice-out'", "0 rows"),
+        ("DELETE FROM page_links", "2 rows"),
         // Ways around.
         ("SET LOCAL row_security = off", "0 rows"),
         ("SET ROLE hedgerow_admin", "refused"),
@@ -269,6 +365,9 @@ async fn attack(scene: &Scene) -> Vec<String> {
         ("anonymous", Identity::Anonymous, "UPDATE open SET text = 'x'", "refused"),
         ("anonymous", Identity::Anonymous, "DELETE FROM open", "refused"),
         ("anonymous", Identity::Anonymous, "DELETE FROM reference", "refused"),
+        ("anonymous", Identity::Anonymous, "DELETE FROM page_links", "refused"),
+        ("anonymous", Identity::Anonymous, "UPDATE bin SET \"deletedAt\" = NULL", "refused"),
+        ("unknown user", user("nobody"), "DELETE FROM page_links", "0 rows"),
         ("unknown user", user("nobody"), "INSERT INTO own (text) VALUES ('x')", "no such row"),
         ("unknown user", user("nobody"), "UPDATE own SET text = 'x'", "0 rows"),
         ("unknown user", user("nobody"), "DELETE FROM open", "0 rows"),
@@ -328,6 +427,8 @@ async fn barriers(scene: &Scene) -> Vec<String> {
         ("open", "open-alice"),
         ("child", "child-alice"),
         ("reference", "reference-root"),
+        ("page", "page-alice"),
+        ("bin", "bin-alice"),
         ("api_keys", "key-alice"),
         ("\"user\"", "alice"),
     ];
@@ -339,7 +440,17 @@ async fn barriers(scene: &Scene) -> Vec<String> {
              CREATE POLICY hole ON {table} USING (true) WITH CHECK (true); GRANT ALL ON {table} TO hedgerow_app;"
         );
         let readable = matches!(table, "shown" | "open" | "reference");
-        let own = u64::from(!matches!(table, "reference" | "\"user\""));
+        let own = match table {
+            "reference" | "\"user\"" => 0,
+            "page" | "bin" => 2,
+            _ => 1,
+        };
+        // Rows that everybody reads.
+        let for_all = match table {
+            "open" | "reference" | "bin" => 2,
+            "page" => 1,
+            _ => 0,
+        };
         let tries = [
             // The floor of SELECT, unless the row is for everyone.
             (format!("SELECT FROM {table} WHERE id = '{foreign}'"), u64::from(readable)),
@@ -358,7 +469,7 @@ async fn barriers(scene: &Scene) -> Vec<String> {
         }
         let everything = format!("SELECT FROM {table}");
         let for_nobody = probe.rows("hedgerow_app", "", &opened, &everything).await;
-        if !matches!(table, "open" | "reference") && for_nobody.is_some_and(|count| count > 0) {
+        if for_nobody.is_some_and(|count| count > for_all) {
             through.push(format!("floor of {table}: {for_nobody:?} rows for nobody"));
         }
         let insert = match table {
@@ -379,10 +490,12 @@ async fn barriers(scene: &Scene) -> Vec<String> {
         // FORCE and ENABLE: the owner of the tables is bound too.
         let as_owner = format!("SET LOCAL ROLE hedgerow_owner; SELECT count(*) FROM {table}");
         let count = scene.database.try_column(&as_owner).await;
-        if !matches!(table, "open" | "reference") && count != Ok(vec!["0".to_owned()]) {
+        if count != Ok(vec![for_all.to_string()]) {
             through.push(format!("the owner sees {count:?} rows of {table}"));
         }
     }
+    through.extend(links(scene, &probe).await);
+    through.extend(trash(&probe).await);
     // An identity that was set once on a connection reads as an empty text afterwards; nobody's row may match it.
     for setting in ["''", "NULL"] {
         let sql = format!(
@@ -410,12 +523,119 @@ async fn barriers(scene: &Scene) -> Vec<String> {
     through
 }
 
+/// The barriers of tables of links.
+async fn links(scene: &Scene, probe: &Probe) -> Vec<String> {
+    let mut through = Vec::new();
+    for (table, foreign, own, for_all) in
+        [("child_many", "child-alice", 1, 0), ("page_links", "page-alice", 2, 1)]
+    {
+        let granted = format!("GRANT ALL ON {table} TO hedgerow_app;");
+        let opened = format!("{granted} CREATE POLICY hole ON {table} USING (true) WITH CHECK (true);");
+        // It reads no column, so that the policies of SELECT are not asked.
+        let same = "SET \"createdAt\" = now()";
+        for (opened, sql, expected) in [
+            (&opened, format!("SELECT FROM {table} WHERE \"sourceId\" = '{foreign}'"), 0),
+            (&opened, format!("UPDATE {table} {same}"), own),
+            (&opened, format!("DELETE FROM {table}"), own),
+            // Controls: what is allowed is allowed by the policies themselves.
+            (&granted, format!("UPDATE {table} {same}"), own),
+            (&granted, format!("DELETE FROM {table}"), own),
+        ] {
+            let count = probe.rows("hedgerow_app", "bob", opened, &sql).await;
+            if count != Some(expected) {
+                through.push(format!("links: {sql}: {count:?} rows, expected {expected}"));
+            }
+        }
+        let for_nobody = probe.rows("hedgerow_app", "", &opened, &format!("SELECT FROM {table}")).await;
+        if for_nobody != Some(for_all) {
+            through.push(format!("links: {for_nobody:?} rows of {table} for nobody"));
+        }
+        // The row is right in everything but whose it is.
+        let emptied = format!("{opened} DELETE FROM {table};");
+        let target = if table == "child_many" { "own-alice" } else { "reference-root" };
+        let insert = format!(
+            "INSERT INTO {table} (\"userId\", \"sourceId\", \"targetId\") VALUES ('alice', '{foreign}', '{target}')"
+        );
+        if probe.rows("hedgerow_app", "bob", &emptied, &insert).await.is_some() {
+            through.push(format!("links: {insert}"));
+        }
+        let as_owner = format!("SET LOCAL ROLE hedgerow_owner; SELECT count(*) FROM {table}");
+        // The owner of the tables reads what everybody reads.
+        let count = scene.database.try_column(&as_owner).await;
+        if count != Ok(vec![for_all.to_string()]) {
+            through.push(format!("the owner sees {count:?} rows of {table}"));
+        }
+        let opened = format!("DELETE FROM {table}; ALTER TABLE {table} DISABLE ROW LEVEL SECURITY;");
+        let (source, target) =
+            if table == "child_many" { ("child-bob", "own-bob") } else { ("page-bob", "reference-root") };
+        for role in ["hedgerow_app", "hedgerow_anon", "hedgerow_auth", "hedgerow_admin"] {
+            let mut may = Vec::new();
+            for (what, sql) in [
+                ("select", format!("SELECT FROM {table}")),
+                (
+                    "insert",
+                    format!(
+                        "INSERT INTO {table} (\"sourceId\", \"targetId\") VALUES ('{source}', '{target}')"
+                    ),
+                ),
+                ("update", format!("UPDATE {table} SET \"targetId\" = \"targetId\"")),
+                ("delete", format!("DELETE FROM {table}")),
+                (
+                    "insert for another",
+                    format!(
+                        "INSERT INTO {table} (\"userId\", \"sourceId\", \"targetId\") VALUES ('bob', '{source}', '{target}')"
+                    ),
+                ),
+                ("backdate", format!("UPDATE {table} SET \"createdAt\" = now()")),
+                ("truncate", format!("TRUNCATE {table}")),
+            ] {
+                if probe.rows(role, "bob", &opened, &sql).await.is_some() {
+                    may.push(what);
+                }
+            }
+            let expected = match (table, role) {
+                (_, "hedgerow_app") => "select insert delete",
+                ("page_links", "hedgerow_anon") => "select",
+                _ => "",
+            };
+            if may.join(" ") != expected {
+                through.push(format!("{role} may {may:?} {table}, expected {expected:?}"));
+            }
+        }
+    }
+    through
+}
+
+/// With the setting on that opens the trash, it is opened for its owner and nobody else.
+async fn trash(probe: &Probe) -> Vec<String> {
+    let mut through = Vec::new();
+    let on = "SELECT set_config('app.deleted', 'on', true);";
+    let hole = format!("{on} CREATE POLICY hole ON bin USING (true) WITH CHECK (true);");
+    for (opened, who, sql, expected) in [
+        (&hole, "bob", "SELECT FROM bin WHERE id = 'bin-alice'", 0),
+        (&hole, "bob", "SELECT FROM bin", 3),
+        (&hole, "", "SELECT FROM bin", 2),
+        (&hole, "bob", "UPDATE bin SET \"deletedAt\" = NULL WHERE id = 'bin-alice'", 0),
+        (&on.to_owned(), "bob", "SELECT FROM bin WHERE id = 'bin-bob'", 1),
+        (&on.to_owned(), "bob", "UPDATE bin SET \"deletedAt\" = NULL WHERE id = 'bin-bob'", 1),
+        (&on.to_owned(), "bob", "UPDATE bin SET \"deletedAt\" = now() WHERE id = 'bin-bob-live'", 1),
+        (&on.to_owned(), "bob", "UPDATE bin SET \"deletedAt\" = now() WHERE id = 'bin-alice-live'", 0),
+        (&on.to_owned(), "bob", "DELETE FROM bin WHERE id = 'bin-bob'", 1),
+    ] {
+        let count = probe.rows("hedgerow_app", who, opened, sql).await;
+        if count != Some(expected) {
+            through.push(format!("trash: {who:?}: {sql}: {count:?} rows, expected {expected}"));
+        }
+    }
+    through
+}
+
 /// The grants alone, row-level security being off: what each role may do with a table.
 async fn rights(probe: &Probe, table: &str, text: &str) -> Vec<String> {
     let expected = |role: &str| match (table, role) {
-        ("own" | "shown" | "open", "hedgerow_app") => "select insert update delete",
+        ("own" | "shown" | "open" | "page" | "bin", "hedgerow_app") => "select insert update delete",
         ("child", "hedgerow_app") => "select insert delete",
-        ("open" | "reference", "hedgerow_anon") | ("reference", "hedgerow_app") => "select",
+        ("open" | "reference" | "page" | "bin", "hedgerow_anon") | ("reference", "hedgerow_app") => "select",
         ("reference", "hedgerow_admin") => "select insert update delete",
         ("api_keys", "hedgerow_app") => "select insert update delete",
         ("api_keys", "hedgerow_auth") => "select revoke",
@@ -599,9 +819,9 @@ async fn is_noticed(broken: &str) {
 
 #[tokio::test]
 async fn every_broken_flag_is_noticed() {
-    for table in ["own", "shown", "open", "reference", "child", "api_keys", "\"user\""] {
+    for table in TABLES.iter().chain(LINKS) {
         is_noticed(&format!("ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")).await;
-        if !matches!(table, "open" | "reference") {
+        if !matches!(*table, "open" | "reference") {
             is_noticed(&format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")).await;
         }
     }
@@ -609,10 +829,10 @@ async fn every_broken_flag_is_noticed() {
 
 #[tokio::test]
 async fn every_broken_floor_is_noticed() {
-    for table in ["own", "shown", "open", "reference", "child", "api_keys", "\"user\""] {
+    for table in TABLES.iter().chain(LINKS) {
         for command in ["select", "insert", "update", "delete"] {
             // What is for everyone has nothing to lose by its floor of SELECT.
-            if command == "select" && matches!(table, "open" | "reference") {
+            if command == "select" && matches!(*table, "open" | "reference") {
                 continue;
             }
             is_noticed(&format!("DROP POLICY hedgerow_floor_{command} ON {table}")).await;
@@ -622,7 +842,7 @@ async fn every_broken_floor_is_noticed() {
 
 #[tokio::test]
 async fn every_missing_policy_is_noticed() {
-    for table in ["own", "shown", "open", "reference", "child", "api_keys", "\"user\""] {
+    for table in TABLES.iter().chain(LINKS) {
         for verb in ["view", "create", "update", "delete"] {
             is_noticed(&format!("DROP POLICY \"Users can {verb} own records\" ON {table}")).await;
         }
@@ -641,6 +861,16 @@ async fn every_widened_right_is_noticed() {
         "GRANT SELECT ON api_keys TO hedgerow_app",
         "GRANT UPDATE ON api_keys TO hedgerow_app",
         "GRANT TRUNCATE ON own TO hedgerow_app",
+        "GRANT UPDATE (kept) ON own TO hedgerow_app",
+        "GRANT INSERT (kept) ON own TO hedgerow_app",
+        "GRANT INSERT (\"deletedAt\") ON bin TO hedgerow_app",
+        "GRANT UPDATE (\"deletedAt\") ON bin TO hedgerow_anon",
+        "GRANT UPDATE (\"targetId\") ON child_many TO hedgerow_app",
+        "GRANT INSERT ON child_many TO hedgerow_app",
+        "GRANT DELETE ON page_links TO hedgerow_anon",
+        "GRANT SELECT ON child_many TO hedgerow_admin",
+        "REVOKE UPDATE (\"deletedAt\") ON bin FROM hedgerow_app",
+        "REVOKE INSERT ON child_many FROM hedgerow_app; REVOKE INSERT (\"sourceId\") ON child_many FROM hedgerow_app",
         "GRANT INSERT ON reference TO hedgerow_app",
         "GRANT DELETE ON reference TO hedgerow_app",
         "GRANT UPDATE ON reference TO hedgerow_app",
@@ -678,6 +908,18 @@ async fn every_loosened_expression_is_noticed() {
         "ALTER TABLE child DROP CONSTRAINT child_parent_fkey, ADD FOREIGN KEY (parent) REFERENCES own (id)",
         "ALTER TABLE child DROP CONSTRAINT child_parent_fkey, ALTER \"userId\" DROP NOT NULL, ADD FOREIGN KEY (\"userId\", parent) REFERENCES own (\"userId\", id) ON DELETE SET NULL",
         "ALTER TABLE own ALTER \"userId\" DROP DEFAULT",
+        "ALTER POLICY hedgerow_floor_select ON page USING (true)",
+        "ALTER POLICY hedgerow_floor_select ON page USING (\"userId\" = (SELECT get_auth_user_id()))",
+        "ALTER POLICY hedgerow_floor_select ON bin USING (true)",
+        "ALTER POLICY hedgerow_floor_select ON bin USING (\"deletedAt\" IS NULL OR (SELECT current_setting('app.deleted', true)) = 'on')",
+        "ALTER POLICY hedgerow_floor_select ON bin USING (\"deletedAt\" IS NULL)",
+        "ALTER POLICY hedgerow_floor_select ON page_links USING (true)",
+        "ALTER POLICY hedgerow_floor_select ON page_links USING (\"userId\" = (SELECT get_auth_user_id()))",
+        "ALTER POLICY hedgerow_floor_insert ON child_many WITH CHECK (true)",
+        "ALTER TABLE child_many DROP CONSTRAINT \"child_many_targetId_fkey\"",
+        "ALTER TABLE child_many DROP CONSTRAINT \"child_many_sourceId_fkey\"",
+        "ALTER TABLE child_many DROP CONSTRAINT \"child_many_targetId_fkey\", ADD FOREIGN KEY (\"targetId\") REFERENCES own (id)",
+        "ALTER TABLE page_links DROP CONSTRAINT \"page_links_sourceId_fkey\", ADD FOREIGN KEY (\"sourceId\") REFERENCES page (id)",
         "CREATE OR REPLACE FUNCTION public.get_auth_user_id() RETURNS text LANGUAGE sql STABLE RETURN current_setting('app.user_id', true)",
         "CREATE OR REPLACE FUNCTION public.get_auth_user_id() RETURNS text LANGUAGE sql STABLE RETURN 'alice'",
     ] {

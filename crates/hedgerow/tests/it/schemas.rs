@@ -83,6 +83,7 @@ const TYPES: &[&str] = &[
     "file",
     "user",
     "relation",
+    "relation_many",
 ];
 const ACCESS: &[(&str, &str)] = &[
     ("owner", "owner"),
@@ -95,13 +96,13 @@ const NAMES: &[&str] = &["alpha", "beta", "gamma", "delta", "epsilon"];
 
 fn field(dice: &mut Dice, entities: &[String]) -> Field {
     let mut ty = *dice.pick(TYPES);
-    if ty == "relation" && entities.is_empty() {
+    if ty.starts_with("relation") && entities.is_empty() {
         ty = "text";
     }
     let target = if entities.is_empty() { String::new() } else { dice.pick(entities).clone() };
     Field {
         ty,
-        required: dice.chance(25) && ty != "user" && ty != "relation",
+        required: dice.chance(25) && ty != "user" && !ty.starts_with("relation"),
         unique: dice.chance(15),
         indexed: dice.chance(25),
         searchable: dice.chance(25),
@@ -143,7 +144,7 @@ fn settle(model: &mut Model) {
     let names: Vec<String> = model.keys().cloned().collect();
     for entity in model.values_mut() {
         for field in entity.fields.values_mut() {
-            if field.ty == "relation" && !names.contains(&field.target) {
+            if field.ty.starts_with("relation") && !names.contains(&field.target) {
                 field.target.clone_from(&names[0]);
             }
         }
@@ -151,7 +152,10 @@ fn settle(model: &mut Model) {
         let usable = |name: &String| {
             name == "createdAt"
                 || (fields.contains(name)
-                    && !matches!(entity.fields[name].ty, "json" | "multiselect" | "tags" | "file"))
+                    && !matches!(
+                        entity.fields[name].ty,
+                        "json" | "multiselect" | "tags" | "file" | "relation_many"
+                    ))
         };
         if !entity.index.iter().all(usable) {
             entity.index.clear();
@@ -269,7 +273,7 @@ fn mutate_entity(
         }
         9 => {
             let field = entity.fields.get_mut(&name).expect("it is there");
-            field.required = !field.required && !matches!(field.ty, "user" | "relation");
+            field.required = !field.required && !matches!(field.ty, "user" | "relation" | "relation_many");
         }
         10 => {
             let field = entity.fields.get_mut(&name).expect("it is there");
@@ -307,12 +311,19 @@ fn keep_what_no_value_fits(before: &Model, after: &mut Model) {
                 field.unique = false;
             }
             // The rows point at what was the target then.
-            if let (Some(old), "relation") = (old, field.ty) {
+            if let (Some(old), "relation" | "relation_many") = (old, field.ty) {
                 match now.get(&old.target) {
                     Some(target) => field.target.clone_from(target),
-                    None => field.ty = "text",
+                    None if field.ty == "relation" => field.ty = "text",
+                    None => field.target.clear(),
                 }
             }
+        }
+    }
+    for entity in after.values_mut() {
+        entity.fields.retain(|_, field| !field.ty.starts_with("relation") || !field.target.is_empty());
+        if entity.fields.is_empty() {
+            entity.index.clear();
         }
     }
     settle(after);
@@ -336,7 +347,7 @@ fn text_of(entity: &Entity, old: Option<&Entity>, has_rows: bool) -> String {
     if let Some(renamed) = &entity.renamed_from {
         let _ = writeln!(text, "renamed_from = \"{renamed}\"");
     }
-    if entity.soft_delete && HAS_SOFT_DELETE {
+    if entity.soft_delete {
         text.push_str("soft_delete = true\n");
     }
     let (read, write) = ACCESS[entity.access];
@@ -353,12 +364,9 @@ fn text_of(entity: &Entity, old: Option<&Entity>, has_rows: bool) -> String {
     text
 }
 
-/// Whether this version reads `soft_delete`.
-const HAS_SOFT_DELETE: bool = false;
-
 fn field_text(field: &Field, is_new: bool) -> String {
     let mut text = format!("type = \"{}\"\n", field.ty);
-    let is_list = matches!(field.ty, "multiselect" | "tags" | "json" | "file");
+    let is_list = matches!(field.ty, "multiselect" | "tags" | "json" | "file" | "relation_many");
     let is_text = matches!(field.ty, "text" | "textarea" | "markdown");
     if let Some(old) = &field.renamed_from {
         let _ = writeln!(text, "renamed_from = \"{old}\"");
@@ -375,6 +383,9 @@ fn field_text(field: &Field, is_new: bool) -> String {
                 ["7", "it's", "c"].iter().take(1 + field.limit).map(|o| format!("{o:?}")).collect();
             let _ = writeln!(text, "options = [{}]", options.join(", "));
         }
+        "relation_many" => {
+            let _ = writeln!(text, "entity = \"{}\"", field.target);
+        }
         "relation" => {
             let on_delete =
                 if field.required && field.on_delete == "set_null" { "cascade" } else { field.on_delete };
@@ -388,7 +399,10 @@ fn field_text(field: &Field, is_new: bool) -> String {
     if field.ty == "number" && field.limit == 2 {
         text.push_str("precision = 12\nscale = 3\n");
     }
-    if field.unique && !is_list && !is_new && !matches!(field.ty, "boolean" | "select" | "user" | "relation")
+    if field.unique
+        && !is_list
+        && !is_new
+        && !matches!(field.ty, "boolean" | "select" | "user" | "relation" | "relation_many")
     {
         text.push_str("unique = true\n");
     }
@@ -398,7 +412,9 @@ fn field_text(field: &Field, is_new: bool) -> String {
     if field.searchable && is_text {
         text.push_str("searchable = true\n");
     }
-    if (field.has_default || (is_new && field.required)) && !matches!(field.ty, "user" | "relation") {
+    if (field.has_default || (is_new && field.required))
+        && !matches!(field.ty, "user" | "relation" | "relation_many")
+    {
         let _ = writeln!(text, "default = {}", default_of(field));
     }
     if field.required {
@@ -466,7 +482,7 @@ fn rows(model: &Model) -> String {
     for (name, entity) in model {
         for n in 0..6 {
             let (mut columns, mut values) = (String::new(), String::new());
-            for (own, field) in &entity.fields {
+            for (own, field) in entity.fields.iter().filter(|(_, field)| field.ty != "relation_many") {
                 // Only the first option stands in every version of the list.
                 let value = match field.ty {
                     "select" => "'7'".to_owned(),
@@ -513,7 +529,7 @@ fn surviving(model: &Model, after: &Model) -> (Vec<(String, String)>, Vec<(Strin
         let Some(before) = model.get(table) else { continue };
         old.push((table.clone(), "userId".to_owned()));
         new.push((name.clone(), "userId".to_owned()));
-        for (column, field) in &entity.fields {
+        for (column, field) in entity.fields.iter().filter(|(_, field)| field.ty != "relation_many") {
             let own = field.renamed_from.as_ref().unwrap_or(column);
             let numeric = |field: &Field| field.ty == "number" && field.limit == 2;
             let same = |known: &&Field| known.ty == field.ty && numeric(known) == numeric(field);

@@ -1,0 +1,27 @@
+// Better Auth's own tables, in the database of DATABASE_URL: `node schema.mjs apply` makes them, `node schema.mjs` prints
+// what Better Auth still wants. With `user NAME EMAIL` it signs somebody up.
+import { betterAuth } from "better-auth";
+import { getMigrations } from "better-auth/db/migration";
+import { admin } from "better-auth/plugins";
+import pg from "pg";
+
+const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
+const options = {
+  database: pool,
+  secret: "0123456789abcdef0123456789abcdef",
+  baseURL: "http://127.0.0.1:3000",
+  telemetry: { enabled: false },
+  emailAndPassword: { enabled: true },
+  plugins: [admin()],
+};
+
+const [what, name, email] = process.argv.slice(2);
+if (what === "user") {
+  const made = await betterAuth(options).api.signUpEmail({ body: { name, email, password: "correct horse" } });
+  console.log(made.user.id);
+} else {
+  const { toBeCreated, toBeAdded, runMigrations } = await getMigrations(options);
+  if (what === "apply") await runMigrations();
+  console.log(JSON.stringify({ toBeCreated: toBeCreated.map((t) => t.table), toBeAdded: toBeAdded.map((t) => t.table) }));
+}
+await pool.end();

@@ -1,0 +1,355 @@
+//! A database that others made: Better Auth's own program, SQL by hand, and what becomes of both.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hedgerow_testing::TestDatabase;
+use serde_json::{Value, json};
+
+use crate::production::own_database;
+use crate::project::{Project, Run, Running, get};
+
+/// A database of others', and the project that adopts it.
+struct Others {
+    test: TestDatabase,
+    project: Project,
+    owner: String,
+    env: Vec<(&'static str, String)>,
+}
+
+impl Others {
+    async fn new() -> Self {
+        let (test, owner) = own_database().await;
+        let project = Project::new();
+        std::fs::remove_dir_all(project.path().join("entities")).expect("no entities");
+        let logins = &test.logins;
+        let url = |url: Option<&hedgerow::database::DatabaseUrl>| url.expect("a URL").to_string();
+        let env = vec![
+            ("HEDGEROW_SECRET", "0123456789abcdef0123456789abcdef".to_owned()),
+            ("HEDGEROW_DATABASE_OUTDATED_SERVER", "warn".to_owned()),
+            ("DATABASE_URL", url(Some(&logins.tenant))),
+            ("AUTH_DATABASE_URL", url(logins.auth.as_ref())),
+            ("ADMIN_DATABASE_URL", url(logins.admin.as_ref())),
+            ("DIRECT_DATABASE_URL", owner.clone()),
+        ];
+        Self { test, project, owner, env }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Run {
+        let env: Vec<(&str, &str)> = self.env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.project.run_with(arguments, &env)
+    }
+
+    fn serve(&self) -> (Running, String) {
+        let mut command = self.project.command(&["serve", "--port", "0"]);
+        command.envs(self.env.iter().map(|(name, value)| (*name, value)));
+        let mut serve = Running::start(command);
+        let said = serve.wait_for("\"serving\"");
+        let address = said.split("\"address\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        let address = address.expect("an address").to_owned();
+        (serve, address)
+    }
+
+    fn key(&self, user: &str) -> String {
+        let run = self.run(&["key", "create", "--user", user, "--name", "k", "--scope", "*"]);
+        run.expect(0).out.trim().to_owned()
+    }
+
+    fn files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for folder in ["entities", "migrations"] {
+            for entry in std::fs::read_dir(self.project.path().join(folder)).into_iter().flatten() {
+                let name = entry.expect("an entry").file_name();
+                found.push(format!("{folder}/{}", name.to_string_lossy()));
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.project.path().join(name)).expect("a file")
+    }
+
+    /// One line for each table of `tables`: a checksum of all its rows, over the columns that it has at the time.
+    async fn checksums(&self, tables: &[&str]) -> Vec<String> {
+        let mut sums = Vec::new();
+        for table in tables {
+            let columns = format!(
+                "SELECT string_agg(format('%I::text', attname), ', ' ORDER BY attnum) FROM pg_attribute \
+                 WHERE attrelid = 'public.{table}'::regclass AND attnum > 0 AND NOT attisdropped"
+            );
+            let columns = self.test.column(&columns).await.remove(0);
+            let sql = format!(
+                "SELECT md5(string_agg(ROW({columns})::text, '|' ORDER BY id)) || ' ' || count(*) FROM public.{table}"
+            );
+            sums.push(self.test.column(&sql).await.remove(0));
+        }
+        sums
+    }
+}
+
+fn names(answer: &Value, list: &str, key: &str) -> Vec<String> {
+    let rows = answer[list].as_array().expect("a list");
+    rows.iter().map(|row| row[key].as_str().expect("a name").to_owned()).collect()
+}
+
+/// A request with a body; the status and the answer.
+fn send(address: &str, key: &str, method: &str, path: &str, body: &Value) -> (u16, String) {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+}
+
+/// Better Auth itself, installed from its lock file beside the build; `None` where there is no Node to run it.
+struct BetterAuth {
+    folder: PathBuf,
+}
+
+impl BetterAuth {
+    fn install() -> Option<Self> {
+        let works = |program: &str| {
+            Command::new(program).arg("--version").output().is_ok_and(|run| run.status.success())
+        };
+        if !works("node") || !works("npm") {
+            return None;
+        }
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/better-auth");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("better-auth");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let mut is_new = !folder.join("node_modules/.package-lock.json").exists();
+        for name in ["package.json", "package-lock.json", ".npmrc", "schema.mjs"] {
+            let text = std::fs::read_to_string(source.join(name)).expect("a file");
+            is_new |= std::fs::read_to_string(folder.join(name)).is_ok_and(|known| known != text)
+                && name != "schema.mjs";
+            std::fs::write(folder.join(name), text).expect("a file");
+        }
+        if is_new {
+            let run = Command::new("npm")
+                .args(["ci", "--ignore-scripts"])
+                .current_dir(&folder)
+                .output()
+                .expect("npm runs");
+            assert!(run.status.success(), "npm ci: {}", String::from_utf8_lossy(&run.stderr));
+        }
+        Some(Self { folder })
+    }
+
+    fn run(&self, database: &str, arguments: &[&str]) -> String {
+        let mut command = Command::new("node");
+        command.arg("schema.mjs").args(arguments).current_dir(&self.folder).env("DATABASE_URL", database);
+        let run = command.output().expect("node runs");
+        assert!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8(run.stdout).expect("text").trim().to_owned()
+    }
+}
+
+const NOTHING: &str = r#"{"toBeCreated":[],"toBeAdded":[]}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
+    let Some(better_auth) = BetterAuth::install() else {
+        eprintln!("skipped: Better Auth's own schema needs node and npm");
+        return;
+    };
+    let others = Others::new().await;
+    better_auth.run(&others.owner, &["apply"]);
+    let ann = better_auth.run(&others.owner, &["user", "Ann", "ann@example.com"]);
+    let bob = better_auth.run(&others.owner, &["user", "Bob", "bob@example.com"]);
+    others.test.owner_sql(include_str!("../sql/seed.sql")).await;
+    let tables = [
+        "\"user\"",
+        "session",
+        "account",
+        "verification",
+        "user_metas",
+        "api_keys",
+        "api_audit_logs",
+        "projects",
+        "tasks",
+    ];
+    let before = others.checksums(&tables).await;
+
+    let dry = others.run(&["migrate", "baseline", "--dry-run", "--json"]).expect(0).json();
+    assert_eq!(dry["written"], json!(false));
+    assert!(others.files().is_empty(), "{:?}", others.files());
+    let made = others.run(&["migrate", "baseline", "--json"]).expect(0).json();
+    assert_eq!(names(&made, "entities", "table"), ["projects", "tasks"]);
+    assert_eq!(
+        names(&made, "notAdopted", "table"),
+        ["account", "api_audit_logs", "session", "user_metas", "verification"]
+    );
+    assert_eq!(made["obstacles"], json!([]));
+    assert!(
+        made["byHand"][0]["message"].as_str().expect("text").starts_with("2 keys in api_keys are no SHA-256"),
+        "{made}"
+    );
+    assert_eq!(
+        others.files(),
+        [
+            "entities/projects.toml",
+            "entities/tasks.toml",
+            "migrations/0000_found.sql",
+            "migrations/0001_baseline.down.sql",
+            "migrations/0001_baseline.sql",
+        ]
+    );
+    let classes = names(&made, "changes", "class");
+    assert!(classes.iter().all(|class| class == "safe" || class == "locks"), "{classes:?}");
+    insta::assert_snapshot!(others.file("entities/tasks.toml"));
+
+    others.run(&["migrate", "apply"]).expect(0);
+    assert_eq!(others.checksums(&tables).await, before, "rows are as they were");
+    others.run(&["migrate", "check"]).expect(0);
+    assert_eq!(better_auth.run(&others.owner, &[]), NOTHING);
+    let again = others.run(&["migrate", "baseline"]).expect(1);
+    assert!(
+        again.err.contains("migrations/0000_found.sql exists: baseline is the beginning"),
+        "{}",
+        again.err
+    );
+
+    let (key, other) = (others.key("ann@example.com"), others.key("bob@example.com"));
+    let (serve, address) = others.serve();
+    let (status, body) = get(&address, &key, "/api/v1/tasks?order=createdAt.desc");
+    let rows: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, rows.as_array().map(Vec::len)), (200, Some(3)), "{body}");
+    assert!(rows.as_array().expect("rows").iter().all(|row| row["userId"] == json!(ann)), "{body}");
+    assert_eq!(rows[0]["createdAt"], json!("2026-01-02T03:07:05.678Z"));
+    assert_eq!(rows[0]["labels"], json!(["a", "b"]));
+    let mine = rows[0]["id"].as_str().expect("an id");
+    assert_eq!(get(&address, &other, &format!("/api/v1/tasks/{mine}")).0, 404);
+    let project = rows[0]["projectId"].clone();
+    let foreign =
+        send(&address, &other, "POST", "/api/v1/tasks", &json!({ "title": "x", "projectId": project }));
+    assert_eq!(foreign.0, 409, "{}", foreign.1);
+    let absent =
+        send(&address, &other, "POST", "/api/v1/tasks", &json!({ "title": "x", "projectId": "nowhere" }));
+    assert_eq!(foreign.0, absent.0, "{}", absent.1);
+    let made = send(
+        &address,
+        &other,
+        "POST",
+        "/api/v1/tasks",
+        &json!({ "title": "new", "remindAt": "2026-05-01T00:00:00Z" }),
+    );
+    assert_eq!(made.0, 201, "{}", made.1);
+    let made: Value = serde_json::from_str(&made.1).expect("JSON");
+    assert_eq!((&made["userId"], &made["remindAt"]), (&json!(bob), &json!("2026-05-01T00:00:00.000Z")));
+    serve.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_plain_tables_become_a_served_api() {
+    let others = Others::new().await;
+    others.test.owner_sql(include_str!("../sql/plain.sql")).await;
+    let early = others.run(&["migrate", "baseline", "--json"]).expect(1);
+    assert!(others.files().is_empty());
+    let answer = early.json();
+    let obstacles = names(&answer, "obstacles", "message");
+    assert!(obstacles[0].contains("there is no table \"user\""), "{obstacles:?}");
+    // What it says is what helps.
+    for obstacle in answer["obstacles"].as_array().expect("a list") {
+        for (at, statement) in obstacle["remedy"].as_array().expect("a list").iter().enumerate() {
+            let statement = statement.as_str().expect("SQL");
+            let statement = if at == 0 {
+                statement.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS")
+            } else {
+                statement.to_owned()
+            };
+            others.test.owner_sql(&statement).await;
+        }
+    }
+    let kept = ["projects", "tasks", "events", "event_notes", "\"user\""];
+    let before = others.checksums(&kept).await;
+
+    let made = others.run(&["migrate", "baseline"]).expect(0);
+    let said: Vec<&str> = made.out.lines().filter(|line| !line.starts_with("            lock:")).collect();
+    insta::assert_snapshot!(said.join("\n"));
+    insta::assert_snapshot!(others.file("entities/tasks.toml"));
+    others.run(&["migrate", "apply"]).expect(0);
+    others.run(&["migrate", "check"]).expect(0);
+    let rows =
+        |table: &str| format!("SELECT string_agg(id || ' ' || \"userId\", ', ' ORDER BY id) FROM {table}");
+    assert_eq!(others.test.column(&rows("projects")).await, ["p1 ann, p2 bob"]);
+
+    let key = others.key("ann@example.com");
+    let (serve, address) = others.serve();
+    let (status, body) =
+        get(&address, &key, "/api/v1/tasks?select=title,status,priority,project_id&order=title");
+    assert_eq!(status, 200, "{body}");
+    insta::assert_snapshot!(body, @r#"[{"title":"Clean","status":"todo","priority":2,"project_id":"p1"},{"title":"Paint","status":"todo","priority":2,"project_id":"p1"}]"#);
+    let made = send(
+        &address,
+        &key,
+        "POST",
+        "/api/v1/tasks",
+        &json!({ "title": "Sweep", "project_id": "p1", "priority": 1 }),
+    );
+    assert_eq!(made.0, 201, "{}", made.1);
+    let id: Value = serde_json::from_str(&made.1).expect("JSON");
+    let changed = send(
+        &address,
+        &key,
+        "PATCH",
+        &format!("/api/v1/tasks/{}", id["id"].as_str().expect("id")),
+        &json!({ "status": "done" }),
+    );
+    assert_eq!(changed.0, 200, "{}", changed.1);
+    let foreign =
+        send(&address, &key, "POST", "/api/v1/tasks", &json!({ "title": "Steal", "project_id": "p2" }));
+    assert_eq!(foreign.0, 409, "{}", foreign.1);
+    serve.stop();
+    others.test.sql("DELETE FROM tasks WHERE title = 'Sweep'").await;
+
+    // What the files make of nothing is what this database is.
+    let new = others.run(&["migrate", "new", "nothing", "--json"]).expect(0).json();
+    assert_eq!(new["changes"], json!([]));
+    for file in ["migrations/0002_nothing.sql", "migrations/0002_nothing.down.sql"] {
+        std::fs::remove_file(others.project.path().join(file)).expect("the file");
+    }
+
+    // And back, and there again.
+    others.run(&["migrate", "rollback", "--yes", "--allow-data-loss"]).expect(0);
+    let open =
+        "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relforcerowsecurity";
+    assert_eq!(others.test.column(open).await, ["0"]);
+    assert_eq!(others.checksums(&kept).await, before, "as it was");
+    others.test.owner_sql("UPDATE tasks SET title = title, updated_at = DEFAULT").await;
+    others.run(&["migrate", "apply"]).expect(0);
+    others.run(&["migrate", "check"]).expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baseline_says_what_it_needs() {
+    let others = Others::new().await;
+    let empty = others.run(&["migrate", "baseline"]).expect(1);
+    assert!(empty.err.contains("there is no table in schema public"), "{}", empty.err);
+    others.test.owner_sql(include_str!("../sql/plain.sql")).await;
+    others.project.write("hedgerow.toml", "[roles]\napp = \"nobody_app\"\n");
+    let early = others.run(&["migrate", "baseline"]).expect(1);
+    assert!(
+        early.err.contains("the roles nobody_app do not exist; run `hedgerow setup` first"),
+        "{}",
+        early.err
+    );
+    others.project.write("hedgerow.toml", "");
+    others.project.write("entities/tasks.toml", "name = \"tasks\"\n");
+    let exists = others.run(&["migrate", "baseline"]).expect(1);
+    assert!(
+        exists.err.contains("entities/tasks.toml exist already, and baseline overwrites nothing"),
+        "{}",
+        exists.err
+    );
+}

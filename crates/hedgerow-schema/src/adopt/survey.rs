@@ -1,0 +1,196 @@
+//! What only the rows can tell: questions of one number each, and what the answer means.
+
+use super::{Adoption, Goal};
+use crate::catalog::{Catalog, Rule};
+use crate::diff::quote;
+use crate::model;
+
+/// A question to the database, before it is adopted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// A query of one row and one column, a number; 0 is good.
+    pub sql: String,
+    /// What any other number means.
+    pub about: About,
+    /// The words behind the number, such as `rows of tasks have no owner`.
+    pub says: String,
+    /// What to do.
+    pub remedy: Vec<String>,
+}
+
+/// What it means that a question is not answered with 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// The migration would stop there.
+    Obstacle,
+    /// Something to be done by hand, sooner or later.
+    ByHand,
+    /// The column cannot be a field: table, column.
+    Column(String, String),
+}
+
+impl Adoption {
+    /// What to ask before the files are written. `catalog` is the database as it is.
+    pub fn questions(&self, catalog: &Catalog, goal: &Goal) -> Vec<Question> {
+        let mut questions = Vec::new();
+        for (name, adopted) in &self.entities {
+            self.owners(catalog, name, &adopted.owner, &mut questions);
+            self.relations(name, &adopted.owner, &mut questions);
+        }
+        for (table, column, condition) in goal.new_checks(self) {
+            questions.push(Question {
+                sql: format!("SELECT count(*) FROM public.{} WHERE NOT ({condition})", quote(&table)),
+                says: format!("rows have a value that the field would not take ({condition})"),
+                about: About::Column(table, column),
+                remedy: Vec::new(),
+            });
+        }
+        own_tables(catalog, &mut questions);
+        questions
+    }
+
+    fn owners(&self, catalog: &Catalog, name: &str, owner: &str, questions: &mut Vec<Question>) {
+        let (table, column) = (quote(name), quote(owner));
+        let known = &catalog.tables[name];
+        if !known.columns[owner].not_null {
+            questions.push(Question {
+                sql: format!("SELECT count(*) FROM public.{table} WHERE {column} IS NULL"),
+                about: About::Obstacle,
+                says: format!("rows of {name} have no owner ({owner} is NULL)"),
+                remedy: vec![format!("UPDATE public.{table} SET {column} = '…' WHERE {column} IS NULL")],
+            });
+        }
+        let is_checked = known.constraints.values().any(|constraint| {
+            constraint.validated
+                && matches!(&constraint.rule, Rule::References { columns, table, .. } if columns == &[owner] && table == "user")
+        });
+        if !catalog.tables.contains_key("user") {
+            questions.push(Question {
+                sql: format!("SELECT count(DISTINCT {column}) FROM public.{table}"),
+                about: About::Obstacle,
+                says: format!("users own rows of {name}, and there is no table \"user\" that has them"),
+                remedy: vec![
+                    "CREATE TABLE public.\"user\" (id text PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE)".to_owned(),
+                    format!(
+                        "INSERT INTO public.\"user\" (id, name, email) SELECT DISTINCT {column}, {column}, {column} || '@example.com' \
+                         FROM public.{table} WHERE {column} IS NOT NULL ON CONFLICT DO NOTHING"
+                    ),
+                ],
+            });
+        } else if !is_checked {
+            questions.push(Question {
+                sql: format!(
+                    "SELECT count(*) FROM public.{table} t WHERE t.{column} IS NOT NULL \
+                     AND NOT EXISTS (SELECT FROM public.\"user\" u WHERE u.id = t.{column})"
+                ),
+                about: About::Obstacle,
+                says: format!("rows of {name} have an owner that is no user"),
+                remedy: vec![format!(
+                    "SELECT DISTINCT {column} FROM public.{table} t WHERE NOT EXISTS \
+                     (SELECT FROM public.\"user\" u WHERE u.id = t.{column})"
+                )],
+            });
+        }
+    }
+
+    /// A relation stays within its owner.
+    fn relations(&self, name: &str, owner: &str, questions: &mut Vec<Question>) {
+        let Some(entity) = self.schema.entity(name) else { return };
+        for (field, relation) in entity.relations() {
+            let target = relation.entity.as_str();
+            let Some(parent) = self.entities.get(target) else { continue };
+            let field = field.name.quoted();
+            let join = format!(
+                "FROM public.{} t JOIN public.{} p ON p.id = t.{field} WHERE p.{} IS DISTINCT FROM t.{}",
+                quote(name),
+                quote(target),
+                quote(&parent.owner),
+                quote(owner)
+            );
+            questions.push(Question {
+                sql: format!("SELECT count(*) {join}"),
+                about: About::Obstacle,
+                says: format!(
+                    "rows of {name} point with {field} at a row of {target} that belongs to another user"
+                ),
+                remedy: vec![format!("SELECT t.id, t.{field} {join}")],
+            });
+        }
+    }
+}
+
+fn own_tables(catalog: &Catalog, questions: &mut Vec<Question>) {
+    if catalog.tables.get("api_keys").is_some_and(|table| table.columns.contains_key("key")) {
+        questions.push(Question {
+            sql: "SELECT count(*) FROM public.api_keys WHERE key !~ '^[0-9a-f]{64}$'".to_owned(),
+            about: About::ByHand,
+            says: "keys in api_keys are no SHA-256: they must be hashed by hand, and are no keys until then".to_owned(),
+            remedy: vec![
+                "UPDATE public.api_keys SET key = encode(sha256(convert_to(key, 'UTF8')), 'hex') WHERE key !~ '^[0-9a-f]{64}$'"
+                    .to_owned(),
+                "-- keys of another form than hrk_… are not accepted even then: make new ones with `hedgerow key create`".to_owned(),
+            ],
+        });
+    }
+    let Some(user) = catalog.tables.get("user") else { return };
+    if user.columns.contains_key("id") {
+        questions.push(Question {
+            sql: "SELECT count(*) FROM public.\"user\" WHERE id !~ '^[A-Za-z0-9_-]{1,64}$'".to_owned(),
+            about: About::ByHand,
+            says:
+                "users have an id that is not 1 to 64 letters, digits, `_` and `-`: they cannot use the API"
+                    .to_owned(),
+            remedy: Vec::new(),
+        });
+    }
+    let made_by_us = ["id", "name", "email", "role"];
+    let others: Vec<&str> = user
+        .columns
+        .iter()
+        .filter(|(name, column)| {
+            column.not_null
+                && column.default.is_none()
+                && !made_by_us.contains(&name.as_str())
+                && !model::is_user_column(name)
+        })
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if !others.is_empty() {
+        questions.push(Question {
+            sql: "SELECT 1::bigint".to_owned(),
+            about: About::ByHand,
+            says: format!(
+                "thing about \"user\": {} must have a value and has no default, so `hedgerow user create` cannot make users",
+                others.join(", ")
+            ),
+            remedy: Vec::new(),
+        });
+    }
+}
+
+impl Goal {
+    /// The checks of fields that the database does not have yet: table, column, condition.
+    fn new_checks(&self, adoption: &Adoption) -> Vec<(String, String, String)> {
+        let mut found = Vec::new();
+        for entity in adoption.schema.entities() {
+            for field in entity.columns() {
+                for (name, condition) in crate::rules::checks(entity, field) {
+                    let object = format!("constraint {:?} of {}", name.as_str(), entity.name);
+                    if self
+                        .plan
+                        .changes
+                        .iter()
+                        .any(|change| change.object == object && change.action.starts_with("is added"))
+                    {
+                        found.push((
+                            entity.name.to_string(),
+                            field.name.to_string(),
+                            condition.text().to_owned(),
+                        ));
+                    }
+                }
+            }
+        }
+        found
+    }
+}
