@@ -4,12 +4,13 @@
 //! owners read. The predicate is not what isolates (the policy is); it lets the planner use the owner's index and
 //! statistics, whatever the policy looks like.
 
-use crate::policy::LIVES;
-use crate::query::{Comparison, Filter, IsValue, ListQuery, Selected, Test};
+mod conditions;
+
+use conditions::Conditions;
+
+use crate::query::{Filter, ListQuery, Selected};
 use crate::write::RowInput;
-use crate::{
-    Access, Bind, Column, Entity, Field, Identifier, Read, Sql, SqlType, Standard, StoredType, Write, ddl,
-};
+use crate::{Access, Bind, Column, Entity, Field, Read, Sql, SqlType, Standard, StoredType, Write, ddl};
 
 /// A statement that returns rows, with what each column is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -417,7 +418,7 @@ pub fn ids_by_value(entity: &Entity, by: Column<'_>, values: Bind, asker: Asker<
     sql.push("::text, id FROM public.").name(&entity.name).push(" WHERE ");
     column(&mut sql, by);
     sql.push("::text = ANY (").bind(values).push(")");
-    let mut conditions = Conditions { any: true };
+    let mut conditions = Conditions::continued();
     if entity.access.read_names_owner() {
         conditions.owner(&mut sql, asker);
     }
@@ -483,129 +484,5 @@ fn item_cast(field: &Field) -> &'static str {
         (Some(stored), _) => stored.write_cast(),
         (None, SqlType::TextArray) => "::text[]",
         (None, _) => "",
-    }
-}
-
-/// WHERE and AND in the right places.
-struct Conditions {
-    any: bool,
-}
-
-impl Conditions {
-    fn new() -> Self {
-        Self { any: false }
-    }
-
-    fn next(&mut self, sql: &mut Sql) {
-        sql.push(if self.any { " AND " } else { " WHERE " });
-        self.any = true;
-    }
-
-    fn id(&mut self, sql: &mut Sql, id: &str) {
-        self.next(sql);
-        sql.push("id = ").bind(Bind::text(id));
-    }
-
-    fn owner(&mut self, sql: &mut Sql, asker: Asker<'_>) {
-        self.next(sql);
-        match asker {
-            Asker::User(id) => {
-                sql.name(&Identifier::joined(&[Standard::UserId.name()])).push(" = ").bind(Bind::text(id))
-            }
-            // Nobody owns nothing; said here so that the statement is right even without a policy.
-            Asker::Anonymous => sql.push("false"),
-        };
-    }
-
-    /// The rows that a statement may change: the asker's own, where not all are.
-    fn writable(&mut self, sql: &mut Sql, entity: &Entity, asker: Asker<'_>) {
-        if entity.access.write_names_owner() {
-            self.owner(sql, asker);
-        }
-        self.alive(sql, entity);
-    }
-
-    fn in_trash(&mut self, sql: &mut Sql, entity: &Entity, id: &str, asker: Asker<'_>) {
-        self.id(sql, id);
-        if entity.access.write_names_owner() {
-            self.owner(sql, asker);
-        }
-        self.deleted(sql);
-    }
-
-    /// Not in the trash; said beside the policy, so that an index over such rows can serve.
-    fn alive(&mut self, sql: &mut Sql, entity: &Entity) {
-        if entity.soft_delete {
-            self.next(sql);
-            sql.push(LIVES);
-        }
-    }
-
-    fn deleted(&mut self, sql: &mut Sql) {
-        self.next(sql);
-        sql.push("\"deletedAt\" IS NOT NULL");
-    }
-
-    fn filters(&mut self, sql: &mut Sql, filters: &[Filter<'_>]) {
-        for filter in filters {
-            self.next(sql);
-            if filter.negated {
-                sql.push("NOT (");
-            }
-            column(sql, filter.column);
-            match &filter.test {
-                Test::Compare(comparison, bind) => {
-                    sql.push(comparison.operator());
-                    parameter(sql, filter.column, bind);
-                }
-                Test::In(bind) => {
-                    sql.push(" = ANY (");
-                    parameter(sql, filter.column, bind);
-                    sql.push(")");
-                }
-                Test::Is(value) => {
-                    sql.push(value.words());
-                }
-                Test::Like(bind) => {
-                    sql.push(like_cast(filter.column)).push(" LIKE ").bind(bind.clone());
-                }
-                Test::Ilike(bind) => {
-                    sql.push(like_cast(filter.column)).push(" ILIKE ").bind(bind.clone());
-                }
-            }
-            if filter.negated {
-                sql.push(")");
-            }
-        }
-    }
-}
-
-/// Only texts are like other texts, and these are not.
-fn like_cast(column: Column<'_>) -> &'static str {
-    if column.stored() == Some(StoredType::Uuid) { "::text" } else { "" }
-}
-
-impl Comparison {
-    fn operator(self) -> &'static str {
-        match self {
-            Self::Eq => " = ",
-            Self::Neq => " <> ",
-            Self::Gt => " > ",
-            Self::Gte => " >= ",
-            Self::Lt => " < ",
-            Self::Lte => " <= ",
-        }
-    }
-}
-
-impl IsValue {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Null => " IS NULL",
-            Self::NotNull => " IS NOT NULL",
-            Self::True => " IS TRUE",
-            Self::False => " IS FALSE",
-            Self::Unknown => " IS UNKNOWN",
-        }
     }
 }

@@ -57,6 +57,8 @@ struct Entity {
 }
 
 type Model = BTreeMap<String, Entity>;
+/// Table and column.
+type Place = (String, String);
 
 const TYPES: &[&str] = &[
     "text",
@@ -522,7 +524,7 @@ async fn values(database: &TestDatabase, columns: &[(String, String)]) -> Vec<Ve
 }
 
 /// The columns of `model` as they are called in `after`, where they are of the same type in both: before, after.
-fn surviving(model: &Model, after: &Model) -> (Vec<(String, String)>, Vec<(String, String)>) {
+fn surviving(model: &Model, after: &Model) -> (Vec<Place>, Vec<Place>) {
     let (mut old, mut new) = (Vec::new(), Vec::new());
     for (name, entity) in after {
         let table = entity.renamed_from.as_ref().unwrap_or(name);
@@ -583,7 +585,9 @@ async fn from_one_to_another(seed: u64) {
         let drafted = migrate::draft(&database.owner, &roles, &b, DataLoss::Allow, |_| {}).await;
         drafted.unwrap_or_else(|error| panic!("{}: {error:?}", context()));
     } else {
-        let applied = migrate::apply(&database.owner, &roles, &[file.clone()], DataLoss::Allow, |_| {}).await;
+        let applied =
+            migrate::apply(&database.owner, &roles, std::slice::from_ref(&file), DataLoss::Allow, |_| {})
+                .await;
         applied.unwrap_or_else(|error| panic!("{}: {error:?}", context()));
     }
     let end = look(&database).await;
