@@ -122,7 +122,11 @@ SELECT pg_catalog.json_build_object(
       SELECT CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'S' THEN 'sequence '
                WHEN 'c' THEN 'type ' ELSE 'foreign table ' END || c.relname AS name,
              pg_catalog.concat_ws(' ', 'owner ' || pg_catalog.pg_get_userbyid(c.relowner),
-               pg_catalog.array_to_string(c.reloptions, ' '), 'rights ' || c.relacl::text,
+               pg_catalog.array_to_string(c.reloptions, ' '),
+               'rights ' || (SELECT pg_catalog.string_agg(CASE g.grantee WHEN 0 THEN 'PUBLIC'
+                   ELSE pg_catalog.pg_get_userbyid(g.grantee) END || '=' || g.privilege_type, ' ' ORDER BY g.grantee, g.privilege_type)
+                 FROM (SELECT DISTINCT grantee, privilege_type FROM pg_catalog.aclexplode(c.relacl)) g
+                 WHERE g.grantee <> c.relowner),
                (SELECT pg_catalog.string_agg('rights on ' || a.attname || ' ' || a.attacl::text, ' ' ORDER BY a.attnum)
                 FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL),
                CASE WHEN c.relkind IN ('c', 'f') THEN

@@ -148,9 +148,14 @@ impl Error {
             Meaning::NotNull => {
                 Self::Input(vec![named("required", &|field| format!("`{field}` is required"))])
             }
-            Meaning::Check => Self::Input(vec![named("check_failed", &|field| {
-                format!("`{field}` breaks a rule of its field")
-            })]),
+            Meaning::Check => {
+                Self::Input(vec![named("check_failed", &|field| match (field, &server.constraint) {
+                    // A rule that somebody wrote beside the entity file.
+                    ("", Some(rule)) => format!("the row breaks the rule `{rule}` of its table"),
+                    ("", None) => "the row breaks a rule of its table".to_owned(),
+                    (field, _) => format!("`{field}` breaks a rule of its field"),
+                })])
+            }
             Meaning::InvalidValue => Self::Input(vec![named("invalid_value", &|_| {
                 "a value is out of range or too long to be stored".to_owned()
             })]),

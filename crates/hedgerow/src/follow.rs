@@ -26,17 +26,22 @@ pub enum Followed {
 pub async fn follow(app: &App, project: &Project, tolerance: Tolerance, mut report: impl FnMut(Followed)) {
     let mut seen = revision(app).await.ok().flatten();
     let mut ticks = tokio::time::interval(LOOK);
+    // Files that did not fit may be corrected, with no migration to tell of it.
+    let mut misfit = false;
     loop {
         ticks.tick().await;
         // A database that is away for a moment has not changed.
         let Ok(Some(now)) = revision(app).await else { continue };
-        if seen == Some(now) {
+        if seen == Some(now) && !misfit {
             continue;
         }
-        match read(app, project, tolerance).await {
-            Ok(followed) => report(followed),
-            Err(()) => continue,
+        let Ok(followed) = read(app, project, tolerance).await else { continue };
+        let fits = matches!(followed, Followed::Using);
+        // What does not fit is said once.
+        if fits || seen != Some(now) {
+            report(followed);
         }
+        misfit = !fits;
         seen = Some(now);
     }
 }

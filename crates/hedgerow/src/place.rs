@@ -91,6 +91,19 @@ impl Place {
             });
         }
         match private {
+            // Whoever names the owner's database means that one: a private server beside it would take its migrations.
+            PrivateUse::Allowed(_) if config.direct_url.is_some() => Ok(Self {
+                logins: Logins {
+                    tenant: config.direct_url.clone().ok_or(PlaceError::NoUrl)?,
+                    auth: config.auth_url.clone(),
+                    admin: config.admin_url.clone(),
+                },
+                owner: config.direct_url.clone(),
+                superuser: config.direct_url.clone(),
+                is_private: false,
+                programs: None,
+                server: None,
+            }),
             PrivateUse::Allowed(download) => {
                 let state = project.state_directory();
                 let running = tokio::task::spawn_blocking(move || private_server::running(&state)).await?;

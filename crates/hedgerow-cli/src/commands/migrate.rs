@@ -97,7 +97,10 @@ async fn plan(project: &Project, place: &Place, sql: bool, as_json: bool) -> any
     if plan.is_empty() {
         output::note("nothing to do: the database is what the entity files say");
     } else {
-        output::note("`hedgerow migrate new NAME` writes what migrations/ lacks as a file");
+        output::note(
+            "what the entity files ask for and no file makes: `hedgerow migrate new NAME` writes it; what somebody changed by \
+             hand: `hedgerow migrate plan --sql` prints what puts it right, for psql as the owner",
+        );
     }
     Ok(Exit::Done)
 }
@@ -312,7 +315,8 @@ async fn check(project: &Project, place: &Place, as_json: bool) -> anyhow::Resul
         return Ok(Exit::Done);
     }
     output::note(
-        "hint: `hedgerow migrate plan` says what would put it right; a change made on purpose belongs in a migration",
+        "hint: `hedgerow migrate plan --sql` prints what puts Hedgerow's own objects right, for psql as the owner; what a \
+         migration made by hand is in its file; a change made on purpose belongs in a new one",
     );
     Ok(Exit::Difference)
 }
@@ -366,6 +370,12 @@ async fn rollback(
     .await?;
     if as_json {
         output::json(&json!({ "undone": steps(&undone) }));
+    }
+    let schema = project.schema()?;
+    if !look(place).await?.plan(&schema, &project.config.roles, Pace::Online).is_empty() {
+        output::note(
+            "the entity files still ask for what was undone: take it out of them, or `serve` and `check` will miss it",
+        );
     }
     Ok(Exit::Done)
 }

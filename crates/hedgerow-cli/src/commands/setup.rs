@@ -63,7 +63,8 @@ pub(crate) async fn run(arguments: &Arguments, command: &Setup) -> anyhow::Resul
         ));
     }
     output::note(
-        "roles and logins are ready; next: `hedgerow migrate new init` if migrations/ is empty, and `hedgerow migrate apply`",
+        "roles and logins are ready; next: `hedgerow migrate baseline` where the database has tables already, `hedgerow migrate new init` where \
+         migrations/ is empty, and `hedgerow migrate apply`",
     );
     Ok(Exit::Done)
 }
