@@ -585,8 +585,3 @@ fn is_managed_constraint(
     };
     kept.columns.keys().any(column_is)
 }
-
-/// Whether Hedgerow's own table of users has the column.
-pub(crate) fn is_user_column(name: &str) -> bool {
-    own(&Roles::default(), "").tables.get("user").is_some_and(|table| table.columns.contains_key(name))
-}

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use hedgerow_database::DatabaseUrl;
 use hedgerow_database::migrate::{self, Kind, Look, MigrateError};
 use hedgerow_schema::adopt::{About, Adoption, Goal, Question, SetAside};
-use hedgerow_schema::{Identifier, ddl};
+use hedgerow_schema::{Identifier, ddl, model};
 
 use crate::project::{Project, ProjectError};
 
@@ -80,7 +80,7 @@ pub async fn prepare(project: &Project, owner: &DatabaseUrl) -> Result<Baseline,
     let roles = &project.config.roles;
     let look = migrate::look(owner).await?;
     has_not_begun(project, &look)?;
-    if look.catalog.tables.keys().all(|table| hedgerow_schema::model::OWN_TABLES.contains(&table.as_str())) {
+    if look.catalog.tables.keys().all(|table| model::OWN_TABLES.contains(&table.as_str())) {
         return Err(BaselineError::Empty);
     }
     roles_exist(owner, &roles.all()).await?;
@@ -116,7 +116,9 @@ pub async fn prepare(project: &Project, owner: &DatabaseUrl) -> Result<Baseline,
     let obstacles =
         goal.obstacles.iter().map(|(text, remedy)| Remark { text: text.clone(), remedy: remedy.clone() });
     let obstacles = obstacles.chain(of(About::Obstacle)).collect();
-    let by_hand = of(About::ByHand);
+    let notes =
+        goal.by_hand.iter().map(|(text, remedy)| Remark { text: text.clone(), remedy: remedy.clone() });
+    let by_hand = of(About::ByHand).into_iter().chain(notes).collect();
     let files = files(project, owner, &look, &adoption, &goal).await?;
     Ok(Baseline { adoption, goal, obstacles, by_hand, files })
 }
@@ -188,9 +190,12 @@ async fn files(
     let roles = &project.config.roles;
     let is_applied =
         |name: &str| look.records.iter().any(|record| record.kind == Kind::Core && record.name == name);
-    let sets = ddl::core(roles);
-    let sets: Vec<&str> = sets.iter().map(|set| set.name).filter(|name| !is_applied(name)).collect();
-    let found = migrate::found(owner).await?;
+    let sets: Vec<&str> =
+        ddl::core(roles).iter().map(|set| set.name).filter(|name| !is_applied(name)).collect();
+    // What the sets made, they make again on an empty database.
+    let own = [model::OWN_TABLES, &["get_auth_user_id", "update_updated_at_column"]].concat();
+    let except = if look.records.iter().any(|record| record.kind == Kind::Core) { own } else { Vec::new() };
+    let found = migrate::found(owner, &except).await?;
     let note = format!(
         "{NAME}: what isolation needs, in a database that was there before.\nReview it; the way back is {NAME}.down.sql."
     );

@@ -1,5 +1,5 @@
 // Better Auth's own tables, in the database of DATABASE_URL: `node schema.mjs apply` makes them, `node schema.mjs` prints
-// what Better Auth still wants. With `user NAME EMAIL` it signs somebody up.
+// what Better Auth still wants. `user NAME EMAIL` signs somebody up, `sign-in EMAIL` in, and prints whom.
 import { betterAuth } from "better-auth";
 import { getMigrations } from "better-auth/db/migration";
 import { admin } from "better-auth/plugins";
@@ -19,6 +19,9 @@ const [what, name, email] = process.argv.slice(2);
 if (what === "user") {
   const made = await betterAuth(options).api.signUpEmail({ body: { name, email, password: "correct horse" } });
   console.log(made.user.id);
+} else if (what === "sign-in") {
+  const session = await betterAuth(options).api.signInEmail({ body: { email: name, password: "correct horse" } });
+  console.log(session.user.id);
 } else {
   const { toBeCreated, toBeAdded, runMigrations } = await getMigrations(options);
   if (what === "apply") await runMigrations();

@@ -8,13 +8,14 @@ use crate::url::DatabaseUrl;
 
 use super::{MigrateError, failed};
 
-/// Statements that make what stands in schema `public`, in order; not the rights and comments.
+/// Statements that make what stands in schema `public`, in order; not the rights and comments, and not the tables and
+/// functions named `except`.
 ///
 /// # Errors
 /// [`MigrateError::Database`]
-pub async fn found(url: &DatabaseUrl) -> Result<Vec<String>, MigrateError> {
+pub async fn found(url: &DatabaseUrl, except: &[&str]) -> Result<Vec<String>, MigrateError> {
     let owner = Owner::connect(url).await.map_err(failed("connect as the owner"))?;
-    let rows = owner.client.query(include_str!("found.sql"), &[]).await;
+    let rows = owner.client.query(include_str!("found.sql"), &[&except]).await;
     owner.close().await;
     let rows = rows
         .map_err(|source| failed("describe what is there")(from_driver("describe what is there", source)))?;

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use hedgerow_schema::ddl;
 use hedgerow_schema::script::Script;
+use hedgerow_schema::{ddl, model};
 
 use super::records::{self, Kind, Record};
 use super::{
@@ -75,7 +75,8 @@ async fn apply_file(
     let source =
         run::Source { path, end: run::End::Record(record), core: &script.core, may_open: script.found };
     // In the database that was adopted, what it makes is there.
-    let is_there = script.found && !session.before.tables.is_empty();
+    let is_others = |table: &String| !model::OWN_TABLES.contains(&table.as_str());
+    let is_there = script.found && session.before.tables.keys().any(is_others);
     let nothing = Script { blocks: Vec::new(), ..script.clone() };
     run::script(&session.owner, if is_there { &nothing } else { script }, &source, report).await?;
     let step = Applied { kind: Kind::File, name: file.name.clone(), took: start.elapsed() };

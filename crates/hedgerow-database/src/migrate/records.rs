@@ -255,6 +255,11 @@ async fn write(owner: &Owner, sql: &str, catalog: &Catalog) -> Result<(), Error>
     Ok(())
 }
 
+/// Takes whatever stands in the database as what should: it is adopted.
+pub(super) async fn accept_all(owner: &Owner) -> Result<(), Error> {
+    owner.run("UPDATE hedgerow.state SET catalog = NULL").await
+}
+
 /// The catalog that migrations are answerable for: what they changed is as it is now, the rest as it was accepted before.
 pub(super) fn merged(before: &Catalog, after: &Catalog, accepted: Option<&Catalog>) -> Catalog {
     let Some(accepted) = accepted else { return after.clone() };

@@ -46,6 +46,10 @@ impl Source<'_> {
                 for name in self.core {
                     records::add(owner, &New { kind: Kind::Core, name, ..*new }).await?;
                 }
+                // What was found is what should be.
+                if self.may_open {
+                    records::accept_all(owner).await?;
+                }
             }
             End::Forget { name } => {
                 records::remove(owner, Kind::File, name).await?;

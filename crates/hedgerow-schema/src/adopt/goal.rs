@@ -19,6 +19,8 @@ pub struct Goal {
     pub left: Vec<Left>,
     /// What must be changed by hand before, with statements that do it.
     pub obstacles: Vec<(String, Vec<String>)>,
+    /// What is to be done by hand, sooner or later.
+    pub by_hand: Vec<(String, Vec<String>)>,
     /// The sequences that new rows of entities count with.
     sequences: Vec<String>,
 }
@@ -73,7 +75,7 @@ impl Adoption {
         let defaults = self.entities.keys().flat_map(|name| catalog.tables[name].columns.values());
         let sequences = defaults.filter_map(|column| column.default.as_ref()).filter_map(sequence).collect();
         let left = self.left.iter().cloned().chain(self.leftovers(&should, &expected)).collect();
-        Goal { plan: forward, back, left, obstacles, sequences }
+        Goal { plan: forward, back, left, obstacles, by_hand: needs_of_users(catalog, &expected), sequences }
     }
 
     /// Takes off what does what Hedgerow's own trigger does, and finds those that a rename would break.
@@ -195,6 +197,9 @@ impl Adoption {
     }
 }
 
+/// Hedgerow's own functions, which the sets make.
+const OWN_FUNCTIONS: &[&str] = &["get_auth_user_id()", "update_updated_at_column()"];
+
 impl Goal {
     /// The files of the first migration: forward and back. `before` are the statements that make Hedgerow's functions as
     /// they were, where they were.
@@ -214,7 +219,9 @@ impl Goal {
             ));
         }
         let mut back = sign + &script::write(&self.back, &format!("The way back of: {note}"));
-        for function in ["get_auth_user_id()", "update_updated_at_column()"] {
+        let makes_them = ddl::core(roles).first().is_some_and(|set| sets.contains(&set.name));
+        let functions = if makes_them { OWN_FUNCTIONS } else { &[] };
+        for function in functions {
             let was =
                 before.iter().find(|statement| statement.contains(&format!("FUNCTION public.{function}")));
             let statement = was
@@ -266,6 +273,32 @@ fn replace(table: &mut Table, ours: &Table) {
             || ours.triggers.values().all(|own| own.definition != known.definition)
     });
     table.policies.clear();
+}
+
+/// Columns of "user" that Hedgerow does not know and that must have a value.
+fn needs_of_users(catalog: &Catalog, expected: &Catalog) -> Vec<(String, Vec<String>)> {
+    let (Some(user), Some(ours)) = (catalog.tables.get("user"), expected.tables.get("user")) else {
+        return Vec::new();
+    };
+    let needed = user.columns.iter().filter(|(name, column)| {
+        column.not_null
+            && column.default.is_none()
+            && !column.generated
+            && column.identity.is_none()
+            && !ours.columns.contains_key(*name)
+    });
+    let needed: Vec<&str> = needed.map(|(name, _)| name.as_str()).collect();
+    if needed.is_empty() {
+        return Vec::new();
+    }
+    let remedy = needed.iter().map(|name| {
+        format!("ALTER TABLE public.\"user\" ALTER COLUMN {} DROP NOT NULL", crate::diff::quote(name))
+    });
+    let text = format!(
+        "{} of \"user\" must have a value and has no default, so `hedgerow user create` cannot make users",
+        needed.join(", ")
+    );
+    vec![(text, remedy.collect())]
 }
 
 /// What Hedgerow's own statements rely on, in a table of its own that others made.

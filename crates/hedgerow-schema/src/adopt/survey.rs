@@ -3,7 +3,6 @@
 use super::{Adoption, Goal};
 use crate::catalog::{Catalog, Rule};
 use crate::diff::quote;
-use crate::model;
 
 /// A question to the database, before it is adopted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +32,9 @@ impl Adoption {
     /// What to ask before the files are written. `catalog` is the database as it is.
     pub fn questions(&self, catalog: &Catalog, goal: &Goal) -> Vec<Question> {
         let mut questions = Vec::new();
+        if !catalog.tables.contains_key("user") {
+            questions.extend(self.users());
+        }
         for (name, adopted) in &self.entities {
             self.owners(catalog, name, &adopted.owner, &mut questions);
             self.relations(name, &adopted.owner, &mut questions);
@@ -47,6 +49,27 @@ impl Adoption {
         }
         own_tables(catalog, &mut questions);
         questions
+    }
+
+    /// Where nobody made a table of users, the owners of rows are in none.
+    fn users(&self) -> Option<Question> {
+        let owners = self.entities.iter().map(|(name, adopted)| {
+            let column = quote(&adopted.owner);
+            format!("SELECT {column} AS id FROM public.{} WHERE {column} IS NOT NULL", quote(name))
+        });
+        let owners = owners.collect::<Vec<_>>().join(" UNION ");
+        (!owners.is_empty()).then(|| Question {
+            sql: format!("SELECT count(*) FROM ({owners}) owners"),
+            about: About::Obstacle,
+            says: "users own rows, and there is no table \"user\" that has them".to_owned(),
+            remedy: vec![
+                "CREATE TABLE public.\"user\" (id text PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE)"
+                    .to_owned(),
+                format!(
+                    "INSERT INTO public.\"user\" (id, name, email) SELECT id, id, id || '@example.com' FROM ({owners}) owners"
+                ),
+            ],
+        })
     }
 
     fn owners(&self, catalog: &Catalog, name: &str, owner: &str, questions: &mut Vec<Question>) {
@@ -64,20 +87,7 @@ impl Adoption {
             constraint.validated
                 && matches!(&constraint.rule, Rule::References { columns, table, .. } if columns == &[owner] && table == "user")
         });
-        if !catalog.tables.contains_key("user") {
-            questions.push(Question {
-                sql: format!("SELECT count(DISTINCT {column}) FROM public.{table}"),
-                about: About::Obstacle,
-                says: format!("users own rows of {name}, and there is no table \"user\" that has them"),
-                remedy: vec![
-                    "CREATE TABLE public.\"user\" (id text PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE)".to_owned(),
-                    format!(
-                        "INSERT INTO public.\"user\" (id, name, email) SELECT DISTINCT {column}, {column}, {column} || '@example.com' \
-                         FROM public.{table} WHERE {column} IS NOT NULL ON CONFLICT DO NOTHING"
-                    ),
-                ],
-            });
-        } else if !is_checked {
+        if catalog.tables.contains_key("user") && !is_checked {
             questions.push(Question {
                 sql: format!(
                     "SELECT count(*) FROM public.{table} t WHERE t.{column} IS NOT NULL \
@@ -140,29 +150,6 @@ fn own_tables(catalog: &Catalog, questions: &mut Vec<Question>) {
             says:
                 "users have an id that is not 1 to 64 letters, digits, `_` and `-`: they cannot use the API"
                     .to_owned(),
-            remedy: Vec::new(),
-        });
-    }
-    let made_by_us = ["id", "name", "email", "role"];
-    let others: Vec<&str> = user
-        .columns
-        .iter()
-        .filter(|(name, column)| {
-            column.not_null
-                && column.default.is_none()
-                && !made_by_us.contains(&name.as_str())
-                && !model::is_user_column(name)
-        })
-        .map(|(name, _)| name.as_str())
-        .collect();
-    if !others.is_empty() {
-        questions.push(Question {
-            sql: "SELECT 1::bigint".to_owned(),
-            about: About::ByHand,
-            says: format!(
-                "thing about \"user\": {} must have a value and has no default, so `hedgerow user create` cannot make users",
-                others.join(", ")
-            ),
             remedy: Vec::new(),
         });
     }

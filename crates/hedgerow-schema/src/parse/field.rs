@@ -65,7 +65,8 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: Entry<'_>) -> Option<Field> {
         reader.note(table.span(), message, Some("remove it".into()));
     }
     if hidden && searchable {
-        let message = "a hidden field cannot be searchable: its words could be guessed by searching".to_owned();
+        let message =
+            "a hidden field cannot be searchable: its words could be guessed by searching".to_owned();
         reader.note(table.span(), message, Some("remove `hidden` or `searchable`".into()));
     }
     if required && read_only && field.default.is_none() {
