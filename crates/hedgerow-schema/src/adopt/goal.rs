@@ -147,7 +147,7 @@ impl Adoption {
             columns.extend(moments.map(|(column, _)| format!("{name}.{column}")));
         }
         let text = format!(
-            "{} have no time zone: they are read and written as UTC, whatever they were written as",
+            "moments without a time zone are read and written as UTC, whatever they were written as: {}",
             columns.join(", ")
         );
         (!columns.is_empty()).then_some((text, Vec::new()))
