@@ -69,7 +69,10 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         cause.downcast_ref::<hedgerow::database::Error>().and_then(hedgerow::database::Error::server)
     {
         return match error.code.code() {
-            "42P01" | "42883" | "3F000" => Some("run `hedgerow migrate apply` first".to_owned()),
+            "42P01" | "42883" | "3F000" => Some(
+                "run `hedgerow migrate apply` first; what no file makes yet, `hedgerow migrate new NAME` writes as one"
+                    .to_owned(),
+            ),
             "42704" | "22023" => Some("run `hedgerow setup` first".to_owned()),
             "28P01" | "28000" => Some("check user and password of the database URL".to_owned()),
             "3D000" => Some("create the database, or correct its name in the URL".to_owned()),

@@ -6,8 +6,7 @@
 
 mod conditions;
 
-use conditions::Conditions;
-
+use self::conditions::Conditions;
 use crate::query::{Filter, ListQuery, Selected};
 use crate::write::RowInput;
 use crate::{Access, Bind, Column, Entity, Field, Read, Sql, SqlType, Standard, StoredType, Write, ddl};
@@ -418,7 +417,7 @@ pub fn ids_by_value(entity: &Entity, by: Column<'_>, values: Bind, asker: Asker<
     sql.push("::text, id FROM public.").name(&entity.name).push(" WHERE ");
     column(&mut sql, by);
     sql.push("::text = ANY (").bind(values).push(")");
-    let mut conditions = Conditions::continued();
+    let mut conditions = Conditions { any: true };
     if entity.access.read_names_owner() {
         conditions.owner(&mut sql, asker);
     }

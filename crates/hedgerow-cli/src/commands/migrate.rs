@@ -21,6 +21,13 @@ use crate::session::{find_place, open_project};
 
 pub(crate) async fn run(arguments: &Arguments, command: &Migrate) -> anyhow::Result<Exit> {
     let project = open_project(&arguments.project, BTreeMap::new())?;
+    // Mistakes are said before anything is started or changed; the way back does not need the entity files.
+    if matches!(
+        command,
+        Migrate::Plan { .. } | Migrate::New { .. } | Migrate::Apply { .. } | Migrate::Check { .. }
+    ) {
+        project.schema()?;
+    }
     if let Migrate::Baseline { dry_run, json } = command {
         return baseline::run(arguments, &project, *dry_run, *json).await;
     }

@@ -62,7 +62,9 @@ pub(crate) async fn run(arguments: &Arguments, command: &Setup) -> anyhow::Resul
              A second application gets logins of its own by other names in [roles]"
         ));
     }
-    output::note("roles and logins are ready; next: hedgerow migrate apply");
+    output::note(
+        "roles and logins are ready; next: `hedgerow migrate new init` if migrations/ is empty, and `hedgerow migrate apply`",
+    );
     Ok(Exit::Done)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::project::{NOTES, Project, get};
+use crate::project::{NOTES, Project, get, send};
 
 #[test]
 fn the_printed_request_works_and_the_next_start_finds_everything_again() {
@@ -43,16 +43,71 @@ fn saved_files_are_followed_within_three_seconds() {
     assert_eq!(get(&address, &key, "/api/v1/tasks").0, 404);
     let saved = Instant::now();
     project.write("entities/tasks.toml", &NOTES.replace("notes", "tasks"));
-    dev.wait_for("the API follows them");
+    let said = dev.wait_for("the API follows the changed files");
     assert!(saved.elapsed() < Duration::from_secs(3), "{:?}", saved.elapsed());
-    assert_eq!(get(&address, &key, "/api/v1/tasks").0, 200);
+    assert!(said.contains("  table tasks is made, with its indexes, policies and rights\n"), "{said}");
+    assert_eq!(send(&address, &key, "POST", "/api/v1/tasks", r#"{"text":"a","n":1}"#).0, 201);
 
-    // A mistake, and a change that this version cannot make: said, and the API stays as it was.
+    // A table that is there follows, too.
+    let saved = Instant::now();
+    let renamed = "name = \"tasks\"\nfields.title = { type = \"text\", renamed_from = \"text\", indexed = true, \
+                   max_length = 100 }\nfields.n = { type = \"integer\" }\n";
+    project.write("entities/tasks.toml", renamed);
+    let said = dev.wait_for("column \"text\" of tasks is renamed to title");
+    assert!(saved.elapsed() < Duration::from_secs(3), "{:?}", saved.elapsed());
+    dev.wait_for_count("the API follows the changed files", 2);
+    assert!(!said.contains("loses data"), "{said}");
+    assert_eq!(
+        get(&address, &key, "/api/v1/tasks?select=title,n"),
+        (200, r#"[{"title":"a","n":1}]"#.to_owned())
+    );
+
+    // A mistake, and a change that loses what is there: said, and the API stays as it was.
     project.write("entities/tasks.toml", "name = \"tasks\"\nfields.text = { type = \"txt\" }\n");
     dev.wait_for("there is no type \"txt\"");
-    project.write("entities/tasks.toml", "name = \"tasks\"\nfields.other = { type = \"text\" }\n");
-    dev.wait_for("the entity file of tasks changed after its table was made");
-    assert_eq!(get(&address, &key, "/api/v1/tasks?text=eq.a").0, 200);
+    project.write("entities/tasks.toml", "name = \"tasks\"\nfields.n = { type = \"integer\" }\n");
+    let said = dev.wait_for("the change would lose data: column tasks.title (1 row); nothing was changed");
+    assert!(said.contains("the API stays as it was"), "{said}");
+    assert_eq!(get(&address, &key, "/api/v1/tasks?select=title").1, r#"[{"title":"a"}]"#);
+    // What nobody filled may go.
+    assert_eq!(send(&address, &key, "PATCH", "/api/v1/tasks?n=eq.1", r#"{"title":null}"#).0, 200);
+    project.write("entities/tasks.toml", "name = \"tasks\"\nfields.n = { type = \"integer\" }\n# again\n");
+    dev.wait_for("column \"title\" of tasks is dropped");
+    dev.wait_for_count("the API follows the changed files", 3);
+    assert_eq!(get(&address, &key, "/api/v1/tasks?select=n").1, r#"[{"n":1}]"#);
+
+    // Drafts become a file, which this database counts as applied.
+    let made = project.run(&["migrate", "new", "init", "--json"]).expect(0).json();
+    assert_eq!((&made["name"], &made["adopted"]), (&"0001_init".into(), &true.into()));
+    let status = project.run(&["migrate", "status", "--json"]).expect(0).json();
+    let states: Vec<_> =
+        status.as_array().expect("a list").iter().map(|line| (&line["name"], &line["state"])).collect();
+    assert_eq!(states, [(&"0001_init".into(), &"applied".into())]);
+    assert_eq!(
+        project.run(&["migrate", "apply", "--json"]).expect(0).json()["applied"],
+        serde_json::json!([])
+    );
+    project.run(&["migrate", "check"]).expect(0);
+
+    // A file by hand is applied as soon as it is saved.
+    project.write(
+        "migrations/0002_view.sql",
+        "CREATE VIEW numbers WITH (security_invoker = true) AS SELECT n FROM tasks;",
+    );
+    dev.wait_for("applied file 0002_view");
+}
+
+#[test]
+fn data_may_be_lost_where_that_was_said() {
+    let project = Project::new();
+    let mut dev =
+        crate::project::Running::start(project.command(&["dev", "--port", "0", "--allow-data-loss"]));
+    let (address, key) = dev.address_and_key();
+    assert_eq!(send(&address, &key, "POST", "/api/v1/notes", r#"{"text":"a","n":1}"#).0, 201);
+    project.write("entities/notes.toml", "name = \"notes\"\nfields.n = { type = \"integer\" }\n");
+    dev.wait_for("column \"text\" of notes is dropped");
+    dev.wait_for("the API follows the changed files");
+    assert_eq!(get(&address, &key, "/api/v1/notes?select=n").1, r#"[{"n":1}]"#);
 }
 
 #[test]

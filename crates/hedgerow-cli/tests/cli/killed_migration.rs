@@ -4,6 +4,7 @@
 //! of the wanted number sleeps. Each run is killed one further than the last, until one comes through.
 
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hedgerow::database::migrate::{DataLoss, Look, MigrationFile, apply, look};
@@ -60,6 +61,15 @@ CREATE EVENT TRIGGER before_command ON ddl_command_start WHEN TAG IN ('ALTER TAB
 CREATE EVENT TRIGGER after_command ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'CREATE INDEX')
   EXECUTE FUNCTION stops.command();
 "#;
+
+const SIDE_BY_SIDE: usize = 4;
+
+/// How far a run came.
+#[derive(PartialEq)]
+enum Reached {
+    ThePlace,
+    TheEnd,
+}
 
 fn schema() -> Schema {
     schema_of(&[
@@ -138,7 +148,7 @@ async fn outcome(test: &TestDatabase) -> (Look, Vec<String>) {
     (seen, test.column("SELECT concat_ws(' ', id, note, target) FROM links ORDER BY id").await)
 }
 
-async fn assert_same(place: u64, test: &TestDatabase, (wanted, rows): &(Look, Vec<String>)) {
+async fn assert_same(place: usize, test: &TestDatabase, (wanted, rows): &(Look, Vec<String>)) {
     let (seen, found) = outcome(test).await;
     let different: Vec<String> =
         differences(&seen.catalog, &wanted.catalog).iter().map(ToString::to_string).collect();
@@ -159,7 +169,7 @@ async fn assert_same(place: u64, test: &TestDatabase, (wanted, rows): &(Look, Ve
 }
 
 /// Returns how many places there are.
-async fn at_every_place(file: &str) -> u64 {
+async fn at_every_place(file: &str) -> usize {
     let scene = Scene::new(file).await;
     let undisturbed = scene.base.copy().await;
     scene.apply(&undisturbed).expect(0);
@@ -167,31 +177,45 @@ async fn at_every_place(file: &str) -> u64 {
     assert_eq!(wanted.1, ["1 1 1", "2 2 2"]);
     assert_same(0, &undisturbed, &wanted).await;
 
-    let stopped =
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
-    for place in 1.. {
-        let test = scene.base.copy().await;
-        test.sql(&format!("UPDATE stops.wanted SET place = {place}")).await;
-        if !scene.killed(&test, stopped).await {
-            assert_same(place, &test, &wanted).await;
-            return place - 1;
+    // Some side by side: most of the time goes by until the server notices that a program is gone.
+    let (scene, wanted) = (Arc::new(scene), Arc::new(wanted));
+    for first in (1..).step_by(SIDE_BY_SIDE) {
+        let running: Vec<_> = (first..first + SIDE_BY_SIDE)
+            .map(|place| tokio::spawn(at_place(place, scene.clone(), wanted.clone())))
+            .collect();
+        for (place, one) in (first..).zip(running) {
+            if one.await.expect("no panic") == Reached::TheEnd {
+                return place - 1;
+            }
         }
-        // At once, while the server still runs the statement of the killed one.
-        scene.apply(&test).expect(0);
-        assert_same(place, &test, &wanted).await;
-        // And there is nothing left to do.
-        assert_eq!(scene.apply(&test).expect(0).json()["applied"], serde_json::json!([]), "{place}");
     }
     unreachable!("a run comes to its end");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_place(place: usize, scene: Arc<Scene>, wanted: Arc<(Look, Vec<String>)>) -> Reached {
+    let stopped =
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let test = scene.base.copy().await;
+    test.sql(&format!("UPDATE stops.wanted SET place = {place}")).await;
+    if !scene.killed(&test, stopped).await {
+        assert_same(place, &test, &wanted).await;
+        return Reached::TheEnd;
+    }
+    // At once, while the server still runs the statement of the killed one.
+    scene.apply(&test).expect(0);
+    assert_same(place, &test, &wanted).await;
+    // And there is nothing left to do.
+    assert_eq!(scene.apply(&test).expect(0).json()["applied"], serde_json::json!([]), "{place}");
+    Reached::ThePlace
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_killed_file_in_steps_is_followed_from_where_it_ended() {
     let places = at_every_place(IN_STEPS).await;
     assert!(places >= 30, "{places}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_killed_file_in_one_transaction_left_nothing() {
     let places = at_every_place(AT_ONCE).await;
     assert!(places >= 15, "{places}");

@@ -6,5 +6,7 @@ mod dev;
 mod examples;
 mod kill;
 mod killed_migration;
+mod migrate;
 mod production;
 mod project;
+mod rollout;

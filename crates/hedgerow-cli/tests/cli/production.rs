@@ -77,6 +77,7 @@ async fn from_an_empty_database_to_a_served_one() {
     assert!(unready.err.contains("run `hedgerow migrate apply`"), "{}", unready.err);
 
     let with_owner: Vec<(&str, &str)> = env.iter().copied().chain(owner).collect();
+    project.run_with(&["migrate", "new", "init"], &with_owner).expect(0);
     project.run_with(&["migrate", "apply"], &with_owner).expect(0);
     let key = project
         .run_with(&["key", "create", "--user", "root@example.com", "--name", "k", "--scope", "*"], &env)

@@ -94,6 +94,12 @@ impl Project {
         Run { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
+    /// Writes the entity files as a migration, and applies it.
+    pub(crate) fn make_tables(&self) {
+        self.run(&["migrate", "new", "init"]).expect(0);
+        self.run(&["migrate", "apply"]).expect(0);
+    }
+
     /// `hedgerow dev`, listening.
     pub(crate) fn dev(&self) -> Running {
         Running::start(self.command(&["dev", "--port", "0"]))
@@ -129,10 +135,16 @@ impl Running {
     /// Waits until it has said this.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
+        self.wait_for_count(text, 1)
+    }
+
+    /// Waits until it has said this so many times.
+    #[track_caller]
+    pub(crate) fn wait_for_count(&mut self, text: &str, count: usize) -> String {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let said = self.said();
-            if said.contains(text) {
+            if said.matches(text).count() >= count {
                 return said;
             }
             let ended = self.process.try_wait().expect("a status");
@@ -174,10 +186,18 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
 
 /// GET with a key; the status and the body.
 pub(crate) fn get(address: &str, key: &str, path: &str) -> (u16, String) {
+    send(address, key, "GET", path, "")
+}
+
+/// Any request with a key and a body of JSON; the status and the body.
+pub(crate) fn send(address: &str, key: &str, method: &str, path: &str, body: &str) -> (u16, String) {
     use std::io::Write;
     let mut stream = std::net::TcpStream::connect(address).expect("a connection");
-    let request =
-        format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
     stream.write_all(request.as_bytes()).expect("a request");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");

@@ -64,6 +64,11 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: Entry<'_>) -> Option<Field> {
             "a relation_many field cannot be `required`: it always has a list, which may be empty".to_owned();
         reader.note(table.span(), message, Some("remove it".into()));
     }
+    if hidden && searchable {
+        let message =
+            "a hidden field cannot be searchable: its words could be guessed by searching".to_owned();
+        reader.note(table.span(), message, Some("remove `hidden` or `searchable`".into()));
+    }
     if required && read_only && field.default.is_none() {
         let message = "a required field that cannot be written needs a default".to_owned();
         reader.note(table.span(), message, Some("add `default`, or remove `required` or `read_only`".into()));

@@ -1,4 +1,4 @@
-//! Which rows a statement is about: WHERE and what follows it.
+//! Which rows a statement is about: WHERE and AND in the right places.
 
 use super::{Asker, column, parameter};
 use crate::policy::LIVES;
@@ -7,17 +7,12 @@ use crate::{Bind, Column, Entity, Identifier, Sql, Standard, StoredType};
 
 /// WHERE and AND in the right places.
 pub(super) struct Conditions {
-    any: bool,
+    pub(super) any: bool,
 }
 
 impl Conditions {
     pub(super) fn new() -> Self {
         Self { any: false }
-    }
-
-    /// Behind a condition that is written already.
-    pub(super) fn continued() -> Self {
-        Self { any: true }
     }
 
     pub(super) fn next(&mut self, sql: &mut Sql) {
