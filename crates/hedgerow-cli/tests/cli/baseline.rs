@@ -224,7 +224,7 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     // Better Auth goes on beside Hedgerow, as a login that takes the role of sign-in; nobody else reads its tables.
     let login = format!("{}_node", others.test.name);
     let make = format!(
-        "CREATE ROLE {login} LOGIN PASSWORD 'node' IN ROLE hedgerow_auth; ALTER ROLE {login} SET role = hedgerow_auth"
+        "CREATE ROLE {login} LOGIN PASSWORD 'node' NOINHERIT IN ROLE hedgerow_auth; ALTER ROLE {login} SET role = hedgerow_auth"
     );
     others.test.sql(&make).await;
     let beside = others.owner.replace("hedgerow_owner:owner", &format!("{login}:node"));
