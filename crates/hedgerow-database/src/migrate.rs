@@ -388,7 +388,7 @@ async fn rollback_with(
         session.begin().await?;
         let end = run::End::Forget { name: file.name.clone() };
         // Without Hedgerow's own tables there is nobody to keep apart.
-        let may_open = !script.core.is_empty();
+        let may_open = script.found || !script.core.is_empty();
         let source = run::Source { path, end, core: &script.core, may_open };
         run::script(&session.owner, &script, &source, report).await?;
         let step = Applied { kind: Kind::File, name: file.name.clone(), took: start.elapsed() };

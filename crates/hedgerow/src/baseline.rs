@@ -22,7 +22,10 @@ pub enum BaselineError {
     #[error(transparent)]
     Migrate(#[from] MigrateError),
     /// It was done before.
-    #[error("{0}: baseline is the beginning of a project's migrations, and this one has begun")]
+    #[error(
+        "{0}: baseline is the beginning of a project's migrations, and this one has begun (to begin anew, roll back \
+         what is applied, and remove the files)"
+    )]
     Begun(String),
     /// Files would be overwritten.
     #[error("{} exist already, and baseline overwrites nothing; move them away, or the tables out of schema public", .0.join(", "))]
@@ -214,6 +217,8 @@ async fn files(
         .map(|adopted| (adopted.file.name.clone(), adopted.file.text.clone()))
         .collect();
     files.push((format!("migrations/{FOUND}.sql"), first));
+    let stays = "-- hedgerow: found\n-- What was found stays; it only counts as applied no more.\n";
+    files.push((format!("migrations/{FOUND}.down.sql"), stays.to_owned()));
     files.push((format!("migrations/{NAME}.sql"), up));
     files.push((format!("migrations/{NAME}.down.sql"), down));
     Ok(files)

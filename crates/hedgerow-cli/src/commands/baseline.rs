@@ -41,8 +41,11 @@ async fn adopt(project: &Project, owner: &DatabaseUrl, dry_run: bool, as_json: b
     }
     if as_json {
         output::json(&answer(&found, writes));
-    } else {
+    } else if writes || dry_run {
         tell(&found, writes);
+    }
+    if !as_json {
+        remarks("must be put right first", &found.obstacles);
     }
     if !found.obstacles.is_empty() {
         bail!("nothing was written: put right what must be put right first, and run baseline again");
@@ -57,7 +60,6 @@ async fn adopt(project: &Project, owner: &DatabaseUrl, dry_run: bool, as_json: b
 }
 
 fn tell(found: &Baseline, written: bool) {
-    remarks("must be put right first", &found.obstacles);
     for (name, _) in &found.files {
         output::data(&format!("{}  {name}", if written { "wrote" } else { "would write" }));
     }

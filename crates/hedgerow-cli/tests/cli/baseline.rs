@@ -200,6 +200,7 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
         [
             "entities/projects.toml",
             "entities/tasks.toml",
+            "migrations/0000_found.down.sql",
             "migrations/0000_found.sql",
             "migrations/0001_baseline.down.sql",
             "migrations/0001_baseline.sql",
@@ -223,7 +224,7 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     // Better Auth goes on beside Hedgerow, as a login that takes the role of sign-in; nobody else reads its tables.
     let login = format!("{}_node", others.test.name);
     let make = format!(
-        "CREATE ROLE {login} LOGIN PASSWORD 'node' IN ROLE hedgerow_auth; ALTER ROLE {login} SET role = hedgerow_auth"
+        "CREATE ROLE {login} LOGIN PASSWORD 'node' NOINHERIT IN ROLE hedgerow_auth; ALTER ROLE {login} SET role = hedgerow_auth"
     );
     others.test.sql(&make).await;
     let beside = others.owner.replace("hedgerow_owner:owner", &format!("{login}:node"));
@@ -350,6 +351,13 @@ async fn two_plain_tables_become_a_served_api() {
     assert_eq!(others.test.column(open).await, ["0"]);
     assert_eq!(others.checksums(&kept).await, before, "as it was");
     others.test.owner_sql("UPDATE tasks SET title = title, updated_at = DEFAULT").await;
+    others.run(&["migrate", "apply"]).expect(0);
+    others.run(&["migrate", "check"]).expect(0);
+    others.run(&["migrate", "rollback", "2", "--yes", "--allow-data-loss"]).expect(0);
+    for folder in ["entities", "migrations"] {
+        std::fs::remove_dir_all(others.project.path().join(folder)).expect("a folder");
+    }
+    others.run(&["migrate", "baseline"]).expect(0);
     others.run(&["migrate", "apply"]).expect(0);
     others.run(&["migrate", "check"]).expect(0);
 }

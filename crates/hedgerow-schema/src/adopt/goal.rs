@@ -74,8 +74,10 @@ impl Adoption {
         }
         let defaults = self.entities.keys().flat_map(|name| catalog.tables[name].columns.values());
         let sequences = defaults.filter_map(|column| column.default.as_ref()).filter_map(sequence).collect();
+        let mut by_hand = needs_of_users(catalog, &expected);
+        by_hand.extend(self.without_zone(&renamed));
         let left = self.left.iter().cloned().chain(self.leftovers(&should, &expected)).collect();
-        Goal { plan: forward, back, left, obstacles, by_hand: needs_of_users(catalog, &expected), sequences }
+        Goal { plan: forward, back, left, obstacles, by_hand, sequences }
     }
 
     /// Takes off what does what Hedgerow's own trigger does, and finds those that a rename would break.
@@ -133,6 +135,22 @@ impl Adoption {
                 ));
             }
         }
+    }
+
+    /// Moments that do not say of which zone they are.
+    fn without_zone(&self, catalog: &Catalog) -> Option<(String, Vec<String>)> {
+        let adopted = |name: &String| self.entities.contains_key(name) || is_own(name);
+        let mut columns = Vec::new();
+        for (name, table) in catalog.tables.iter().filter(|(name, _)| adopted(name)) {
+            let moments =
+                table.in_order().into_iter().filter(|(_, column)| column.ty.starts_with("timestamp without"));
+            columns.extend(moments.map(|(column, _)| format!("{name}.{column}")));
+        }
+        let text = format!(
+            "moments without a time zone are read and written as UTC, whatever they were written as: {}",
+            columns.join(", ")
+        );
+        (!columns.is_empty()).then_some((text, Vec::new()))
     }
 
     /// What stays on adopted tables, and beside all tables.
