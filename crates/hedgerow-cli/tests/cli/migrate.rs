@@ -22,7 +22,7 @@ fn from_entity_files_to_a_database_and_back() {
     locks       index "notes_userId_id_key" of notes is built on (userId, id)
                 lock: SHARE UPDATE EXCLUSIVE, while the index is built
     "#);
-    assert_snapshot!(plan.err, @"`hedgerow migrate new NAME` writes what migrations/ lacks as a file");
+    assert_snapshot!(plan.err, @"what the entity files ask for and no file makes: `hedgerow migrate new NAME` writes it; what somebody changed by hand: `hedgerow migrate plan --sql` prints what puts it right, for psql as the owner");
     let plan = project.run(&["migrate", "plan", "--json"]).expect(0).json();
     assert_eq!(plan["changes"][0]["object"], "table tasks");
     assert_eq!(plan["changes"][1]["class"], "locks");
