@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hedgerow_schema::Roles;
+use hedgerow_schema::{Roles, value};
 
 /// The id of a user: 1 to 64 letters, digits, `_` and `-`.
 ///
@@ -31,12 +31,7 @@ impl std::str::FromStr for UserId {
     type Err = UserIdError;
 
     fn from_str(text: &str) -> Result<Self, UserIdError> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-        if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
-            Ok(Self(text.into()))
-        } else {
-            Err(UserIdError)
-        }
+        if value::is_user_id(text) { Ok(Self(text.into())) } else { Err(UserIdError) }
     }
 }
 

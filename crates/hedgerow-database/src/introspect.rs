@@ -168,7 +168,7 @@ impl From<TableRow> for Table {
             row_security: row.row_security,
             forced: row.forced,
             comment: row.comment,
-            size: Size::new(row.rows, row.bytes),
+            size: Size { rows: row.rows, bytes: row.bytes },
             ..Self::default()
         };
         for grant in row.grants {

@@ -128,7 +128,7 @@ impl Look {
 
     /// The same, but what nobody's migration made stays too: a plan does not touch what is not Hedgerow's. Policies are
     /// the exception, since one too many opens a table.
-    pub fn plan_target(&self, schema: &Schema, roles: &Roles) -> Catalog {
+    fn plan_target(&self, schema: &Schema, roles: &Roles) -> Catalog {
         let mut kept = self.catalog.clone();
         if let Some(accepted) = &self.accepted {
             for (name, table) in kept.tables.iter_mut().filter(|(_, table)| table.is_managed()) {
@@ -196,10 +196,8 @@ async fn look_with(owner: &Owner) -> Result<Look, MigrateError> {
 struct Session<'r> {
     owner: Owner,
     roles: &'r Roles,
-    /// The catalog at the beginning; of a run that was killed, if one was.
+    /// The catalog at the beginning; of a run that was killed, if one was: this one answers for what that one did.
     before: Catalog,
-    /// An earlier run was killed, and this one answers for what it did.
-    follows_killed: bool,
 }
 
 impl<'r> Session<'r> {
@@ -212,29 +210,28 @@ impl<'r> Session<'r> {
         lock(&owner, report).await.map_err(failed("get the migration lock"))?;
         records::make(&owner, roles).await.map_err(failed("make the tables of schema hedgerow"))?;
         force::recover(&owner, report).await?;
-        let killed = records::before(&owner).await.map_err(failed("read hedgerow.state"))?;
-        let follows_killed = killed.is_some();
-        let before = match killed {
+        let before = match records::before(&owner).await.map_err(failed("read hedgerow.state"))? {
             Some(before) => before,
             None => introspect(&owner).await.map_err(failed("read the catalog"))?,
         };
-        Ok(Self { owner, roles, before, follows_killed })
+        Ok(Self { owner, roles, before })
     }
 
     /// From here on, what changes is the work of this run, even if it is killed.
     async fn begin(&self) -> Result<(), MigrateError> {
-        if self.follows_killed {
-            return Ok(());
-        }
         records::begin(&self.owner, &self.before).await.map_err(failed("remember the catalog before"))
     }
 
-    /// Remembers the catalog as migrations left it, and ends. What somebody else changed in the meantime stays drift.
+    /// Remembers the catalog as migrations left it, and ends. Where nothing was begun, nothing that differs became right
+    /// by it; what somebody else changed in the meantime stays drift.
     async fn close(self) -> Result<(), MigrateError> {
-        let after = introspect(&self.owner).await.map_err(failed("read the catalog"))?;
-        let accepted = records::accepted(&self.owner).await.map_err(failed("read hedgerow.state"))?;
-        let accepted = records::merged(&self.before, &after, accepted.as_ref());
-        records::accept(&self.owner, &accepted).await.map_err(failed("remember the catalog"))?;
+        let begun = records::before(&self.owner).await.map_err(failed("read hedgerow.state"))?;
+        if let Some(before) = begun {
+            let after = introspect(&self.owner).await.map_err(failed("read the catalog"))?;
+            let accepted = records::accepted(&self.owner).await.map_err(failed("read hedgerow.state"))?;
+            let accepted = records::merged(&before, &after, accepted.as_ref());
+            records::accept(&self.owner, &accepted).await.map_err(failed("remember the catalog"))?;
+        }
         self.owner.close().await;
         Ok(())
     }
@@ -272,13 +269,8 @@ pub async fn apply(
     let session = Session::open(url, roles, &mut report).await?;
     let mut applied = Vec::new();
     let outcome = pending::apply(&session, files, loss, &mut report, &mut applied).await;
-    if !applied.is_empty() || outcome.is_err() || session.follows_killed {
-        let closed = session.close().await;
-        outcome.and(closed)?;
-    } else {
-        // Nothing happened, so nothing that differs became right by it.
-        session.owner.close().await;
-    }
+    let closed = session.close().await;
+    outcome.and(closed)?;
     Ok(applied)
 }
 
@@ -328,7 +320,7 @@ async fn draft_with(
             hedgerow_schema::diff::Unit::Alone(statement) => vec![statement],
         })
         .collect();
-    run::statements(&session.owner, &statements, "the change", Some(record), report).await?;
+    run::statements(&session.owner, &statements, "the change", &record, report).await?;
     Ok(plan)
 }
 
@@ -339,6 +331,7 @@ async fn draft_with(
 /// [`MigrateError::Database`]
 pub async fn adopt(url: &DatabaseUrl, roles: &Roles, files: &[&MigrationFile]) -> Result<(), MigrateError> {
     let session = Session::open(url, roles, &mut |_| {}).await?;
+    session.begin().await?;
     let outcome = records::adopt(&session.owner, files).await.map_err(failed("record files as applied"));
     let closed = session.close().await;
     outcome.and(closed)

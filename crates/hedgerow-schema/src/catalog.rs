@@ -160,12 +160,7 @@ pub struct Index {
 
 impl PartialEq for Index {
     fn eq(&self, other: &Self) -> bool {
-        let of = |index: &Self| (index.unique, index.primary, index.valid);
-        of(self) == of(other)
-            && self.keys == other.keys
-            && self.method == other.method
-            && self.condition == other.condition
-            && self.comment == other.comment
+        self.alike(other) && self.comment == other.comment
     }
 }
 
@@ -233,6 +228,13 @@ impl Table {
     }
 }
 
+impl Column {
+    /// Whether a row that does not say its value cannot be made.
+    pub(crate) fn needs_value(&self) -> bool {
+        self.not_null && self.default.is_none() && !self.generated && self.identity.is_none()
+    }
+}
+
 impl Rule {
     /// The columns of its table that it speaks of, where that is known.
     pub fn speaks_of(&self, column: &str) -> bool {
@@ -245,6 +247,15 @@ impl Rule {
 }
 
 impl Index {
+    /// Whether it is the same but for its comment.
+    pub(crate) fn alike(&self, other: &Self) -> bool {
+        let of = |index: &Self| (index.unique, index.primary, index.valid);
+        of(self) == of(other)
+            && self.keys == other.keys
+            && self.method == other.method
+            && self.condition == other.condition
+    }
+
     /// Whether a key or the condition speaks of the column.
     pub fn speaks_of(&self, column: &str) -> bool {
         self.keys

@@ -65,7 +65,7 @@ const TAKEN_COLUMNS: &[&str] = &["tableoid", "xmin", "cmin", "xmax", "cmax", "ct
 const MAX_FIELDS: usize = 200;
 /// A text field that an index or a unique rule covers has at most this many characters: an index entry must fit
 /// into a third of a page (about 2,700 bytes), and a character can take four.
-const MAX_INDEXED_LENGTH: u32 = 500;
+pub(crate) const MAX_INDEXED_LENGTH: u32 = 500;
 
 pub(crate) fn across(drafts: &[Draft<'_>]) -> Vec<Problem> {
     let mut problems = Vec::new();

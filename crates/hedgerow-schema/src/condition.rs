@@ -12,14 +12,12 @@ use crate::{Entity, FieldKind, Identifier, Sql, SqlType, Standard, StoredType, v
 pub struct Condition {
     sql: Sql,
     uses_now: bool,
-    fields: Vec<String>,
 }
 
 /// What may stand in a condition.
 struct Scope<'e> {
     entity: &'e Entity,
     uses_now: bool,
-    fields: Vec<String>,
 }
 
 impl Condition {
@@ -29,10 +27,10 @@ impl Condition {
     /// What is wrong, and where it can be said, the byte of the text.
     pub(crate) fn parse(text: &str, entity: &Entity) -> Result<Self, NotRead> {
         let node = expression::parse(text)?;
-        let mut scope = Scope { entity, uses_now: false, fields: Vec::new() };
+        let mut scope = Scope { entity, uses_now: false };
         let mut sql = Sql::new("");
         scope.condition(&node, &mut sql).map_err(|message| NotRead { at: 0, message })?;
-        Ok(Self { sql, uses_now: scope.uses_now, fields: scope.fields })
+        Ok(Self { sql, uses_now: scope.uses_now })
     }
 
     /// The condition in SQL, without parameters.
@@ -43,11 +41,6 @@ impl Condition {
     /// Whether it changes its mind while time goes by; an index cannot have such a condition.
     pub fn uses_now(&self) -> bool {
         self.uses_now
-    }
-
-    /// The fields it speaks of.
-    pub fn fields(&self) -> &[String] {
-        &self.fields
     }
 }
 
@@ -195,7 +188,7 @@ impl<'e> Scope<'e> {
         Ok(())
     }
 
-    fn field(&mut self, node: &Node) -> Result<(Identifier, SqlType), String> {
+    fn field(&self, node: &Node) -> Result<(Identifier, SqlType), String> {
         let Node::Name(parts) = node else {
             return Err(format!("a field of the row must stand here: {HINT}"));
         };
@@ -223,9 +216,6 @@ impl<'e> Scope<'e> {
             None if found.ends_with("At") => SqlType::Timestamptz,
             None => SqlType::Text,
         };
-        if !self.fields.iter().any(|known| known == found) {
-            self.fields.push((*found).to_owned());
-        }
         Ok((Identifier::joined(&[found]), ty))
     }
 }

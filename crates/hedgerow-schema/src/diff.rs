@@ -13,12 +13,12 @@ mod renames;
 use std::collections::BTreeMap;
 
 use self::altered::Altered;
-use self::definition::on;
 use self::maker::Maker;
-use crate::catalog::{Catalog, Size};
+use crate::catalog::Catalog;
 
 pub(crate) use self::columns::digits;
-pub use self::definition::quote;
+pub(crate) use self::definition::{add_constraint, drop_constraint, on};
+pub use self::definition::{literal, quote};
 pub use self::renames::Renames;
 
 /// What a change may do to those who use the table.
@@ -138,6 +138,8 @@ const COLUMNS_GONE: u8 = 90;
 const TABLES_GONE: u8 = 95;
 
 const INSTANT: &str = "ACCESS EXCLUSIVE, for an instant";
+const REWRITING: &str = "ACCESS EXCLUSIVE, while the table is written anew";
+const CHECKING: &str = "SHARE UPDATE EXCLUSIVE, while rows are checked";
 const NO_LOCK: &str = "none that anybody waits for";
 
 /// The changes from `is` to `should`.
@@ -146,14 +148,7 @@ pub fn plan(is: &Catalog, should: &Catalog, renames: &Renames, pace: Pace) -> Pl
     let mut maker = Maker { changes: Vec::new(), pace };
     maker.renames(renames);
     for (table, old, new) in &followed {
-        maker
-            .change(format!("constraint {old:?} of {table}"), format!("is renamed to {new}"))
-            .on(table)
-            .together(
-                RENAMES,
-                format!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", on(table), quote(old), quote(new)),
-            )
-            .done();
+        maker.rename_constraint(table, old, new);
     }
     for (name, function) in &should.functions {
         let known = renamed.functions.get(name);
@@ -250,12 +245,5 @@ fn megabytes(bytes: u64) -> String {
     match bytes / 1_000_000 {
         0 => "under 1 MB".to_owned(),
         n => format!("{} MB", thousands(n)),
-    }
-}
-
-impl Size {
-    /// So many rows in so many bytes.
-    pub fn new(rows: u64, bytes: u64) -> Self {
-        Self { rows, bytes }
     }
 }

@@ -65,11 +65,6 @@ impl Expression {
         Self { text, meaning }
     }
 
-    /// The text.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
     /// What it says.
     pub(crate) fn meaning(&self) -> &Node {
         &self.meaning

@@ -519,14 +519,18 @@ fn read_test(column: Column<'_>, operator: &str, operand: &str) -> Result<Test, 
     }
 }
 
-/// Splits `(a,"b,c")`; in quotes a backslash makes the next character plain. `None`: not of that form.
+/// Splits `(a,"b,c")`. `None`: not of that form.
 fn split_list(text: &str) -> Option<Vec<String>> {
-    let inner = text.strip_prefix('(')?.strip_suffix(')')?;
+    split_quoted(text.strip_prefix('(')?.strip_suffix(')')?)
+}
+
+/// Splits `a,"b,c"`; in quotes a backslash makes the next character plain. `None`: not of that form.
+pub(crate) fn split_quoted(text: &str) -> Option<Vec<String>> {
     let mut values = Vec::new();
-    if inner.is_empty() {
+    if text.is_empty() {
         return Some(values);
     }
-    let mut rest = inner.chars().peekable();
+    let mut rest = text.chars().peekable();
     loop {
         let mut value = String::new();
         if rest.next_if_eq(&'"').is_some() {

@@ -52,9 +52,7 @@ impl Access {
 
 /// The rows of a list, at most `query.limit + 1`: one row more tells that there is a next page.
 pub fn list(entity: &Entity, query: &ListQuery<'_>, asker: Asker<'_>) -> Query {
-    let mut sql = Sql::new("SELECT ");
-    select_list(&mut sql, entity, &query.select);
-    sql.push(" FROM public.").name(&entity.name);
+    let mut sql = rows(entity, &query.select);
     let mut conditions = Conditions::new();
     if entity.access.read_names_owner() {
         conditions.owner(&mut sql, asker);
@@ -65,9 +63,7 @@ pub fn list(entity: &Entity, query: &ListQuery<'_>, asker: Asker<'_>) -> Query {
 
 /// The deleted rows that `asker` may restore, as [`list`].
 pub fn trash(entity: &Entity, query: &ListQuery<'_>, asker: Asker<'_>) -> Query {
-    let mut sql = Sql::new("SELECT ");
-    select_list(&mut sql, entity, &query.select);
-    sql.push(" FROM public.").name(&entity.name);
+    let mut sql = rows(entity, &query.select);
     let mut conditions = Conditions::new();
     if entity.access.write_names_owner() {
         conditions.owner(&mut sql, asker);
@@ -101,9 +97,7 @@ fn ordered(mut sql: Sql, mut conditions: Conditions, entity: &Entity, query: &Li
 
 /// All rows that `asker` reads, or with `Owned::Only` those that `asker` owns, oldest first.
 pub fn export(entity: &Entity, select: &[Selected<'_>], asker: Asker<'_>, owned: Owned) -> Query {
-    let mut sql = Sql::new("SELECT ");
-    select_list(&mut sql, entity, select);
-    sql.push(" FROM public.").name(&entity.name);
+    let mut sql = rows(entity, select);
     let mut conditions = Conditions::new();
     if owned == Owned::Only || entity.access.read_names_owner() {
         conditions.owner(&mut sql, asker);
@@ -124,9 +118,7 @@ pub enum Owned {
 
 /// One row by its id.
 pub fn get(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<'_>) -> Query {
-    let mut sql = Sql::new("SELECT ");
-    select_list(&mut sql, entity, select);
-    sql.push(" FROM public.").name(&entity.name);
+    let mut sql = rows(entity, select);
     let mut conditions = Conditions::new();
     conditions.id(&mut sql, id);
     if entity.access.read_names_owner() {
@@ -255,10 +247,7 @@ fn update(entity: &Entity, row: &RowInput<'_>, select: &[Selected<'_>]) -> (Sql,
     if row.values.is_empty() && row.to_default.is_empty() {
         // Only links change. Writing a column as it is moves `updatedAt`; where none can be written, nothing does.
         let Some(field) = entity.columns().find(|field| !field.read_only && !field.immutable) else {
-            let mut sql = Sql::new("SELECT ");
-            select_list(&mut sql, entity, select);
-            sql.push(" FROM public.").name(&entity.name);
-            return (sql, Returning::Itself);
+            return (rows(entity, select), Returning::Itself);
         };
         sql.name(&field.name).push(" = ").name(&field.name);
         return (sql, Returning::Clause);
@@ -277,9 +266,8 @@ fn update(entity: &Entity, row: &RowInput<'_>, select: &[Selected<'_>]) -> (Sql,
 /// New rows by their ids, in the order of the ids: what `relation_many` fields show is there only when they are.
 pub fn created(entity: &Entity, ids: &[String], select: &[Selected<'_>]) -> Query {
     let all = || Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str())));
-    let mut sql = Sql::new("SELECT ");
-    select_list(&mut sql, entity, select);
-    sql.push(" FROM public.").name(&entity.name).push(" WHERE id = ANY (").bind(all());
+    let mut sql = rows(entity, select);
+    sql.push(" WHERE id = ANY (").bind(all());
     sql.push(") ORDER BY array_position(").bind(all()).push(", id)");
     Query { sql, columns: output(select) }
 }
@@ -430,6 +418,14 @@ fn finish(mut sql: Sql, entity: &Entity, returning: Option<&[Selected<'_>]>) -> 
     sql.push(" RETURNING ");
     select_list(&mut sql, entity, select);
     Query { sql, columns: output(select) }
+}
+
+/// `SELECT … FROM` the entity's table.
+fn rows(entity: &Entity, select: &[Selected<'_>]) -> Sql {
+    let mut sql = Sql::new("SELECT ");
+    select_list(&mut sql, entity, select);
+    sql.push(" FROM public.").name(&entity.name);
+    sql
 }
 
 fn output(select: &[Selected<'_>]) -> Vec<OutputColumn> {

@@ -12,6 +12,8 @@ use crate::{
     Bind, Bounds, Column, Decimal, Field, FieldKind, NumberRules, SqlType, StoredType, TextRules, codes,
 };
 
+pub use self::text::is_user_id;
+
 /// What is wrong with a value; the field is known to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -131,7 +133,15 @@ fn has_nul(value: &serde_json::Value) -> bool {
 /// # Errors
 /// [`Mistake`] names the rule that is broken.
 pub fn read_field(field: &Field, text: &str) -> Result<Bind, Mistake> {
+    let mut document = None;
     let bind = match &field.kind {
+        FieldKind::Json => {
+            document = Some(check_json(text)?);
+            Bind::new(SqlType::Jsonb, Some(text.to_owned()))
+        }
+        FieldKind::Date(bounds) => bounded(SqlType::Date, moment::date(text)?, bounds)?,
+        FieldKind::Datetime(bounds) => bounded(SqlType::Timestamptz, moment::datetime(text)?, bounds)?,
+        FieldKind::Time(bounds) => bounded(SqlType::Time, moment::time(text)?, bounds)?,
         FieldKind::Phone => Bind::text(text::phone(text)?),
         FieldKind::Multiselect { options } => {
             let chosen = list::options(options, list::items(text)?)?;
@@ -156,10 +166,9 @@ pub fn read_field(field: &Field, text: &str) -> Result<Bind, Mistake> {
     {
         return Err(Mistake::new("pattern_mismatch", format!("must match the pattern {}", pattern.as_str())));
     }
-    if let Some(schema) = &field.schema {
-        let document = check_json(text)?;
+    if let (Some(schema), Some(document)) = (&field.schema, &document) {
         schema
-            .check(&document)
+            .check(document)
             .map_err(|why| Mistake::new("schema_mismatch", format!("does not fit its JSON Schema: {why}")))?;
     }
     if let Some(stored) = field.sql_type {
@@ -200,9 +209,6 @@ fn check_kind(kind: &FieldKind, text: &str) -> Result<(), Mistake> {
             number.map_or(Ok(()), |number| within(number, &Bounds { min: *min, max: *max }))
         }
         FieldKind::Number(rules) => check_number(rules, text),
-        FieldKind::Date(bounds) => within(moment::date(text)?, bounds),
-        FieldKind::Datetime(bounds) => within(moment::datetime(text)?, bounds),
-        FieldKind::Time(bounds) => within(moment::time(text)?, bounds),
         FieldKind::Select { options } if options.iter().any(|option| option == text) => Ok(()),
         FieldKind::Select { options } => {
             Err(Mistake::new("not_an_option", format!("must be one of: {}", options.join(", "))))
@@ -211,7 +217,7 @@ fn check_kind(kind: &FieldKind, text: &str) -> Result<(), Mistake> {
         FieldKind::Relation(_) => {
             known(!text.is_empty() && text.len() <= 255, "invalid_id", "must be the id of a row")
         }
-        FieldKind::User(_) => known(text::is_user_id(text), "invalid_id", "must be the id of a user"),
+        FieldKind::User(_) => known(is_user_id(text), "invalid_id", "must be the id of a user"),
         FieldKind::Country => known(
             codes::is_country(text),
             "invalid_country",
@@ -232,7 +238,11 @@ fn check_kind(kind: &FieldKind, text: &str) -> Result<(), Mistake> {
             "invalid_file",
             "must be a reference of 1 to 1024 characters without control characters",
         ),
-        FieldKind::Text(_)
+        // The moments were looked at when they were read.
+        FieldKind::Date(_)
+        | FieldKind::Datetime(_)
+        | FieldKind::Time(_)
+        | FieldKind::Text(_)
         | FieldKind::Textarea(_)
         | FieldKind::Markdown(_)
         | FieldKind::Phone
@@ -242,6 +252,17 @@ fn check_kind(kind: &FieldKind, text: &str) -> Result<(), Mistake> {
         | FieldKind::Tags(_)
         | FieldKind::Uuid => Ok(()),
     }
+}
+
+/// A day, a moment or a time of day, as it is stored.
+fn bounded<T: PartialOrd + std::fmt::Display>(
+    ty: SqlType,
+    value: T,
+    bounds: &Bounds<T>,
+) -> Result<Bind, Mistake> {
+    let bind = Bind::new(ty, Some(value.to_string()));
+    within(value, bounds)?;
+    Ok(bind)
 }
 
 fn within<T: PartialOrd + std::fmt::Display>(value: T, bounds: &Bounds<T>) -> Result<(), Mistake> {

@@ -14,7 +14,6 @@ use hedgerow::database::private_server::{
 use hedgerow::database::setup::{self, LoginProof};
 use hedgerow::database::{DatabaseUrl, Logins};
 use hedgerow::schema::{Identifier, Roles, Schema, model};
-use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::NoTls;
 
@@ -165,7 +164,7 @@ fn start() -> PrivateServer {
     let user = rustix::process::getuid().as_raw();
     // Data of one PostgreSQL are not for another: each choice of it has its own directories.
     let chosen = ["HEDGEROW_POSTGRES_BIN", "HEDGEROW_POSTGRES_SEARCH"].map(std::env::var_os);
-    let chosen = hex(&Sha256::digest(format!("{chosen:?}")));
+    let chosen = migrate::checksum(&format!("{chosen:?}"));
     let place = std::env::temp_dir().join(format!("hedgerow-tests-{user}")).join(&chosen[..8]);
     for slot in 0.. {
         let state: PathBuf = place.join(format!("slot-{slot}"));
@@ -265,11 +264,7 @@ impl Cluster {
 }
 
 fn fingerprint(schema: Option<&Schema>) -> String {
-    hex(&Sha256::digest(format!("{:?}", schema.map(|schema| model::expected(schema, &Roles::default(), "")))))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    migrate::checksum(&format!("{:?}", schema.map(|schema| model::expected(schema, &Roles::default(), ""))))
 }
 
 async fn run(url: &DatabaseUrl, statements: &str) {

@@ -36,15 +36,6 @@ pub enum BaselineError {
     /// There is nothing.
     #[error("there is no table in schema public; `hedgerow migrate new NAME` begins with entity files")]
     Empty,
-    /// A file cannot be written.
-    #[error("cannot write {path}")]
-    Write {
-        /// The file.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 /// Something for a person to do, with the statements that do it.
@@ -129,18 +120,9 @@ pub async fn prepare(project: &Project, owner: &DatabaseUrl) -> Result<Baseline,
 /// Writes the files.
 ///
 /// # Errors
-/// [`BaselineError::Write`]
-pub fn write(project: &Project, baseline: &Baseline) -> Result<Vec<PathBuf>, BaselineError> {
-    let mut written = Vec::new();
-    for (name, text) in &baseline.files {
-        let path = project.directory.join(name);
-        let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        folder
-            .and_then(|()| std::fs::write(&path, text))
-            .map_err(|source| BaselineError::Write { path: path.display().to_string(), source })?;
-        written.push(path);
-    }
-    Ok(written)
+/// [`ProjectError::Write`]
+pub fn write(project: &Project, baseline: &Baseline) -> Result<Vec<PathBuf>, ProjectError> {
+    baseline.files.iter().map(|(name, text)| project.write(name, text)).collect()
 }
 
 fn has_not_begun(project: &Project, look: &Look) -> Result<(), BaselineError> {

@@ -6,6 +6,7 @@
 use hedgerow_database::server_version::{ServerVersion, known_holes};
 use hedgerow_database::{Error as DatabaseError, Identity, Row, introspect};
 use hedgerow_schema::catalog::Catalog;
+use hedgerow_schema::diff::quote;
 use hedgerow_schema::drift::{self, Difference, How, Kind, Object};
 use hedgerow_schema::{Schema, model};
 
@@ -77,7 +78,11 @@ pub async fn examine(app: &App, tolerance: Tolerance) -> Result<Vec<Finding>, Er
 ///
 /// # Errors
 /// As [`examine`].
-pub async fn examine_for(app: &App, schema: &Schema, tolerance: Tolerance) -> Result<Vec<Finding>, Error> {
+pub(crate) async fn examine_for(
+    app: &App,
+    schema: &Schema,
+    tolerance: Tolerance,
+) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     logins(app, tolerance, &mut findings).await?;
     // Without its roles, the rest cannot be asked.
@@ -248,30 +253,18 @@ async fn tables(
     let rows = ask(app, introspect::QUESTION, &[]).await?;
     let text: String = first(&rows)?.get(0)?;
     let is = introspect::read(&text)?;
-    let unforced = ask(
-        app,
-        "SELECT coalesce(array_agg(relname::text), '{}') FROM pg_catalog.pg_class c \
-         WHERE relnamespace = 'public'::regnamespace AND NOT relforcerowsecurity AND relrowsecurity \
-           AND to_regclass('hedgerow.unforced') IS NOT NULL",
-        &[],
-    )
-    .await?;
-    let candidates: Vec<String> = first(&unforced)?.get(0)?;
-    let at_work: Vec<String> = if candidates.is_empty() {
-        Vec::new()
-    } else {
-        let rows = ask(app, "SELECT name FROM hedgerow.unforced", &[]).await?;
-        rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?
-    };
+    let is_unforced = is.tables.values().any(|table| table.row_security && !table.forced);
+    let at_work = if is_unforced { at_work(app).await? } else { Vec::new() };
     open_tables(&is, &at_work, findings);
 
     let roles = app.database().roles();
     let owner = is.tables.get("user").map(|table| table.owner.clone()).unwrap_or_default();
     let expected = model::expected(schema, roles, &owner);
-    if !functions(&is, &expected, findings) {
-        return missing_tables(&is, &expected, findings);
+    let has_functions = functions(&is, &expected, findings);
+    missing_tables(&is, &expected, findings);
+    if !has_functions {
+        return Ok(());
     }
-    missing_tables(&is, &expected, findings)?;
     let target = model::target(&is, &expected, &is, roles);
     let managed = |difference: &Difference| {
         expected.tables.contains_key(&difference.object.place)
@@ -280,6 +273,20 @@ async fn tables(
     let differences: Vec<Difference> = drift::differences(&is, &target).into_iter().filter(managed).collect();
     judge(&differences, &is, &expected, tolerance, findings);
     Ok(())
+}
+
+/// The tables of which a migration says that it has taken FORCE off.
+async fn at_work(app: &App) -> Result<Vec<String>, DatabaseError> {
+    match ask(app, "SELECT name FROM hedgerow.unforced", &[]).await {
+        Ok(rows) => rows.iter().map(|row| row.get(0)).collect(),
+        // No such table, no such schema, or nobody may look into it: no migration ran here yet.
+        Err(error) if error.server().is_some_and(|error| is_absent(error.code.code())) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_absent(code: &str) -> bool {
+    matches!(code, "42P01" | "3F000" | "42501")
 }
 
 /// Any table of `public`, partitions included, that is not under enforced row-level security.
@@ -301,7 +308,8 @@ fn open_tables(is: &Catalog, at_work: &[String], findings: &mut Vec<Finding>) {
             "open_table",
             format!("row-level security is not enforced on {name}"),
             format!(
-                "ALTER TABLE \"{name}\" {missing} ROW LEVEL SECURITY, or move the table out of schema public"
+                "ALTER TABLE {} {missing} ROW LEVEL SECURITY, or move the table out of schema public",
+                quote(name)
             ),
         ));
     }
@@ -329,11 +337,7 @@ fn functions(is: &Catalog, expected: &Catalog, findings: &mut Vec<Finding>) -> b
     code != "no_tables"
 }
 
-fn missing_tables(
-    is: &Catalog,
-    expected: &Catalog,
-    findings: &mut Vec<Finding>,
-) -> Result<(), DatabaseError> {
+fn missing_tables(is: &Catalog, expected: &Catalog, findings: &mut Vec<Finding>) {
     for name in expected.tables.keys().filter(|name| !is.tables.contains_key(*name)) {
         findings.push(error(
             "missing_table",
@@ -341,7 +345,6 @@ fn missing_tables(
             "run `hedgerow migrate apply`; if no file makes it yet, write one with `hedgerow migrate new NAME`",
         ));
     }
-    Ok(())
 }
 
 /// What the differences mean for serving.

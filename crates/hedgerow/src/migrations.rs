@@ -29,15 +29,6 @@ pub enum MigrationsError {
         "{0:?} cannot name a migration: lower-case letters, digits and underscores, such as add_due_date"
     )]
     Name(String),
-    /// A file cannot be written.
-    #[error("cannot write {path}")]
-    Write {
-        /// The file.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 /// Where a file of `migrations/` stands.
@@ -171,18 +162,9 @@ pub async fn new(
     } else {
         replayed.files(schema, roles, &note)
     };
-    let folder = project.directory.join("migrations");
-    let write = |name: String, text: &str| -> Result<PathBuf, MigrationsError> {
-        let path = folder.join(name);
-        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));
-        match written {
-            Ok(()) => Ok(path),
-            Err(source) => Err(MigrationsError::Write { path: path.display().to_string(), source }),
-        }
-    };
+    let written_up = project.write(&format!("migrations/{full}.sql"), &up)?;
+    let written_down = project.write(&format!("migrations/{full}.down.sql"), &down)?;
     let file = MigrationFile { name: full.clone(), text: up, down: Some(down) };
-    let up = write(format!("{full}.sql"), &file.text)?;
-    let down = write(format!("{full}.down.sql"), file.down.as_deref().unwrap_or_default())?;
     let mut adopted = false;
     if let Some(owner) = place.owner.as_ref().filter(|_| !plan.is_empty()) {
         let live = migrate::look(owner).await?;
@@ -193,7 +175,7 @@ pub async fn new(
             adopted = true;
         }
     }
-    Ok(NewMigration { name: full, up, down, plan, adopted })
+    Ok(NewMigration { name: full, up: written_up, down: written_down, plan, adopted })
 }
 
 /// Counts pending files as applied where drafts have made the same already: another developer's `new` of the same change.

@@ -75,7 +75,12 @@ impl Place {
         progress: impl FnMut(Progress) + Send + 'static,
     ) -> Result<Self, PlaceError> {
         let config = &project.config;
-        if let Some(url) = &config.database_url {
+        let named = match private {
+            // Whoever names the owner's database means that one: a private server beside it would take its migrations.
+            PrivateUse::Allowed(_) => config.database_url.as_ref().or(config.direct_url.as_ref()),
+            PrivateUse::Own(_) | PrivateUse::Refused => config.database_url.as_ref(),
+        };
+        if let Some(url) = named {
             let logins = Logins {
                 tenant: url.clone(),
                 auth: config.auth_url.clone(),
@@ -91,19 +96,6 @@ impl Place {
             });
         }
         match private {
-            // Whoever names the owner's database means that one: a private server beside it would take its migrations.
-            PrivateUse::Allowed(_) if config.direct_url.is_some() => Ok(Self {
-                logins: Logins {
-                    tenant: config.direct_url.clone().ok_or(PlaceError::NoUrl)?,
-                    auth: config.auth_url.clone(),
-                    admin: config.admin_url.clone(),
-                },
-                owner: config.direct_url.clone(),
-                superuser: config.direct_url.clone(),
-                is_private: false,
-                programs: None,
-                server: None,
-            }),
             PrivateUse::Allowed(download) => {
                 let state = project.state_directory();
                 let running = tokio::task::spawn_blocking(move || private_server::running(&state)).await?;

@@ -37,6 +37,15 @@ pub enum ProjectError {
         #[source]
         source: std::io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// Settings or entity files have mistakes.
     #[error("{}", .0.summary())]
     Problems(Mistakes),
@@ -140,6 +149,19 @@ impl Project {
     pub fn seeds(&self) -> Result<Vec<MigrationFile>, ProjectError> {
         let files = self.files("seeds", "sql")?.into_iter();
         Ok(files.map(|(name, text)| MigrationFile { name, text, down: None }).collect())
+    }
+
+    /// Writes a file by its path from the project's folder.
+    ///
+    /// # Errors
+    /// [`ProjectError::Write`]
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<PathBuf, ProjectError> {
+        let path = self.directory.join(name);
+        let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        match folder.and_then(|()| std::fs::write(&path, text)) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(ProjectError::Write { path: path.display().to_string(), source }),
+        }
     }
 
     /// Name without ending and content of each file of a folder that may be absent.

@@ -72,18 +72,21 @@ pub async fn create(
     let ids: Vec<String> = rows.iter().map(|_| ctx.world().new_id()).collect();
     // Rows with the same fields go in one statement.
     let groups = group_by_fields(rows);
+    let insert = |group: &Vec<usize>, returning| {
+        let own: Vec<String> = group.iter().map(|&at| ids[at].clone()).collect();
+        let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| &rows[at]).collect();
+        statement::insert(entity, &own, &rows, returning)
+    };
     if rows.iter().any(|row| !row.links.is_empty()) {
-        let objects = create_linked(app, &identity, entity, &ids, rows, &groups, select).await?;
-        return Ok(Created { ids, objects, many });
+        // Rows, then their links, then the rows as they are with them, all in one flight.
+        let mut statements: Vec<_> = groups.iter().map(|group| insert(group, None).sql).collect();
+        statements.extend(statement::link_new(entity, &ids, &rows.iter().collect::<Vec<_>>()));
+        let created = statement::created(entity, &ids, select);
+        let answer = app.database().flight(&identity).json_after(&statements, &created, None).await;
+        let (rows, _) = answer.map_err(|error| Error::from_database("create rows", entity, error))?;
+        return Ok(Created { ids, objects: rows.objects, many });
     }
-    let queries: Vec<_> = groups
-        .iter()
-        .map(|group| {
-            let own: Vec<String> = group.iter().map(|&at| ids[at].clone()).collect();
-            let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| &rows[at]).collect();
-            statement::insert(entity, &own, &rows, Some(select))
-        })
-        .collect();
+    let queries: Vec<_> = groups.iter().map(|group| insert(group, Some(select))).collect();
     let answers = app.database().flight(&identity).json_each(&queries).await;
     let answers = answers.map_err(|error| Error::from_database("create rows", entity, error))?;
     let objects = match <[JsonRows; 1]>::try_from(answers) {
@@ -91,29 +94,6 @@ pub async fn create(
         Err(several) => in_order(&groups, &several),
     };
     Ok(Created { ids, objects, many })
-}
-
-/// Rows, then their links, then the rows as they are with them, all in one flight.
-async fn create_linked(
-    app: &App,
-    identity: &Identity,
-    entity: &Entity,
-    ids: &[String],
-    rows: &[RowInput<'_>],
-    groups: &[Vec<usize>],
-    select: &[Selected<'_>],
-) -> Result<Vec<u8>, Error> {
-    let mut statements = Vec::new();
-    for group in groups {
-        let own: Vec<String> = group.iter().map(|&at| ids[at].clone()).collect();
-        let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| &rows[at]).collect();
-        statements.push(statement::insert(entity, &own, &rows, None).sql);
-    }
-    statements.extend(statement::link_new(entity, ids, &rows.iter().collect::<Vec<_>>()));
-    let created = statement::created(entity, ids, select);
-    let answer = app.database().flight(identity).json_after(&statements, &created, None).await;
-    let (rows, _) = answer.map_err(|error| Error::from_database("create rows", entity, error))?;
-    Ok(rows.objects)
 }
 
 /// The positions of rows that have the same fields, in order of appearance.

@@ -2,39 +2,23 @@
 
 use anyhow::bail;
 use hedgerow::baseline::{self, Baseline, Remark};
-use hedgerow::database::DatabaseUrl;
+use hedgerow::place::Place;
 use hedgerow::project::Project;
 use hedgerow::schema::adopt::ClosedTo;
 use hedgerow::schema::diff::Class;
 use serde_json::{Value, json};
 
-use crate::arguments::Arguments;
-use crate::commands::migrate::{owner_of, plan_json};
+use crate::commands::migrate::{owner_of, plan_json, show_change, show_lock};
 use crate::exit::Exit;
 use crate::output;
-use crate::session::find_place;
 
 pub(crate) async fn run(
-    arguments: &Arguments,
     project: &Project,
+    place: &Place,
     dry_run: bool,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
-    // The database that somebody names is meant, with or without logins for requests.
-    if let Some(owner) = &project.config.direct_url {
-        return adopt(project, owner, dry_run, as_json).await;
-    }
-    let place = find_place(project, arguments.download()).await?;
-    let outcome = match owner_of(&place) {
-        Ok(owner) => adopt(project, owner, dry_run, as_json).await,
-        Err(error) => Err(error),
-    };
-    place.close().await?;
-    outcome
-}
-
-async fn adopt(project: &Project, owner: &DatabaseUrl, dry_run: bool, as_json: bool) -> anyhow::Result<Exit> {
-    let found = baseline::prepare(project, owner).await?;
+    let found = baseline::prepare(project, owner_of(place)?).await?;
     let writes = found.obstacles.is_empty() && !dry_run;
     if writes {
         baseline::write(project, &found)?;
@@ -65,12 +49,10 @@ fn tell(found: &Baseline, written: bool) {
     }
     heading("changes, in migrations/0001_baseline.sql");
     for change in &found.goal.plan.changes {
-        output::data(&format!("{:<10}  {} {}", change.class.word(), change.object, change.action));
+        show_change(change);
         // A short lock is what most of them take; the others say what they take.
         if change.class != Class::Safe {
-            let estimate =
-                found.goal.plan.estimate(change).map(|text| format!("; {text}")).unwrap_or_default();
-            output::data(&format!("            lock: {}{estimate}", change.lock));
+            show_lock(&found.goal.plan, change);
         }
     }
     if !found.adoption.closed.is_empty() {

@@ -9,7 +9,7 @@ use hedgerow::database::migrate::{self, Applied, DataLoss, Look, MigrateEvent, M
 use hedgerow::migrations::{self, State};
 use hedgerow::place::Place;
 use hedgerow::project::Project;
-use hedgerow::schema::diff::{Loss, Pace, Plan, Unit};
+use hedgerow::schema::diff::{Change, Loss, Pace, Plan, Unit};
 use hedgerow::schema::drift::How;
 use serde_json::{Value, json};
 
@@ -28,9 +28,6 @@ pub(crate) async fn run(arguments: &Arguments, command: &Migrate) -> anyhow::Res
     ) {
         project.schema()?;
     }
-    if let Migrate::Baseline { dry_run, json } = command {
-        return baseline::run(arguments, &project, *dry_run, *json).await;
-    }
     let place = find_place(&project, arguments.download()).await?;
     let outcome = match command {
         Migrate::Plan { sql, json } => plan(&project, &place, *sql, *json).await,
@@ -46,7 +43,7 @@ pub(crate) async fn run(arguments: &Arguments, command: &Migrate) -> anyhow::Res
                 Rollback { count: *count, loss: loss(*allow_data_loss), yes: *yes, dry_run: *dry_run };
             rollback(&project, &place, &wanted, *json).await
         }
-        Migrate::Baseline { .. } => unreachable!("it finds its database by itself"),
+        Migrate::Baseline { dry_run, json } => baseline::run(&project, &place, *dry_run, *json).await,
     };
     place.close().await?;
     outcome
@@ -106,12 +103,20 @@ async fn plan(project: &Project, place: &Place, sql: bool, as_json: bool) -> any
 }
 
 /// A plan for people.
-pub(crate) fn show(plan: &Plan) {
+fn show(plan: &Plan) {
     for change in &plan.changes {
-        output::data(&format!("{:<10}  {} {}", change.class.word(), change.object, change.action));
-        let estimate = plan.estimate(change).map(|text| format!("; {text}")).unwrap_or_default();
-        output::data(&format!("            lock: {}{estimate}", change.lock));
+        show_change(change);
+        show_lock(plan, change);
     }
+}
+
+pub(crate) fn show_change(change: &Change) {
+    output::data(&format!("{:<10}  {} {}", change.class.word(), change.object, change.action));
+}
+
+pub(crate) fn show_lock(plan: &Plan, change: &Change) {
+    let estimate = plan.estimate(change).map(|text| format!("; {text}")).unwrap_or_default();
+    output::data(&format!("            lock: {}{estimate}", change.lock));
 }
 
 pub(crate) fn plan_json(plan: &Plan) -> Value {
@@ -371,8 +376,10 @@ async fn rollback(
     if as_json {
         output::json(&json!({ "undone": steps(&undone) }));
     }
-    let schema = project.schema()?;
-    if !look(place).await?.plan(&schema, &project.config.roles, Pace::Online).is_empty() {
+    // A mistake in an entity file does not undo what was done.
+    if let Ok(schema) = project.schema()
+        && !look(place).await?.plan(&schema, &project.config.roles, Pace::Online).is_empty()
+    {
         output::note(
             "the entity files still ask for what was undone: take it out of them, or `serve` and `check` will miss it",
         );

@@ -1,7 +1,5 @@
 //! A database that others made: Better Auth's own program, SQL by hand, and what becomes of both.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,7 +7,7 @@ use hedgerow_testing::TestDatabase;
 use serde_json::{Value, json};
 
 use crate::production::own_database;
-use crate::project::{Project, Run, Running, get};
+use crate::project::{Project, Run, Running, environment, get, send};
 
 /// A database of others', and the project that adopts it.
 struct Others {
@@ -24,31 +22,19 @@ impl Others {
         let (test, owner) = own_database().await;
         let project = Project::new();
         std::fs::remove_dir_all(project.path().join("entities")).expect("no entities");
-        let logins = &test.logins;
-        let url = |url: Option<&hedgerow::database::DatabaseUrl>| url.expect("a URL").to_string();
-        let env = vec![
-            ("HEDGEROW_SECRET", "0123456789abcdef0123456789abcdef".to_owned()),
-            ("HEDGEROW_DATABASE_OUTDATED_SERVER", "warn".to_owned()),
-            ("DATABASE_URL", url(Some(&logins.tenant))),
-            ("AUTH_DATABASE_URL", url(logins.auth.as_ref())),
-            ("ADMIN_DATABASE_URL", url(logins.admin.as_ref())),
-            ("DIRECT_DATABASE_URL", owner.clone()),
-        ];
+        let env = environment(&test.logins, &owner);
         Self { test, project, owner, env }
     }
 
     fn run(&self, arguments: &[&str]) -> Run {
-        let env: Vec<(&str, &str)> = self.env.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        self.project.run_with(arguments, &env)
+        self.project.run_with(arguments, &self.env)
     }
 
     fn serve(&self) -> (Running, String) {
         let mut command = self.project.command(&["serve", "--port", "0"]);
         command.envs(self.env.iter().map(|(name, value)| (*name, value)));
         let mut serve = Running::start(command);
-        let said = serve.wait_for("\"serving\"");
-        let address = said.split("\"address\":\"").nth(1).and_then(|rest| rest.split('"').next());
-        let address = address.expect("an address").to_owned();
+        let address = serve.address();
         (serve, address)
     }
 
@@ -94,22 +80,6 @@ impl Others {
 fn names(answer: &Value, list: &str, key: &str) -> Vec<String> {
     let rows = answer[list].as_array().expect("a list");
     rows.iter().map(|row| row[key].as_str().expect("a name").to_owned()).collect()
-}
-
-/// A request with a body; the status and the answer.
-fn send(address: &str, key: &str, method: &str, path: &str, body: &Value) -> (u16, String) {
-    let body = body.to_string();
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all((head + &body).as_bytes()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-    (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
 
 /// Better Auth itself, installed from its lock file beside the build; `None` where there is no Node to run it.

@@ -3,9 +3,7 @@
 use hedgerow_testing::{TestDatabase, cluster_address};
 use insta::assert_snapshot;
 
-use crate::project::{Project, Running, get};
-
-const SECRET: (&str, &str) = ("HEDGEROW_SECRET", "0123456789abcdef0123456789abcdef");
+use crate::project::{Project, Running, SECRET, environment, get};
 
 #[test]
 fn serve_starts_only_with_what_production_needs() {
@@ -87,9 +85,7 @@ async fn from_an_empty_database_to_a_served_one() {
     let mut command = project.command(&["serve", "--port", "0"]);
     command.envs(env);
     let mut serve = Running::start(command);
-    let said = serve.wait_for("\"serving\"");
-    let address =
-        said.split("\"address\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an address");
+    let address = &serve.address();
     assert_eq!(get(address, key.trim(), "/api/v1/notes"), (200, "[]".to_owned()));
     assert_eq!(get(address, "x", "/livez").0, 200);
     assert_eq!(serve.stop().0, Some(0));
@@ -136,15 +132,8 @@ async fn an_outdated_server_is_refused_by_default() {
     let version: u32 = test.column("SHOW server_version_num").await[0].parse().expect("a number");
     let version = hedgerow::database::server_version::ServerVersion::from_version_num(version);
     let project = Project::new();
-    let logins = &test.logins;
-    let urls = [Some(&logins.tenant), logins.auth.as_ref(), logins.admin.as_ref()]
-        .map(|url| url.expect("a URL").to_string());
-    let env = [
-        SECRET,
-        ("DATABASE_URL", urls[0].as_str()),
-        ("AUTH_DATABASE_URL", &urls[1]),
-        ("ADMIN_DATABASE_URL", &urls[2]),
-    ];
+    let mut env = environment(&test.logins, &test.owner);
+    env.retain(|(name, _)| !matches!(*name, "DIRECT_DATABASE_URL" | "HEDGEROW_DATABASE_OUTDATED_SERVER"));
     if hedgerow::database::server_version::known_holes(version).is_none() {
         let mut command = project.command(&["serve", "--port", "0"]);
         command.envs(env);

@@ -1,5 +1,6 @@
 //! A project in a temporary folder, and the program run on it.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -8,10 +9,26 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use hedgerow::database::{DatabaseUrl, Logins};
 use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) const NOTES: &str =
     "name = \"notes\"\nfields.text = { type = \"text\" }\nfields.n = { type = \"integer\", unique = true }\n";
+
+pub(crate) const SECRET: (&str, &str) = ("HEDGEROW_SECRET", "0123456789abcdef0123456789abcdef");
+
+/// What names a database of one's own and its logins.
+pub(crate) fn environment(logins: &Logins, owner: impl ToString) -> Vec<(&'static str, String)> {
+    let url = |url: Option<&DatabaseUrl>| url.expect("a URL").to_string();
+    vec![
+        (SECRET.0, SECRET.1.to_owned()),
+        ("DATABASE_URL", logins.tenant.to_string()),
+        ("AUTH_DATABASE_URL", url(logins.auth.as_ref())),
+        ("ADMIN_DATABASE_URL", url(logins.admin.as_ref())),
+        ("DIRECT_DATABASE_URL", owner.to_string()),
+        ("HEDGEROW_DATABASE_OUTDATED_SERVER", "warn".to_owned()),
+    ]
+}
 
 pub(crate) struct Project {
     pub(crate) directory: tempfile::TempDir,
@@ -82,12 +99,12 @@ impl Project {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
-        self.run_with(arguments, &[])
+        self.run_with::<&str>(arguments, &[])
     }
 
-    pub(crate) fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
-        let output =
-            self.command(arguments).envs(environment.iter().copied()).output().expect("the program runs");
+    pub(crate) fn run_with<V: AsRef<OsStr>>(&self, arguments: &[&str], environment: &[(&str, V)]) -> Run {
+        let environment = environment.iter().map(|(name, value)| (name, value));
+        let output = self.command(arguments).envs(environment).output().expect("the program runs");
         let text = |bytes: &[u8]| {
             String::from_utf8_lossy(bytes).replace(&self.path().display().to_string(), "PROJECT")
         };
@@ -126,6 +143,13 @@ impl Running {
             }
         });
         Self { process, said }
+    }
+
+    /// The address of `hedgerow serve`.
+    pub(crate) fn address(&mut self) -> String {
+        let said = self.wait_for("\"serving\"");
+        let address = said.split("\"address\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        address.expect("an address").to_owned()
     }
 
     pub(crate) fn said(&self) -> String {
@@ -190,8 +214,15 @@ pub(crate) fn get(address: &str, key: &str, path: &str) -> (u16, String) {
 }
 
 /// Any request with a key and a body of JSON; the status and the body.
-pub(crate) fn send(address: &str, key: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+pub(crate) fn send(
+    address: &str,
+    key: &str,
+    method: &str,
+    path: &str,
+    body: &(impl ToString + ?Sized),
+) -> (u16, String) {
     use std::io::Write;
+    let body = body.to_string();
     let mut stream = std::net::TcpStream::connect(address).expect("a connection");
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\

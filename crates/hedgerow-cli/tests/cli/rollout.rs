@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hedgerow_testing::TestDatabase;
 
-use crate::project::{NOTES, Project, Running, get, send};
+use crate::project::{NOTES, Project, Running, environment, get, send};
 
 /// A project whose database is one of one's own, and an administrator's key.
 struct Deployment {
@@ -18,16 +18,7 @@ struct Deployment {
 impl Deployment {
     async fn new() -> Self {
         let database = TestDatabase::empty().await;
-        let logins = &database.logins;
-        let url = |url: Option<&hedgerow::database::DatabaseUrl>| url.expect("a URL").to_string();
-        let environment = vec![
-            ("HEDGEROW_SECRET", "0123456789abcdef0123456789abcdef".to_owned()),
-            ("DATABASE_URL", logins.tenant.to_string()),
-            ("AUTH_DATABASE_URL", url(logins.auth.as_ref())),
-            ("ADMIN_DATABASE_URL", url(logins.admin.as_ref())),
-            ("DIRECT_DATABASE_URL", database.owner.to_string()),
-            ("HEDGEROW_DATABASE_OUTDATED_SERVER", "warn".to_owned()),
-        ];
+        let environment = environment(&database.logins, &database.owner);
         let mut made = Self { project: Project::new(), environment, _database: database, key: String::new() };
         made.migrate("init");
         made.run(&["user", "create", "--email", "ann@example.com"]);
@@ -37,13 +28,7 @@ impl Deployment {
     }
 
     fn run(&self, arguments: &[&str]) -> String {
-        self.run_in(&self.project, arguments)
-    }
-
-    fn run_in(&self, project: &Project, arguments: &[&str]) -> String {
-        let environment: Vec<_> =
-            self.environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        project.run_with(arguments, &environment).expect(0).out
+        self.project.run_with(arguments, &self.environment).expect(0).out
     }
 
     fn migrate(&self, name: &str) {
@@ -56,9 +41,7 @@ impl Deployment {
         let mut command = project.command(&["serve", "--port", "0"]);
         command.envs(self.environment.iter().filter(|(name, _)| *name != "DIRECT_DATABASE_URL").cloned());
         let mut serve = Running::start(command);
-        let said = serve.wait_for("\"serving\"");
-        let address = said.split("\"address\":\"").nth(1).and_then(|rest| rest.split('"').next());
-        let address = address.expect("an address").to_owned();
+        let address = serve.address();
         (serve, address)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use hedgerow_schema::diff::quote;
+use hedgerow_schema::diff::{literal, quote};
 
 use super::{MigrateError, Report, failed, run};
 use crate::error::Error;
@@ -106,10 +106,9 @@ pub(super) async fn lift_for_long(
     // One transaction each: a write to one table reaches for the other by its foreign key, and the two would wait for
     // each other.
     for (_, name) in tables {
-        let text = name.replace('\'', "''");
         let statements = [
             format!("ALTER TABLE public.{} NO FORCE ROW LEVEL SECURITY", quote(name)),
-            format!("INSERT INTO hedgerow.unforced VALUES ('{text}') ON CONFLICT DO NOTHING"),
+            format!("INSERT INTO hedgerow.unforced VALUES ({}) ON CONFLICT DO NOTHING", literal(name)),
         ];
         run::patiently(owner, &statements, report).await?;
     }
@@ -129,7 +128,7 @@ pub(super) async fn recover(owner: &Owner, report: &mut Report<'_>) -> Result<()
         if exists {
             statements.push(format!("ALTER TABLE public.{} FORCE ROW LEVEL SECURITY", quote(&name)));
         }
-        statements.push(format!("DELETE FROM hedgerow.unforced WHERE name = '{}'", name.replace('\'', "''")));
+        statements.push(format!("DELETE FROM hedgerow.unforced WHERE name = {}", literal(&name)));
         run::patiently(owner, &statements, report).await?;
     }
     Ok(())

@@ -105,7 +105,7 @@ pub(super) async fn apply_core(
         let text = statements.join(";\n");
         session.begin().await?;
         let record = records::New { kind: Kind::Core, name: migration.name, text: &text, start };
-        run::statements(&session.owner, &statements, migration.name, Some(record), report).await?;
+        run::statements(&session.owner, &statements, migration.name, &record, report).await?;
         let step = Applied { kind: Kind::Core, name: migration.name.to_owned(), took: start.elapsed() };
         report(MigrateEvent::Applied(step.clone()));
         applied.push(step);

@@ -234,9 +234,10 @@ async fn kept(owner: &Owner, sql: &str) -> Result<Option<Catalog>, Error> {
     .transpose()
 }
 
-/// Notes that what differs from `catalog` from now on is the work of migrations, until [`accept`].
+/// Notes that what differs from `catalog` from now on is the work of migrations, until [`accept`]; whoever began already
+/// goes on from where it began.
 pub(super) async fn begin(owner: &Owner, catalog: &Catalog) -> Result<(), Error> {
-    write(owner, "UPDATE hedgerow.state SET before = $1::text::jsonb", catalog).await
+    write(owner, "UPDATE hedgerow.state SET before = $1::text::jsonb WHERE before IS NULL", catalog).await
 }
 
 pub(super) async fn accept(owner: &Owner, catalog: &Catalog) -> Result<(), Error> {

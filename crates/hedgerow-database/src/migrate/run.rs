@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hedgerow_schema::script::{self, Block, Script};
 
+use tokio_postgres::error::ErrorPosition;
+
 use super::records::{self, Kind, New};
 use super::{MigrateError, MigrateEvent, Report, failed, force};
 use crate::error::Error;
@@ -224,7 +226,7 @@ pub(super) async fn statements(
     owner: &Owner,
     statements: &[String],
     what: &str,
-    record: Option<New<'_>>,
+    record: &New<'_>,
     report: &mut Report<'_>,
 ) -> Result<(), MigrateError> {
     again(owner, &statements.join(";\n"), report, async |owner| {
@@ -237,9 +239,7 @@ pub(super) async fn statements(
         }
         force::restore(owner, &lifted).await.map_err(failed("put FORCE back"))?;
         protected(owner, what).await?;
-        if let Some(record) = &record {
-            records::add(owner, record).await.map_err(failed("record what was applied"))?;
-        }
+        records::add(owner, record).await.map_err(failed("record what was applied"))?;
         owner.run("COMMIT").await.map_err(failed("commit"))
     })
     .await
@@ -284,20 +284,15 @@ async fn make_visible(
 
 async fn run_statement(owner: &Owner, statement: &script::Statement, path: &str) -> Result<(), MigrateError> {
     owner.client.batch_execute(&statement.text).await.map_err(|source| {
-        let within = source.as_db_error().and_then(|error| match error.position() {
-            Some(tokio_postgres::error::ErrorPosition::Original(at)) => {
-                Some(lines_before(&statement.text, *at))
-            }
-            _ => None,
-        });
-        let line = Some(statement.line + within.unwrap_or(0));
+        let line = Some(statement.line + lines_before(&statement.text, &source).unwrap_or(0));
         MigrateError::File { file: path.to_owned(), line, source: from_driver("run the statement", source) }
     })
 }
 
-/// How many lines end before the character at `position`, from 1.
-pub(super) fn lines_before(text: &str, position: u32) -> usize {
-    text.chars().take(position.saturating_sub(1) as usize).filter(|&c| c == '\n').count()
+/// How many lines of `text` end before the character that the server complains about, where it names one.
+pub(super) fn lines_before(text: &str, error: &tokio_postgres::Error) -> Option<usize> {
+    let Some(ErrorPosition::Original(position)) = error.as_db_error()?.position() else { return None };
+    Some(text.chars().take(position.saturating_sub(1) as usize).filter(|&c| c == '\n').count())
 }
 
 /// How long somebody holds a table before it is better to wait apart from the queue.

@@ -3,7 +3,7 @@
 use hedgerow_schema::Roles;
 
 use super::records::{self, Kind, New};
-use super::{MigrateError, MigrationFile, failed};
+use super::{MigrateError, MigrationFile, failed, run};
 use crate::UserId;
 use crate::owner::{Owner, from_driver};
 use crate::url::DatabaseUrl;
@@ -53,12 +53,7 @@ async fn plant(
         failed("take the user's identity")(from_driver("take the user's identity", source))
     })?;
     tenant.client.batch_execute(&file.text).await.map_err(|source| {
-        let line = source.as_db_error().and_then(|error| match error.position() {
-            Some(tokio_postgres::error::ErrorPosition::Original(at)) => {
-                Some(1 + super::run::lines_before(&file.text, *at))
-            }
-            _ => None,
-        });
+        let line = run::lines_before(&file.text, &source).map(|lines| 1 + lines);
         let path = format!("seeds/{}.sql", file.name);
         MigrateError::File { file: path, line, source: from_driver("run the file", source) }
     })?;

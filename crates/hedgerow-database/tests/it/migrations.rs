@@ -516,3 +516,21 @@ async fn what_others_change_by_hand_is_no_migrations_work() {
     let views: Vec<&String> = accepted.others.keys().filter(|name| name.starts_with("view")).collect();
     assert_eq!(views, ["view by_file"]);
 }
+
+#[tokio::test]
+async fn a_run_that_does_nothing_accepts_nothing() {
+    let test = with_rows().await;
+    let files = [file("0001_x", "CREATE VIEW by_file AS SELECT 1 AS one;")];
+    run(&test, &files).await.expect("applied");
+    let state = "SELECT revision || ' ' || catalog::text FROM hedgerow.state";
+    let before = test.column(state).await;
+    test.sql("CREATE VIEW by_hand AS SELECT 1 AS one").await;
+    run(&test, &files).await.expect("nothing to do");
+    run(&test, &[file("0001_x", "SELECT 1;")]).await.expect_err("edited");
+    back(&test, &files, 1).await.expect_err("no way back");
+    let schema = schema_of(&[NOTES, LINKS]);
+    let plan = draft(&test.owner, &Roles::default(), &schema, DataLoss::Refuse, |_| {}).await;
+    assert!(plan.expect("nothing to do").is_empty());
+    assert_eq!(test.column(state).await, before);
+    assert_tidy(&test).await;
+}

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::{Left, SetAside, Standing, plain, points_at_user};
 use crate::catalog::{Column, Rule, Table};
+use crate::check::MAX_INDEXED_LENGTH;
 use crate::diff::digits;
 use crate::expression::{Expression, Node};
 
@@ -60,11 +61,7 @@ pub(super) fn write(
                 }
             }
             Err(mut reason) => {
-                if column.not_null
-                    && column.default.is_none()
-                    && !column.generated
-                    && column.identity.is_none()
-                {
+                if column.needs_value() {
                     reason.push_str("; it must have a value, so rows cannot be made through the API");
                 }
                 left.push(Left { object: format!("column {own:?} of {name}"), reason });
@@ -235,9 +232,9 @@ fn is_unique(table: &Table, standard: &Standing, name: &str) -> bool {
 fn takes_unique(options: &Options) -> bool {
     let value = |key: &str| options.iter().find(|(own, _)| *own == key).map(|(_, value)| value.as_str());
     match value("type") {
-        Some("\"text\"") => {
-            value("max_length").and_then(|max| max.parse().ok()).is_some_and(|max: u32| max <= 500)
-        }
+        Some("\"text\"") => value("max_length")
+            .and_then(|max| max.parse().ok())
+            .is_some_and(|max: u32| max <= MAX_INDEXED_LENGTH),
         Some("\"json\"" | "\"tags\"") => false,
         _ => true,
     }

@@ -1,11 +1,10 @@
 //! The statements that make a column text, with all columns that point at it.
 
 use crate::catalog::{Catalog, Rule};
-use crate::diff::quote;
+use crate::diff::{add_constraint, drop_constraint, on, quote};
 
 /// What would make `column` a text, in order. Rows are written anew, except from `varchar`.
 pub(super) fn statements(catalog: &Catalog, table: &str, column: &str) -> Vec<String> {
-    let on = |table: &str| format!("public.{}", quote(table));
     let (mut before, mut change, mut after) = (Vec::new(), Vec::new(), Vec::new());
     let mut turn = |table: &str, column: &str| {
         let known = &catalog.tables[table].columns[column];
@@ -27,14 +26,8 @@ pub(super) fn statements(catalog: &Catalog, table: &str, column: &str) -> Vec<St
                 if let [pointing] = columns.as_slice() {
                     turn(other, pointing);
                 }
-                keys.push(format!("ALTER TABLE {} DROP CONSTRAINT {}", on(other), quote(name)));
-                let sql = format!(
-                    "ALTER TABLE {} ADD CONSTRAINT {} {}",
-                    on(other),
-                    quote(name),
-                    constraint.rule.definition()
-                );
-                after.push(sql);
+                keys.push(drop_constraint(other, name));
+                after.push(add_constraint(other, name, constraint, ""));
             }
         }
     }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::definition::{
-    add_constraint, column_grant, comment, drop_constraint, index_definition, list, on, policy_definition,
-    quote, table_grants, trigger_definition,
+    add_constraint, column_grant, comment, drop_constraint, index_comment, index_definition, list, on,
+    policy_definition, quote, table_grants, trigger_definition,
 };
 use super::maker::{Draft, Maker};
 use super::{
-    Class, How, INDEX_COMMENTS, INDEXES, INDEXES_GONE, KEYS, NO_LOCK, Pace, REMOVALS, RENAMES, RULES,
-    VALIDATIONS,
+    CHECKING, Class, How, INDEX_COMMENTS, INDEXES, INDEXES_GONE, KEYS, NO_LOCK, Pace, REMOVALS, RENAMES,
+    REWRITING, RULES, VALIDATIONS,
 };
 use crate::catalog::{GRANT_OPTION, Index, Policy, Rule, Table};
 
@@ -50,7 +50,7 @@ impl Altered<'_, '_> {
         if is.unlogged != should.unlogged {
             let word = if should.unlogged { "UNLOGGED" } else { "LOGGED" };
             self.change(format!("table {name}"), format!("is set {word}"))
-                .class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
+                .class(Class::Rewrites, REWRITING)
                 .together(RULES, format!("ALTER TABLE {} SET {word}", on(name)))
                 .done();
         }
@@ -82,10 +82,7 @@ impl Altered<'_, '_> {
         let (is, should, name, online) = (self.is, self.should, self.name, self.online());
         let renamed = twins(&is.constraints, &should.constraints, |a, b| a == b);
         for (old, new) in &renamed {
-            let sql = format!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", on(name), quote(old), quote(new));
-            self.change(format!("constraint {old:?} of {name}"), format!("is renamed to {new}"))
-                .together(RENAMES, sql)
-                .done();
+            self.maker.rename_constraint(name, old, new);
         }
         for (constraint, known) in &is.constraints {
             if renamed.contains_key(constraint) {
@@ -94,19 +91,11 @@ impl Altered<'_, '_> {
             let stays = should.constraints.get(constraint).is_some_and(|wanted| wanted.rule == known.rule);
             let touched = retyped.iter().any(|column| known.rule.speaks_of(column));
             if !stays || touched {
-                let sql = drop_constraint(name, constraint);
-                if should.constraints.contains_key(constraint) {
-                    self.change(
-                        format!("constraint {constraint:?} of {name}"),
-                        "is taken off, to be put back",
-                    )
-                    .together(REMOVALS, sql)
+                let comes_back = should.constraints.contains_key(constraint);
+                let action = if comes_back { "is taken off, to be put back" } else { "is dropped" };
+                self.change(format!("constraint {constraint:?} of {name}"), action)
+                    .together(REMOVALS, drop_constraint(name, constraint))
                     .done();
-                } else {
-                    self.change(format!("constraint {constraint:?} of {name}"), "is dropped")
-                        .together(REMOVALS, sql)
-                        .done();
-                }
             }
         }
         for (constraint, wanted) in &should.constraints {
@@ -119,17 +108,16 @@ impl Altered<'_, '_> {
             let phase = if is_key { KEYS } else { RULES };
             let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", on(name), quote(constraint));
             let object = format!("constraint {constraint:?} of {name}");
-            let lock = "SHARE UPDATE EXCLUSIVE, while rows are checked";
             match known.filter(|_| !touched) {
                 Some(known) if known.validated || !wanted.validated => {}
                 Some(_) => self
                     .change(object, "is checked against all rows")
-                    .class(Class::Locks, lock)
+                    .class(Class::Locks, CHECKING)
                     .step(VALIDATIONS, How::Apart, validate)
                     .done(),
                 None if online && wanted.validated && wanted.rule.can_wait() => self
                     .change(object, format!("is added: {}", wanted.rule.definition()))
-                    .class(Class::Locks, lock)
+                    .class(Class::Locks, CHECKING)
                     .together(phase, add_constraint(name, constraint, wanted, " NOT VALID"))
                     .step(VALIDATIONS, How::Apart, validate)
                     .done(),
@@ -145,10 +133,7 @@ impl Altered<'_, '_> {
 
     pub(super) fn indexes(&mut self, retyped: &BTreeSet<String>) {
         let (is, should, name, online) = (self.is, self.should, self.name, self.online());
-        let alike = |a: &Index, b: &Index| {
-            Index { comment: None, ..a.clone() } == Index { comment: None, ..b.clone() }
-        };
-        let renamed = twins(&is.indexes, &should.indexes, alike);
+        let renamed = twins(&is.indexes, &should.indexes, Index::alike);
         for (old, new) in &renamed {
             let sql = format!("ALTER INDEX public.{} RENAME TO {}", quote(old), quote(new));
             let mark = should.indexes[new].comment.as_deref();
@@ -156,7 +141,7 @@ impl Altered<'_, '_> {
                 .change(format!("index {old:?} of {name}"), format!("is renamed to {new}"))
                 .together(RENAMES, sql);
             if is.indexes[old].comment.as_deref() != mark {
-                change = change.together(RULES, comment(&format!("INDEX public.{}", quote(new)), mark));
+                change = change.together(RULES, index_comment(new, mark));
             }
             change.done();
         }
@@ -173,7 +158,7 @@ impl Altered<'_, '_> {
                 continue;
             }
             let wanted = should.indexes.get(index);
-            let same = wanted.is_some_and(|wanted| alike(wanted, known));
+            let same = wanted.is_some_and(|wanted| wanted.alike(known));
             if same && !torn(known) {
                 continue;
             }
@@ -197,8 +182,8 @@ impl Altered<'_, '_> {
             if renamed.values().any(|new| new == index) {
                 continue;
             }
-            let known = is.indexes.get(index).filter(|known| alike(wanted, known) && !torn(known));
-            let marked = comment(&format!("INDEX public.{}", quote(index)), wanted.comment.as_deref());
+            let known = is.indexes.get(index).filter(|known| wanted.alike(known) && !torn(known));
+            let marked = index_comment(index, wanted.comment.as_deref());
             if let Some(known) = known {
                 if known.comment != wanted.comment {
                     self.change(format!("index {index:?} of {name}"), "is marked as Hedgerow's")
@@ -287,16 +272,11 @@ impl Altered<'_, '_> {
             if should.policies.get(policy).is_some_and(|wanted| same(known, wanted)) {
                 continue;
             }
-            let sql = format!("DROP POLICY {} ON {}", quote(policy), on(name));
-            if should.policies.contains_key(policy) {
-                self.change(format!("policy {policy:?} of {name}"), "is taken off, to be made anew")
-                    .together(REMOVALS, sql)
-                    .done();
-            } else {
-                self.change(format!("policy {policy:?} of {name}"), "is dropped")
-                    .together(REMOVALS, sql)
-                    .done();
-            }
+            let comes_back = should.policies.contains_key(policy);
+            let action = if comes_back { "is taken off, to be made anew" } else { "is dropped" };
+            self.change(format!("policy {policy:?} of {name}"), action)
+                .together(REMOVALS, format!("DROP POLICY {} ON {}", quote(policy), on(name)))
+                .done();
         }
         for (policy, wanted) in &should.policies {
             if is.policies.get(policy).is_some_and(|known| same(known, wanted)) {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::altered::Altered;
-use super::definition::{column_definition, comment, on, quote};
+use super::definition::{column_comment, column_definition, on, quote};
 use super::{
-    AFTER_VALIDATION, COLUMNS, COLUMNS_GONE, COMPUTED, Class, How, Loss, NO_LOCK, REMOVALS, RULES,
-    VALIDATIONS,
+    AFTER_VALIDATION, CHECKING, COLUMNS, COLUMNS_GONE, COMPUTED, Class, How, Loss, NO_LOCK, REMOVALS,
+    REWRITING, RULES, VALIDATIONS,
 };
 use crate::catalog::{self, Column};
 
@@ -54,7 +54,7 @@ impl Altered<'_, '_> {
                     }
                     let mut change = self
                         .change(format!("column {column:?} of {name}"), "is computed anew")
-                        .class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
+                        .class(Class::Rewrites, REWRITING)
                         .together(REMOVALS, format!("ALTER TABLE {} DROP COLUMN {}", on(name), quote(column)))
                         .together(
                             COMPUTED,
@@ -65,8 +65,8 @@ impl Altered<'_, '_> {
                             ),
                         );
                     if wanted.comment.is_some() {
-                        let object = format!("COLUMN {}.{}", on(name), quote(column));
-                        change = change.together(COMPUTED, comment(&object, wanted.comment.as_deref()));
+                        let sql = column_comment(name, column, wanted.comment.as_deref());
+                        change = change.together(COMPUTED, sql);
                     }
                     change.done();
                     retyped.insert(column.clone());
@@ -107,8 +107,7 @@ impl Altered<'_, '_> {
 
     pub(super) fn column_comment(&mut self, column: &str, is: &Column, should: &Column) {
         if is.comment != should.comment {
-            let object = format!("COLUMN {}.{}", on(self.name), quote(column));
-            let sql = comment(&object, should.comment.as_deref());
+            let sql = column_comment(self.name, column, should.comment.as_deref());
             let object = format!("column {column:?} of {}", self.name);
             let action = should.comment.as_deref().map_or("loses its comment".to_owned(), |text| {
                 format!("is described as {:?}", text.trim_start_matches(catalog::MARK))
@@ -131,13 +130,12 @@ impl Altered<'_, '_> {
             ),
         );
         if wanted.generated {
-            change = change.class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew");
+            change = change.class(Class::Rewrites, REWRITING);
         }
         let phase = if wanted.generated { COMPUTED } else { COLUMNS };
         change = change.together(phase, sql);
         if wanted.comment.is_some() {
-            let object = format!("COLUMN {}.{}", on(name), quote(column));
-            change = change.together(phase, comment(&object, wanted.comment.as_deref()));
+            change = change.together(phase, column_comment(name, column, wanted.comment.as_deref()));
         }
         change.done();
         if later {
@@ -161,7 +159,7 @@ impl Altered<'_, '_> {
             return;
         }
         change
-            .class(Class::Locks, "SHARE UPDATE EXCLUSIVE, while rows are checked")
+            .class(Class::Locks, CHECKING)
             .together(
                 RULES,
                 format!(
@@ -185,7 +183,7 @@ impl Altered<'_, '_> {
             (true, false) if to == "text" => format!("array_to_string({own}, ',')"),
             _ if to == "jsonb" => format!("to_jsonb({own})"),
             _ if from == "jsonb" => format!("({own} #>> '{{}}')::{to}"),
-            _ if from == to.split('(').next().unwrap_or_default() || known.ty == wanted.ty => own.clone(),
+            _ if from == to.split('(').next().unwrap_or_default() => own.clone(),
             // Values that no cast can read come over as text.
             _ if to == "text" || from == "text" => format!("{own}::{to}"),
             _ => format!("{own}::text::{to}"),
@@ -194,11 +192,7 @@ impl Altered<'_, '_> {
         let rewrites = !is_free(from, to);
         let change = self
             .change(format!("column {column:?} of {name}"), format!("changes its type from {from} to {to}"));
-        let change = if rewrites {
-            change.class(Class::Rewrites, "ACCESS EXCLUSIVE, while the table is written anew")
-        } else {
-            change
-        };
+        let change = if rewrites { change.class(Class::Rewrites, REWRITING) } else { change };
         let change = if is_lossless(from, to) {
             change
         } else {

@@ -12,7 +12,8 @@ pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-pub(super) fn literal(text: &str) -> String {
+/// A text as a literal of SQL.
+pub fn literal(text: &str) -> String {
     let mut sql = crate::Sql::new("");
     sql.literal(text);
     sql.text().trim_start().to_owned()
@@ -22,7 +23,7 @@ pub(super) fn list(names: &[String]) -> String {
     names.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn on(table: &str) -> String {
+pub(crate) fn on(table: &str) -> String {
     format!("public.{}", quote(table))
 }
 
@@ -122,6 +123,14 @@ pub(super) fn comment(object: &str, text: Option<&str>) -> String {
     format!("COMMENT ON {object} IS {}", text.map_or_else(|| "NULL".to_owned(), literal))
 }
 
+pub(super) fn column_comment(table: &str, column: &str, text: Option<&str>) -> String {
+    comment(&format!("COLUMN {}.{}", on(table), quote(column)), text)
+}
+
+pub(super) fn index_comment(index: &str, text: Option<&str>) -> String {
+    comment(&format!("INDEX public.{}", quote(index)), text)
+}
+
 pub(super) fn column_grant(
     verb: &str,
     right: &str,
@@ -153,11 +162,11 @@ pub(super) fn grant(verb: &str, rights: &str, option: bool, table: &str, role: &
     }
 }
 
-pub(super) fn add_constraint(table: &str, name: &str, constraint: &Constraint, end: &str) -> String {
+pub(crate) fn add_constraint(table: &str, name: &str, constraint: &Constraint, end: &str) -> String {
     format!("ALTER TABLE {} ADD CONSTRAINT {} {}{end}", on(table), quote(name), constraint.rule.definition())
 }
 
-pub(super) fn drop_constraint(table: &str, name: &str) -> String {
+pub(crate) fn drop_constraint(table: &str, name: &str) -> String {
     format!("ALTER TABLE {} DROP CONSTRAINT {}", on(table), quote(name))
 }
 

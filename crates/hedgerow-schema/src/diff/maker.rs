@@ -1,8 +1,8 @@
 //! Changes under construction, and those of whole tables and functions.
 
 use super::definition::{
-    add_constraint, column_definition, column_grant, comment, drop_constraint, index_definition, list, on,
-    policy_definition, quote, table_grants, trigger_definition,
+    add_constraint, column_comment, column_definition, column_grant, comment, drop_constraint, index_comment,
+    index_definition, list, on, policy_definition, quote, table_grants, trigger_definition,
 };
 use super::{
     Change, Class, FUNCTIONS, How, INSTANT, KEYS, Loss, NO_LOCK, Pace, REMOVALS, RENAMES, Renames, Step,
@@ -87,6 +87,16 @@ impl Maker {
         }
     }
 
+    pub(super) fn rename_constraint(&mut self, table: &str, old: &str, new: &str) {
+        self.change(format!("constraint {old:?} of {table}"), format!("is renamed to {new}"))
+            .on(table)
+            .together(
+                RENAMES,
+                format!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", on(table), quote(old), quote(new)),
+            )
+            .done();
+    }
+
     pub(super) fn function(&mut self, name: &str, known_owner: Option<&str>, owner: &str) {
         let Some(sql) = ddl::own_function(name) else { return };
         let action = if known_owner.is_some() { "becomes what Hedgerow made" } else { "is made" };
@@ -123,11 +133,10 @@ impl Maker {
         for (index, known) in table.indexes.iter().filter(|(_, index)| !index.primary) {
             change = change.together(TABLES, index_definition(name, index, known, false));
             if known.comment.is_some() {
-                let object = format!("INDEX public.{}", quote(index));
-                change = change.together(TABLES, comment(&object, known.comment.as_deref()));
+                change = change.together(TABLES, index_comment(index, known.comment.as_deref()));
             }
         }
-        let mut change = change.comments(name, table).protection(name, &Table::default(), table, TABLES);
+        let mut change = change.comments(name, table).protection(name, table);
         for (constraint, known) in &table.constraints {
             if !stands_in_table(&known.rule) {
                 change = change.together(KEYS, add_constraint(name, constraint, known, ""));
@@ -170,32 +179,31 @@ impl Draft<'_> {
         }
         for (column, known) in table.in_order() {
             if known.comment.is_some() {
-                let object = format!("COLUMN {}.{}", on(name), quote(column));
-                self = self.together(TABLES, comment(&object, known.comment.as_deref()));
+                self = self.together(TABLES, column_comment(name, column, known.comment.as_deref()));
             }
         }
         self
     }
 
     /// Row-level security, policies and rights, from nothing.
-    pub(super) fn protection(mut self, name: &str, is: &Table, table: &Table, phase: u8) -> Self {
-        if table.row_security && !is.row_security {
-            self = self.together(phase, format!("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", on(name)));
+    pub(super) fn protection(mut self, name: &str, table: &Table) -> Self {
+        if table.row_security {
+            self = self.together(TABLES, format!("ALTER TABLE {} ENABLE ROW LEVEL SECURITY", on(name)));
         }
-        if table.forced && !is.forced {
-            self = self.together(phase, format!("ALTER TABLE {} FORCE ROW LEVEL SECURITY", on(name)));
+        if table.forced {
+            self = self.together(TABLES, format!("ALTER TABLE {} FORCE ROW LEVEL SECURITY", on(name)));
         }
         for (policy, known) in &table.policies {
-            self = self.together(phase, policy_definition(name, policy, known));
+            self = self.together(TABLES, policy_definition(name, policy, known));
         }
         for (role, rights) in &table.grants {
             for sql in table_grants("GRANT", rights, name, role) {
-                self = self.together(phase, sql);
+                self = self.together(TABLES, sql);
             }
         }
         for (role, rights) in &table.column_grants {
             for (right, columns) in rights {
-                self = self.together(phase, column_grant("GRANT", right, columns, name, role));
+                self = self.together(TABLES, column_grant("GRANT", right, columns, name, role));
             }
         }
         self

@@ -419,34 +419,7 @@ fn cast(node: Node, ty: String) -> Node {
 
 /// The elements of an array literal of texts without NULL.
 fn array_items(text: &str) -> Option<Vec<String>> {
-    let inner = text.strip_prefix('{')?.strip_suffix('}')?;
-    let mut items = Vec::new();
-    let mut rest = inner.chars().peekable();
-    if inner.is_empty() {
-        return Some(items);
-    }
-    loop {
-        let mut item = String::new();
-        if rest.next_if_eq(&'"').is_some() {
-            loop {
-                match rest.next()? {
-                    '"' => break,
-                    '\\' => item.push(rest.next()?),
-                    c => item.push(c),
-                }
-            }
-        } else {
-            while let Some(c) = rest.next_if(|&c| c != ',') {
-                item.push(c);
-            }
-        }
-        items.push(item);
-        match rest.next() {
-            None => return Some(items),
-            Some(',') => {}
-            Some(_) => return None,
-        }
-    }
+    crate::query::split_quoted(text.strip_prefix('{')?.strip_suffix('}')?)
 }
 
 fn not(node: Node) -> Node {

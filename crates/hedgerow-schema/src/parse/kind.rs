@@ -157,12 +157,13 @@ fn read_options(reader: &mut Reader<'_>, table: &mut Table<'_>, kind: &str) -> V
     if items.is_empty() {
         reader.note(span, "`options` names at least one option".into(), hint());
     }
+    let longest = TagRules::MAX_LENGTH as usize;
     let mut options: Vec<String> = Vec::new();
     for (option, span) in items {
         if options.iter().any(|known| known == option) {
             reader.note(span, format!("the option {option:?} stands here twice"), None);
-        } else if option.is_empty() || option.contains('\0') || option.chars().count() > 200 {
-            reader.note(span, "an option has 1 to 200 characters".into(), None);
+        } else if option.is_empty() || option.contains('\0') || option.chars().count() > longest {
+            reader.note(span, format!("an option has 1 to {longest} characters"), None);
         } else {
             options.push(option.to_owned());
         }

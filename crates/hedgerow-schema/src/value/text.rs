@@ -19,8 +19,8 @@ pub(super) fn is_slug(text: &str) -> bool {
     text.split('-').all(word)
 }
 
-/// The form of ids that the table of users insists on.
-pub(super) fn is_user_id(text: &str) -> bool {
+/// Whether it has the form of ids that the table of users insists on: 1 to 64 letters, digits, `_` and `-`.
+pub fn is_user_id(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     (1..=64).contains(&text.len()) && text.bytes().all(allowed)
 }
