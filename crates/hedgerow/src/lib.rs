@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 mod app;
+pub mod auth;
 pub mod baseline;
 pub mod checks;
 pub mod config;
@@ -18,7 +19,7 @@ pub mod migrations;
 pub mod place;
 pub mod project;
 pub mod records;
-mod token;
+pub mod token;
 pub mod users;
 
 pub use app::{App, AppOptions, AsIdentity};
