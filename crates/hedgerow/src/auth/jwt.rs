@@ -1,11 +1,12 @@
-//! JSON Web Tokens (RFC 7519) in the three uses that sign-in has for them: links in e-mails, tokens for other services, and
-//! the ID tokens of other services.
+//! JSON Web Tokens (RFC 7519) in the uses that sign-in has for them: links in e-mails, tokens for other services, the ID tokens
+//! of other services, and encrypted ones that only we read.
 //!
 //! Always holds: a token never chooses how it is verified. Each use has its algorithms, its keys come from us or from the
 //! provider's published set and never from the token, and what has no end is not accepted.
 
 pub mod ed25519;
 pub mod email;
+pub mod encrypted;
 pub mod jwks;
 
 use data_encoding::BASE64URL_NOPAD;
