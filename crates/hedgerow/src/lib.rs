@@ -14,6 +14,7 @@ pub mod export;
 pub mod follow;
 pub mod health;
 pub mod import;
+pub mod mail;
 pub mod migrations;
 pub mod place;
 pub mod project;
