@@ -187,7 +187,11 @@ fn is_this_machine(host: &str) -> bool {
 fn failure(error: &Error) -> Failure {
     let Some(code) = error.status() else {
         // What a server says when it does not speak SMTP is its text, too.
-        let cause = if error.is_response() { "its answer is not SMTP".to_owned() } else { error.to_string() };
+        let cause = if error.is_response() {
+            "it hung up, or its answer is not SMTP".to_owned()
+        } else {
+            error.to_string()
+        };
         return Failure::passing(format!("the server cannot be talked to: {cause}"));
     };
     let code = code.to_string();
@@ -215,8 +219,25 @@ fn is_enhanced_code(word: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use lettre::transport::smtp::client::Certificate;
+
     use super::*;
+
+    /// As [`SmtpServer::parse`], and believes this certificate too.
+    pub(crate) fn trusting(url: &str, certificate: &[u8]) -> SmtpServer {
+        let server = SmtpServer::parse(url).unwrap();
+        let certificate = Certificate::from_der(certificate.to_vec()).unwrap();
+        let parameters =
+            TlsParameters::builder(server.host.clone()).add_root_certificate(certificate).build().unwrap();
+        let tls = match server.tls {
+            Tls::Wrapped(_) => Tls::Wrapped(parameters),
+            Tls::Required(_) => Tls::Required(parameters),
+            Tls::Opportunistic(_) => Tls::Opportunistic(parameters),
+            Tls::None => Tls::None,
+        };
+        SmtpServer { tls, ..server }
+    }
 
     #[test]
     fn a_url_says_where_and_how() {
