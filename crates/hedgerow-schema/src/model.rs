@@ -9,9 +9,7 @@ mod own;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{
-    self, Catalog, Column, Constraint, Index, Policy, Position, Rule, Table, Trigger,
-};
+use crate::catalog::{self, Catalog, Column, Constraint, Index, Policy, Position, Rule, Table, Trigger};
 use crate::expression::Expression;
 use crate::policy::{self, Protection};
 use crate::{

@@ -309,7 +309,10 @@ fn needs_of_users(catalog: &Catalog, expected: &Catalog) -> Vec<(String, Vec<Str
         let table_name = crate::diff::quote(name);
         if !needed.is_empty() {
             let remedy = needed.iter().map(|name| {
-                format!("ALTER TABLE public.{table_name} ALTER COLUMN {} DROP NOT NULL", crate::diff::quote(name))
+                format!(
+                    "ALTER TABLE public.{table_name} ALTER COLUMN {} DROP NOT NULL",
+                    crate::diff::quote(name)
+                )
             });
             let text = format!(
                 "{} of {table_name} must have a value and has no default, so {}",
@@ -327,7 +330,9 @@ fn needs_of_users(catalog: &Catalog, expected: &Catalog) -> Vec<(String, Vec<Str
                 if columns == &["userId"] && table == "user" && on_delete != "CASCADE")
         };
         for (key, _) in table.constraints.iter().filter(|(_, key)| holds(&key.rule)) {
-            let text = format!("users who have rows in {table_name} cannot be deleted: {key} does not say ON DELETE CASCADE");
+            let text = format!(
+                "users who have rows in {table_name} cannot be deleted: {key} does not say ON DELETE CASCADE"
+            );
             let key = crate::diff::quote(key);
             let statement = format!(
                 "ALTER TABLE public.{table_name} DROP CONSTRAINT {key}, ADD CONSTRAINT {key} FOREIGN KEY (\"userId\") \
@@ -347,7 +352,8 @@ fn complete(
     target: &mut Table,
     obstacles: &mut Vec<(String, Vec<String>)>,
 ) {
-    for (column, missing) in target.columns.iter_mut().filter(|(column, _)| !is.columns.contains_key(*column)) {
+    for (column, missing) in target.columns.iter_mut().filter(|(column, _)| !is.columns.contains_key(*column))
+    {
         if !missing.not_null || missing.default.is_some() {
         } else if missing.ty.starts_with("timestamp") {
             // Rows that are there get one.
@@ -355,7 +361,10 @@ fn complete(
         } else if name != "user" {
             let text = format!("{name} has no column {column:?}, which every row needs");
             let table = crate::diff::quote(name);
-            let aside = vec![format!("ALTER TABLE public.{table} RENAME TO {}", crate::diff::quote(&format!("{name}_before")))];
+            let aside = vec![format!(
+                "ALTER TABLE public.{table} RENAME TO {}",
+                crate::diff::quote(&format!("{name}_before"))
+            )];
             obstacles.push((text, aside));
         }
     }
