@@ -666,12 +666,14 @@ async fn sign_in(scene: &Scene, probe: &Probe) -> Vec<String> {
         }
         // The floors alone. A row that may not be written is an error, rows that are not seen are none.
         let opened = format!(
-            "CREATE POLICY hole ON {table} USING (true) WITH CHECK (true); GRANT ALL ON {table} TO hedgerow_app;"
+            "CREATE POLICY hole ON {table} USING (true) WITH CHECK (true); GRANT ALL ON {table} TO hedgerow_app, hedgerow_admin;"
         );
         for (what, sql) in &tries {
-            let count = probe.rows("hedgerow_app", "bob", &opened, sql).await;
-            if count != (*what != "insert").then_some(0) {
-                through.push(format!("floor of {table}: {what}: {count:?} rows"));
+            for role in ["hedgerow_app", "hedgerow_admin"] {
+                let count = probe.rows(role, "bob", &opened, sql).await;
+                if count != (*what != "insert").then_some(0) {
+                    through.push(format!("floor of {table}: {role} may {what}: {count:?} rows"));
+                }
             }
             // The control: sign-in itself, past nothing.
             let count = probe.rows("hedgerow_auth", "", "", sql).await;
