@@ -12,7 +12,7 @@ const ID_KEYS = new Set(["id", "userId", "accountId", "impersonatedBy", "sub", "
 export class Normaliser {
   #known = new Map();
   #step = 0;
-  #count = 0;
+  #counts = {};
 
   constructor(base, secret) {
     this.base = base;
@@ -22,13 +22,13 @@ export class Normaliser {
   /** All that follows belongs to this step, counted from 1. */
   begin(step) {
     this.#step = step;
-    this.#count = 0;
+    this.#counts = {};
   }
 
   name(kind, value) {
     if (!this.#known.has(value)) {
-      this.#count += 1;
-      this.#known.set(value, `<${kind}:${this.#step}.${this.#count}>`);
+      this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
+      this.#known.set(value, `<${kind}:${this.#step}.${this.#counts[kind]}>`);
     }
     return this.#known.get(value);
   }

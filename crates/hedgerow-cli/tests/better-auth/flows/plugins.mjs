@@ -8,6 +8,11 @@ const signIn = (name, more) => post(name, "/sign-in/email", { email, password },
 const code = (name, path, body, more) => post(name, path, { email, ...body }, { origin: false, ...more });
 const sent = (as) => ({ mail: { template: "one-time-code", to: email, capture: { code: as } } });
 
+const NO_BEARER = {
+  reason: "no token is given out before the second factor, not even that of a session that has ended already",
+  set: { "headers.set-auth-token": null, "headers.access-control-expose-headers": null },
+};
+
 export const plugins = [
   post("sign-up", "/sign-up/email", { name: "Full", email, password, username: "Full_User" }, { newJar: "full" }),
   post("sign-up, user name taken", "/sign-up/email", { name: "F", email: "f@example.com", password, username: "full_USER" }),
@@ -37,17 +42,25 @@ export const plugins = [
     totp: "{{uri}}",
     differs: { reason: "the token of the answer is that of its cookie", set: { "body.token": "<token:.1>" } },
   }),
-  signIn("sign-in asks for the second factor", { newJar: "full2" }),
+  signIn("sign-in asks for the second factor", {
+    newJar: "full2",
+    capture: { first: "header.set-auth-token" },
+    differs: NO_BEARER,
+  }),
+  get("session, bearer of the first factor", "/get-session", {
+    headers: { authorization: "Bearer {{first}}" },
+    differs: { reason: "an unknown bearer token takes no cookies away", set: { "headers.set-cookie": null } },
+  }),
   get("session before the second factor", "/get-session", { jar: "full2" }),
   second("sign-in, wrong code", "verify-totp", { code: "000000" }, { jar: "full2" }),
   second("sign-in, code", "verify-totp", { code: "{{totp}}", trustDevice: true }, { jar: "full2", totp: "{{uri}}" }),
   second("sign-in, challenge used", "verify-totp", { code: "000000" }, { jar: "full2", noJar: true }),
   post("sign-out of a trusted device", "/sign-out", {}, { jar: "full2" }),
   signIn("sign-in from a trusted device", { jar: "full2" }),
-  signIn("sign-in for a backup code", { newJar: "full3" }),
+  signIn("sign-in for a backup code", { newJar: "full3", differs: NO_BEARER }),
   second("sign-in, wrong backup code", "verify-backup-code", { code: "aaaaa-aaaaa" }, { jar: "full3" }),
   second("sign-in, backup code", "verify-backup-code", { code: "{{backup}}" }, { jar: "full3" }),
-  signIn("sign-in for the used backup code", { newJar: "full4" }),
+  signIn("sign-in for the used backup code", { newJar: "full4", differs: NO_BEARER }),
   second("sign-in, used backup code", "verify-backup-code", { code: "{{backup}}" }, { jar: "full4" }),
   second("sign-in, code by mail", "send-otp", {}, { jar: "full4", ...sent("otp") }),
   second("sign-in, wrong code by mail", "verify-otp", { code: "000000" }, { jar: "full4" }),

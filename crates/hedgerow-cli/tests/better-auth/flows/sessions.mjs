@@ -35,7 +35,7 @@ export const sessions = [
     capture: { eve: "body.user.id", eveToken: "body.token" },
   }),
   signUp("sign-up, not remembered", { name: "Rem", email: "rem@example.com", password, rememberMe: false }, { newJar: "rem" }),
-  rows("how long sessions last", `SELECT u.email, (s."expiresAt" - s."createdAt")::text AS lasts FROM "session" s
+  rows("how long sessions last", `SELECT u.email, round(extract(epoch FROM s."expiresAt" - s."createdAt") / 60)::int AS minutes FROM "session" s
     JOIN "user" u ON u.id = s."userId" ORDER BY 1`),
   signUp("sign-up by form", undefined, { form: { name: "Form", email: "form@example.com", password } }),
 
