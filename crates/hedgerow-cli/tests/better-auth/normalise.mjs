@@ -48,6 +48,8 @@ export class Normaliser {
     if (JWT.test(value)) return this.jwt(value);
     if (RANDOM.test(value) && ID_KEYS.has(key)) return this.name("id", value);
     if (RANDOM.test(value) && key === "token") return this.name("token", value);
+    // The reference knows no address of a peer, only what a header says; without one it says "".
+    if (key === "ipAddress" && ["", "127.0.0.1", "::1"].includes(value)) return "<no address or loopback>";
     if (key === "backupCodes" && /^[A-Za-z0-9]{5}-[A-Za-z0-9]{5}$/.test(value)) return "<backup code>";
     if (key === "x" && /^[\w-]{43}$/.test(value)) return "<public key>";
     return this.address(value);
