@@ -2,12 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use hedgerow_testing::TestDatabase;
 use serde_json::{Value, json};
 
+use crate::better_auth::BetterAuth;
 use crate::production::own_database;
 use crate::project::{Project, Run, Running, get};
 
@@ -112,49 +111,6 @@ fn send(address: &str, key: &str, method: &str, path: &str, body: &Value) -> (u1
     (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
 
-/// Better Auth itself, installed from its lock file beside the build; `None` where there is no Node to run it.
-struct BetterAuth {
-    folder: PathBuf,
-}
-
-impl BetterAuth {
-    fn install() -> Option<Self> {
-        let works = |program: &str| {
-            Command::new(program).arg("--version").output().is_ok_and(|run| run.status.success())
-        };
-        if !works("node") || !works("npm") {
-            return None;
-        }
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/better-auth");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("better-auth");
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let mut is_new = !folder.join("node_modules/.package-lock.json").exists();
-        for name in ["package.json", "package-lock.json", ".npmrc", "schema.mjs"] {
-            let text = std::fs::read_to_string(source.join(name)).expect("a file");
-            is_new |= std::fs::read_to_string(folder.join(name)).is_ok_and(|known| known != text)
-                && name != "schema.mjs";
-            std::fs::write(folder.join(name), text).expect("a file");
-        }
-        if is_new {
-            let run = Command::new("npm")
-                .args(["ci", "--ignore-scripts"])
-                .current_dir(&folder)
-                .output()
-                .expect("npm runs");
-            assert!(run.status.success(), "npm ci: {}", String::from_utf8_lossy(&run.stderr));
-        }
-        Some(Self { folder })
-    }
-
-    fn run(&self, database: &str, arguments: &[&str]) -> String {
-        let mut command = Command::new("node");
-        command.arg("schema.mjs").args(arguments).current_dir(&self.folder).env("DATABASE_URL", database);
-        let run = command.output().expect("node runs");
-        assert!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
-        String::from_utf8(run.stdout).expect("text").trim().to_owned()
-    }
-}
-
 const NOTHING: &str = r#"{"toBeCreated":[],"toBeAdded":[]}"#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,9 +120,9 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
         return;
     };
     let others = Others::new().await;
-    better_auth.run(&others.owner, &["apply"]);
-    let ann = better_auth.run(&others.owner, &["user", "Ann", "ann@example.com"]);
-    let bob = better_auth.run(&others.owner, &["user", "Bob", "bob@example.com"]);
+    better_auth.schema(&others.owner, &["apply"]);
+    let ann = better_auth.schema(&others.owner, &["user", "Ann", "ann@example.com"]);
+    let bob = better_auth.schema(&others.owner, &["user", "Bob", "bob@example.com"]);
     others.test.owner_sql(include_str!("../sql/seed.sql")).await;
     let tables = [
         "\"user\"",
@@ -213,7 +169,7 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     others.run(&["migrate", "apply"]).expect(0);
     assert_eq!(others.checksums(&tables).await, before, "rows are as they were");
     others.run(&["migrate", "check"]).expect(0);
-    assert_eq!(better_auth.run(&others.owner, &[]), NOTHING);
+    assert_eq!(better_auth.schema(&others.owner, &[]), NOTHING);
     let again = others.run(&["migrate", "baseline"]).expect(1);
     assert!(
         again.err.contains("migrations/0000_found.sql exists: baseline is the beginning"),
@@ -228,9 +184,9 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     );
     others.test.sql(&make).await;
     let beside = others.owner.replace("hedgerow_owner:owner", &format!("{login}:node"));
-    let cleo = better_auth.run(&beside, &["user", "Cleo", "cleo@example.com"]);
+    let cleo = better_auth.schema(&beside, &["user", "Cleo", "cleo@example.com"]);
     assert_eq!(cleo.len(), 32, "{cleo}");
-    assert_eq!(better_auth.run(&beside, &["sign-in", "ann@example.com"]), ann);
+    assert_eq!(better_auth.schema(&beside, &["sign-in", "ann@example.com"]), ann);
     others.test.sql(&format!("DROP ROLE {login}")).await;
     for (role, sees) in
         [("hedgerow_auth", Ok(vec!["4".to_owned()])), ("hedgerow_owner", Ok(vec!["0".to_owned()]))]
