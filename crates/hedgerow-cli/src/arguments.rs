@@ -86,6 +86,9 @@ pub(crate) struct Setup {
     /// Give logins that exist new passwords.
     #[arg(long)]
     pub(crate) new_passwords: bool,
+    /// Make a login for a Better Auth server of your own beside Hedgerow, and print BETTER_AUTH_DATABASE_URL.
+    #[arg(long)]
+    pub(crate) better_auth: bool,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,12 +1,17 @@
 //! What a command works on: the project, its database and its application, opened in this order and closed in reverse.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use hedgerow::auth::AuthOptions;
+use hedgerow::auth::secrets::Secrets;
+use hedgerow::config::Mode;
 use hedgerow::database::PoolSettings;
 use hedgerow::database::private_server::{Download, Progress};
+use hedgerow::mail::{Announce, Mailer, Templates};
 use hedgerow::place::{Place, PrivateUse};
 use hedgerow::project::Project;
 use hedgerow::schema::Schema;
@@ -104,7 +109,7 @@ impl Session {
         let place = find_place(&project, arguments.download()).await?;
         // A command may take long with one statement; it is the person at the terminal who ends it.
         let pool = PoolSettings { statement_timeout: Duration::ZERO, ..project.config.pool };
-        let app = open_app(&project, &place, schema, pool);
+        let app = open_app(&project, &place, schema, pool, Mode::Production)?;
         Ok(Self { project, place, app })
     }
 
@@ -116,13 +121,66 @@ impl Session {
 }
 
 /// The application of a project on the place of its database.
-pub(crate) fn open_app(project: &Project, place: &Place, schema: Schema, pool: PoolSettings) -> App {
+pub(crate) fn open_app(
+    project: &Project,
+    place: &Place,
+    schema: Schema,
+    pool: PoolSettings,
+    mode: Mode,
+) -> anyhow::Result<App> {
+    let world = World::default();
     let options = AppOptions {
         logins: place.logins.clone(),
         pool,
         roles: project.config.roles.clone(),
         limits: project.config.limits,
-        world: World::default(),
+        auth: Some(sign_in(project, &world, mode)?),
+        world,
     };
-    App::open(options, schema)
+    Ok(App::open(options, schema))
+}
+
+/// Sign-in as the project's settings say. In development, the secret is the project's own and mails are files, told of.
+fn sign_in(project: &Project, world: &World, mode: Mode) -> anyhow::Result<AuthOptions> {
+    let config = &project.config;
+    let secrets = match &config.server.secrets {
+        Some(secrets) => secrets.clone(),
+        None => Secrets::single(own_secret(&project.state_directory().join("secret"), world)?),
+    };
+    let settings = config.sign_in.settings(mode);
+    let announce = if mode == Mode::Development { Announce::Log } else { Announce::Silent };
+    let templates = Templates::load(&project.directory.join("mail"))?;
+    let mail = config.sign_in.mail(&project.state_directory());
+    let mailer = Mailer::start(&mail, announce, templates, &settings.app_name, world)?;
+    Ok(AuthOptions {
+        settings,
+        secrets,
+        mailer,
+        passwords_at_once: config.sign_in.passwords_at_once,
+        rate_limit: config.sign_in.rate_limit(mode),
+    })
+}
+
+/// The secret of a project that nobody gave one: made once and kept in its local state.
+fn own_secret(file: &Path, world: &World) -> anyhow::Result<String> {
+    if let Ok(text) = std::fs::read_to_string(file)
+        && text.trim().len() >= 32
+    {
+        return Ok(text.trim().to_owned());
+    }
+    let secret = hedgerow::new_secret(world);
+    write_private(file, &secret).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(secret)
+}
+
+/// Writes a file that its owner alone reads.
+pub(crate) fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // A file that others could read before would keep its rights.
+    let _ = std::fs::remove_file(file);
+    let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    writeln!(out, "{text}")
 }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use hedgerow_schema::catalog::Catalog;
 use hedgerow_schema::diff::{Pace, Plan, Renames, plan};
 use hedgerow_schema::script::Script;
-use hedgerow_schema::{Roles, Schema, model, script};
+use hedgerow_schema::{Roles, Schema, ddl, model, script};
 
 use crate::error::Error;
 use crate::introspect::introspect;
@@ -139,6 +139,13 @@ impl Look {
             }
         }
         self.target_with(schema, roles, &kept)
+    }
+
+    /// Hedgerow's own sets that are not applied; the next `apply` begins with them.
+    pub fn pending_sets(&self, roles: &Roles) -> Vec<&'static str> {
+        let is_applied =
+            |name: &str| self.records.iter().any(|record| record.kind == Kind::Core && record.name == name);
+        ddl::core(roles).iter().map(|set| set.name).filter(|name| !is_applied(name)).collect()
     }
 
     fn target_with(&self, schema: &Schema, roles: &Roles, kept: &Catalog) -> Catalog {
@@ -382,7 +389,10 @@ async fn rollback_with(
         let end = run::End::Forget { name: file.name.clone() };
         // Without Hedgerow's own tables there is nobody to keep apart.
         let may_open = script.found || !script.core.is_empty();
-        let source = run::Source { path, end, core: &script.core, may_open };
+        // Sets stand on one another: without the first, the later ones are made again, too.
+        let sets = ddl::core(session.roles).into_iter().map(|set| set.name.to_owned());
+        let core: Vec<String> = sets.skip_while(|name| !script.core.contains(name)).collect();
+        let source = run::Source { path, end, core: &core, may_open };
         run::script(&session.owner, &script, &source, report).await?;
         let step = Applied { kind: Kind::File, name: file.name.clone(), took: start.elapsed() };
         report(MigrateEvent::Applied(step.clone()));

@@ -3,6 +3,7 @@
 //! Always holds: none of them is superuser, bypasses row-level security, creates roles or owns a table; a login is a
 //! member of the roles of its own work and of no other.
 
+use hedgerow_schema::diff::quote;
 use hedgerow_schema::{Identifier, Roles, Sql};
 use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -155,13 +156,7 @@ async fn run(
     proof: LoginProof,
     also: Option<&str>,
 ) -> Result<Setup, SetupError> {
-    owner.run("BEGIN").await?;
-    // Two setups of one database come one after the other.
-    owner.run("SELECT pg_advisory_xact_lock(7594868130424872823)").await?;
-    let version: i32 = {
-        let row = owner.client.query_one("SELECT current_setting('server_version_num')::int", &[]).await;
-        row.map_err(|source| from_driver("read the server's version", source))?.get(0)
-    };
+    let version = begin(owner).await?;
     for role in roles.all() {
         if existing(owner, role.as_str()).await?.is_none() {
             let mut sql = Sql::new("CREATE ROLE ");
@@ -178,27 +173,10 @@ async fn run(
     let mut urls = Vec::new();
     for (role, may_take) in members {
         let name = login_name(role);
-        let login = Identifier::parse(&name).map_err(|error| Error::Protocol(error.to_string()))?;
-        let now = existing(owner, &name).await?;
-        let password = match proof {
-            LoginProof::Peer => None,
-            LoginProof::Password if now.is_some() => None,
-            LoginProof::Password | LoginProof::NewPassword => Some(new_password()),
-        };
-        if now.is_some() && password.is_none() && proof != LoginProof::Peer {
+        let login = parsed(&name)?;
+        let (password, was_kept) = make_login(owner, &login, proof).await?;
+        if was_kept {
             kept.push(name.clone());
-        }
-        // What another application's setup made on this server is used as it is.
-        if now != Some(LOGIN_AS_MADE_HERE) || password.is_some() {
-            let mut sql = Sql::new(if now.is_some() { "ALTER ROLE " } else { "CREATE ROLE " });
-            sql.name(&login).push(" LOGIN NOINHERIT");
-            if let Some(password) = &password {
-                // The verifier, so that the password stands in no log of the server.
-                let verifier =
-                    postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());
-                sql.push(" PASSWORD ").literal(&verifier);
-            }
-            owner.run(sql.text()).await.map_err(|error| not_yours(&login, error))?;
         }
         grant(owner, may_take, &login, version).await?;
         urls.push(url.with_login(&name, password));
@@ -212,6 +190,107 @@ async fn run(
     let [tenant, auth, admin] =
         <[DatabaseUrl; 3]>::try_from(urls).map_err(|_| Error::Protocol("three logins".into()))?;
     Ok(Setup { logins: Logins { tenant, auth: Some(auth), admin: Some(admin) }, kept })
+}
+
+/// The login of a Better Auth server that runs beside Hedgerow: `<role of sign-in>_node`.
+pub fn better_auth_login_name(roles: &Roles) -> String {
+    let mut name = roles.auth.as_str().to_owned();
+    name.truncate(58);
+    format!("{name}_node")
+}
+
+/// Makes the login of a Better Auth server that runs beside Hedgerow. Whoever connects with it to this database has the
+/// role of sign-in at once, since such a server switches no roles. Returns its URL, without a password where it existed
+/// and kept it.
+///
+/// `url` is the owner's. To be called after [`setup`], whose role it takes.
+///
+/// # Errors
+/// [`SetupError`]
+pub async fn better_auth_login(
+    url: &DatabaseUrl,
+    roles: &Roles,
+    proof: LoginProof,
+) -> Result<(DatabaseUrl, bool), SetupError> {
+    let owner = Owner::connect(url).await?;
+    let outcome = make_better_auth_login(&owner, url, roles, proof).await;
+    owner.close().await;
+    outcome
+}
+
+async fn make_better_auth_login(
+    owner: &Owner,
+    url: &DatabaseUrl,
+    roles: &Roles,
+    proof: LoginProof,
+) -> Result<(DatabaseUrl, bool), SetupError> {
+    let version = begin(owner).await?;
+    let name = better_auth_login_name(roles);
+    let login = parsed(&name)?;
+    let (password, kept) = make_login(owner, &login, proof).await?;
+    grant(owner, &[&roles.auth], &login, version).await?;
+    // Until PostgreSQL 16, a role can be named here only by its members.
+    let asked = "SELECT pg_catalog.pg_has_role(current_user, $1, 'MEMBER')";
+    let is_member = owner.client.query_one(asked, &[&roles.auth.as_str()]).await;
+    let is_member: bool = is_member.map_err(|source| from_driver("look for members", source))?.get(0);
+    let joins = version < 160_000 && !is_member;
+    let membership = |verb: &'static str, way: &'static str| {
+        let mut sql = Sql::new(verb);
+        sql.name(&roles.auth).push(way).push("CURRENT_USER");
+        sql
+    };
+    if joins {
+        let join = membership("GRANT ", " TO ");
+        owner.run(join.text()).await.map_err(|error| not_yours(&roles.auth, error))?;
+    }
+    let database = quote(url.database());
+    let sql = format!("ALTER ROLE {} IN DATABASE {database} SET role = '{}'", login.quoted(), roles.auth);
+    owner.run(&sql).await.map_err(|error| not_yours(&login, error))?;
+    if joins {
+        owner.run(membership("REVOKE ", " FROM ").text()).await?;
+    }
+    owner.run("COMMIT").await?;
+    Ok((url.with_login(&name, password), kept))
+}
+
+fn parsed(name: &str) -> Result<Identifier, Error> {
+    Identifier::parse(name).map_err(|error| Error::Protocol(error.to_string()))
+}
+
+/// Begins a transaction in which no other setup of this database is at work. Returns the server's version.
+async fn begin(owner: &Owner) -> Result<i32, Error> {
+    owner.run("BEGIN").await?;
+    // Two setups of one database come one after the other.
+    owner.run("SELECT pg_advisory_xact_lock(7594868130424872823)").await?;
+    let row = owner.client.query_one("SELECT current_setting('server_version_num')::int", &[]).await;
+    Ok(row.map_err(|source| from_driver("read the server's version", source))?.get(0))
+}
+
+/// Makes a login, or finds it. Returns its password where it got one, and whether it kept one that is not known here.
+async fn make_login(
+    owner: &Owner,
+    login: &Identifier,
+    proof: LoginProof,
+) -> Result<(Option<SecretString>, bool), SetupError> {
+    let now = existing(owner, login.as_str()).await?;
+    let password = match proof {
+        LoginProof::Peer => None,
+        LoginProof::Password if now.is_some() => None,
+        LoginProof::Password | LoginProof::NewPassword => Some(new_password()),
+    };
+    // What another application's setup made on this server is used as it is.
+    if now != Some(LOGIN_AS_MADE_HERE) || password.is_some() {
+        let mut sql = Sql::new(if now.is_some() { "ALTER ROLE " } else { "CREATE ROLE " });
+        sql.name(login).push(" LOGIN NOINHERIT");
+        if let Some(password) = &password {
+            // The verifier, so that the password stands in no log of the server.
+            let verifier = postgres_protocol::password::scram_sha_256(password.expose_secret().as_bytes());
+            sql.push(" PASSWORD ").literal(&verifier);
+        }
+        owner.run(sql.text()).await.map_err(|error| not_yours(login, error))?;
+    }
+    let kept = now.is_some() && password.is_none() && proof != LoginProof::Peer;
+    Ok((password, kept))
 }
 
 /// Lets `login` take `roles`; it has their rights only while it does.

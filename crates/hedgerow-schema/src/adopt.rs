@@ -76,8 +76,8 @@ pub struct Left {
 /// Columns, and with an empty column whole tables, that are known not to fit, with the reason.
 pub type SetAside = BTreeMap<(String, String), String>;
 
-/// Better Auth's tables that only sign-in uses.
-const SIGN_IN: &[&str] = &["session", "account", "verification"];
+/// Tables of Better Auth's plugins that a server of its own beside Hedgerow uses, and nobody else.
+const PLUGINS: &[&str] = &["passkey", "deviceCode", "apikey", "rateLimit"];
 /// Tables that later versions of Hedgerow make themselves.
 const LATER: &[&str] = &["user_metas", "global_metas", "api_audit_logs"];
 /// What the owner's column may be called, the best first.
@@ -180,13 +180,13 @@ fn choose(catalog: &Catalog, aside: &SetAside) -> (BTreeMap<String, Standing>, V
     let (mut standing, mut closed) = (BTreeMap::new(), Vec::new());
     for (name, table) in &catalog.tables {
         let is = |list: &[&str]| list.contains(&name.as_str());
-        let to = if is(SIGN_IN) { ClosedTo::AllButSignIn } else { ClosedTo::Everyone };
+        let to = if is(PLUGINS) { ClosedTo::AllButSignIn } else { ClosedTo::Everyone };
         let mut close = |reason: String, remedy| {
             closed.push(Closed { table: name.clone(), reason, remedy, to });
         };
         if is(model::OWN_TABLES) {
-        } else if is(SIGN_IN) {
-            close("only sign-in uses it".to_owned(), Vec::new());
+        } else if is(PLUGINS) {
+            close("only a Better Auth server uses it".to_owned(), Vec::new());
         } else if is(LATER) {
             close("a later version of Hedgerow uses it; until then nobody does".to_owned(), Vec::new());
         } else if let Some(reason) = aside.get(&(name.clone(), String::new())) {

@@ -30,6 +30,7 @@ const REFUSED_ENTITIES: &[&str] = &[
     "session",
     "account",
     "verification",
+    "jwks",
     "api-keys",
     "api_keys",
     "api_audit_logs",

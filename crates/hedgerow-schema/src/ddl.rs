@@ -2,8 +2,12 @@
 //!
 //! Always holds: a table comes into being together with its protection (`policy.rs`), in one transaction.
 
+pub(crate) mod sign_in;
+
 use crate::policy::{self, Roles};
 use crate::{Entity, Field, Identifier, Sql};
+
+pub use sign_in::TABLES as SIGN_IN_TABLES;
 
 /// A numbered set of Hedgerow's own tables and functions. Sets are only ever added, never edited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +37,10 @@ pub fn core(roles: &Roles) -> Vec<CoreMigration> {
     statements.push(usage);
     statements.extend(policy::for_users(roles).statements());
     statements.extend(policy::for_api_keys(roles).statements());
-    vec![CoreMigration { name: "0001_users_and_keys", statements }]
+    vec![
+        CoreMigration { name: "0001_users_and_keys", statements },
+        CoreMigration { name: "0002_sign_in", statements: sign_in::statements(roles) },
+    ]
 }
 
 /// The identity of the request. The body is bound when the function is made, so no search path can change its

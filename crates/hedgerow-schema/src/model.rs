@@ -5,12 +5,11 @@
 
 mod keys;
 mod links;
+mod own;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{
-    self, Catalog, Column, Constraint, Function, Index, Policy, Position, Rule, Table, Trigger,
-};
+use crate::catalog::{self, Catalog, Column, Constraint, Index, Policy, Position, Rule, Table, Trigger};
 use crate::expression::Expression;
 use crate::policy::{self, Protection};
 use crate::{
@@ -18,11 +17,13 @@ use crate::{
     Sql, StoredType, ddl, rules,
 };
 
+pub use own::OWN_TABLES;
+
 pub(crate) use keys::{automatic as automatic_keys, of_index as index_keys};
 
 /// The objects that the entity files ask for, with Hedgerow's own, all owned by `owner`.
 pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
-    let mut catalog = own(roles, owner);
+    let mut catalog = own::catalog(roles, owner);
     for entity in schema.entities() {
         catalog.tables.insert(entity.name.to_string(), table(entity, schema, roles, owner));
         for (field, relation) in entity.links() {
@@ -43,90 +44,6 @@ pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
             }
         }
     }
-    catalog
-}
-
-/// The tables that are Hedgerow's own, by name.
-pub const OWN_TABLES: &[&str] = &["user", "api_keys"];
-
-fn own(roles: &Roles, owner: &str) -> Catalog {
-    let mut catalog = Catalog::default();
-    let column =
-        |ty: &str, not_null: bool, default: Option<&str>| column(ty, not_null, default.map(Expression::read));
-    let time = "timestamp with time zone";
-    let now = Some("CURRENT_TIMESTAMP");
-    let users = [
-        ("id", column("text", true, None)),
-        ("name", column("text", true, None)),
-        ("email", column("text", true, None)),
-        ("emailVerified", column("boolean", true, Some("false"))),
-        ("image", column("text", false, None)),
-        ("createdAt", column(time, true, now)),
-        ("updatedAt", column(time, true, now)),
-        ("role", column("text", true, Some("'member'::text"))),
-        ("banned", column("boolean", true, Some("false"))),
-        ("banReason", column("text", false, None)),
-        ("banExpires", column(time, false, None)),
-    ];
-    let keys = [
-        ("id", column("text", true, Some("gen_random_uuid()::text"))),
-        ("userId", column("text", true, Some("public.get_auth_user_id()"))),
-        ("name", column("text", true, None)),
-        ("key", column("text", true, None)),
-        ("prefix", column("text", true, None)),
-        ("scopes", column("text[]", true, Some("'{}'::text[]"))),
-        ("lastUsed", column(time, false, None)),
-        ("expiresAt", column(time, false, None)),
-        ("createdAt", column(time, true, now)),
-        ("updatedAt", column(time, true, now)),
-        ("revoked", column("boolean", true, Some("false"))),
-    ];
-    let mut user = Table { columns: in_order(users), ..Table::default() };
-    user.constraints.insert("user_id_check".into(), check(Expression::read("id ~ '^[A-Za-z0-9_-]{1,64}$'")));
-    user.indexes.insert("user_pkey".into(), Index { primary: true, comment: None, ..index(&["id"], true) });
-    user.indexes.insert("user_email_key".into(), Index { comment: None, ..index(&["email"], true) });
-    let mut api_keys = Table { columns: in_order(keys), ..Table::default() };
-    api_keys
-        .constraints
-        .insert("api_keys_key_check".into(), check(Expression::read("key ~ '^[0-9a-f]{64}$'")));
-    api_keys.constraints.insert("api_keys_userId_fkey".into(), references_user("userId", "CASCADE"));
-    for (name, keys, unique) in [
-        ("api_keys_pkey", &["id"][..], true),
-        ("api_keys_key_key", &["key"], true),
-        ("idx_api_keys_userId_createdAt_id", &["userId", "createdAt", "id"], false),
-        ("idx_api_keys_prefix", &["prefix"], false),
-    ] {
-        let primary = name == "api_keys_pkey";
-        api_keys.indexes.insert(name.into(), Index { primary, comment: None, ..index(keys, unique) });
-    }
-    for (mut table, protection) in [(user, policy::for_users(roles)), (api_keys, policy::for_api_keys(roles))]
-    {
-        let name = protection.table.to_string();
-        table.owner = owner.to_owned();
-        updated_at(&mut table, &name);
-        protect(&mut table, &protection);
-        catalog.tables.insert(name, table);
-    }
-    catalog.functions.insert(
-        "get_auth_user_id()".into(),
-        Function {
-            owner: owner.to_owned(),
-            attributes: "text sql stable invoker parallel=safe".into(),
-            body: String::new(),
-            returns: Some(Expression::read("NULLIF(current_setting('app.user_id', true), '')")),
-            callers: BTreeSet::from(["PUBLIC".to_owned()]),
-        },
-    );
-    catalog.functions.insert(
-        "update_updated_at_column()".into(),
-        Function {
-            owner: owner.to_owned(),
-            attributes: "trigger plpgsql volatile invoker parallel=unsafe".into(),
-            body: ddl::UPDATED_AT_BODY.into(),
-            returns: None,
-            callers: BTreeSet::from(["PUBLIC".to_owned()]),
-        },
-    );
     catalog
 }
 

@@ -311,7 +311,7 @@ pub fn for_users(roles: &Roles) -> Protection {
     Protection { table: Identifier::joined(&["user"]), policies: policies(expression), grants }
 }
 
-/// How a table of Better Auth's is protected that only sign-in uses.
+/// How a table is protected that only sign-in uses.
 pub fn for_sign_in(table: &Identifier, roles: &Roles) -> Protection {
     let grants = Command::ALL.into_iter().map(|command| grant(&roles.auth, command, None)).collect();
     Protection { table: table.clone(), policies: policies(|_| is_role(&roles.auth)), grants }
@@ -367,6 +367,25 @@ impl Protection {
         ];
         statements.extend(self.policies.iter().map(|policy| policy.statement(&self.table)));
         statements.extend(self.grants.iter().map(|grant| grant.statement(&self.table)));
+        statements
+    }
+
+    /// The same for a table that may have been there before: it has these rights for `roles`, and these policies in place
+    /// of those of the same name.
+    pub(crate) fn statements_again(&self, roles: &Roles) -> Vec<Sql> {
+        let mut statements = Vec::new();
+        let mut revoke = Sql::new("REVOKE ALL ON TABLE public.");
+        revoke.name(&self.table).push(" FROM ");
+        revoke.join(", ", roles.all(), |sql, role| {
+            sql.name(role);
+        });
+        statements.push(revoke);
+        for policy in &self.policies {
+            let mut drop = Sql::new("DROP POLICY IF EXISTS \"");
+            drop.push(policy.name).push("\" ON public.").name(&self.table);
+            statements.push(drop);
+        }
+        statements.extend(self.statements());
         statements
     }
 }

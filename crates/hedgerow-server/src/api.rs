@@ -1,3 +1,4 @@
 //! The HTTP interface, by version.
 
+pub(crate) mod auth;
 pub(crate) mod v1;

@@ -1,21 +1,63 @@
 //! Who is asking. The only place that decides it.
 //!
-//! Always holds: a credential that is presented and not valid is an error, never "anonymous".
+//! Always holds: a credential that is presented and not valid is an error, never "anonymous"; a browser's cookie changes something
+//! only when the page that asks is of a trusted origin; every look-up asks the database, so what was revoked, banned or
+//! changed counts with the next request.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use hedgerow::api_keys::{self, ApiKeySecret};
+use hedgerow::auth::sessions;
+use hedgerow::auth::settings::Plugin;
 use hedgerow::{App, Caller, Error};
 
+use crate::api::auth::{SessionCookie, expired_cookies, is_trusted_origin, session_cookie};
 use crate::respond::Failure;
 
-/// The caller behind the headers of a request.
-pub(crate) async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Failure> {
-    let Some(credential) = credential(headers)? else { return Ok(Caller::Anonymous) };
-    let key: ApiKeySecret = credential.parse().map_err(|_| Error::InvalidCredential)?;
-    Ok(Caller::User(api_keys::authenticate(app, &key).await?))
+/// The caller behind a request's method and headers.
+pub(crate) async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Failure> {
+    let cookie = session_cookie(app, headers);
+    let Some(credential) = credential(headers)? else {
+        return match cookie {
+            SessionCookie::None => Ok(Caller::Anonymous),
+            SessionCookie::Forged => Err(Failure::DeadCookie(expired_cookies(app))),
+            SessionCookie::Token(token) => by_cookie(app, method, headers, &token).await,
+        };
+    };
+    match cookie {
+        // A front end may send the same session both ways.
+        SessionCookie::Token(token) if token == credential => {}
+        SessionCookie::None => {}
+        SessionCookie::Token(_) | SessionCookie::Forged => return Err(Failure::TwoCredentials),
+    }
+    if credential.starts_with(ApiKeySecret::START) {
+        let key: ApiKeySecret = credential.parse().map_err(|_| Error::InvalidCredential)?;
+        return Ok(Caller::User(api_keys::authenticate(app, &key).await?));
+    }
+    if headers.contains_key("x-api-key") || !app.auth().has(Plugin::Bearer) {
+        return Err(Error::InvalidCredential.into());
+    }
+    let token = if credential.contains('.') {
+        hedgerow::auth::signed::from_cookie(app.auth().secrets(), credential)
+    } else {
+        Some(credential.to_owned())
+    };
+    let token = token.ok_or(Error::InvalidCredential)?;
+    Ok(Caller::User(sessions::authenticate(app, &token).await?))
 }
 
-/// The one credential of the request.
+async fn by_cookie(app: &App, method: &Method, headers: &HeaderMap, token: &str) -> Result<Caller, Failure> {
+    let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    if changes && is_trusted_origin(app, headers).is_err() {
+        return Err(Failure::UntrustedOrigin);
+    }
+    match sessions::authenticate(app, token).await {
+        Ok(user) => Ok(Caller::User(user)),
+        Err(Error::InvalidCredential) => Err(Failure::DeadCookie(expired_cookies(app))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The one credential of the request's headers besides the cookie.
 fn credential(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     let mut found: Option<&str> = None;
     let bearers =

@@ -2,9 +2,11 @@
 //! the `hedgerow` library.
 
 mod api;
+mod cors;
 mod health;
 mod identity;
 mod middleware;
+mod pages;
 mod respond;
 mod router;
 mod serve;

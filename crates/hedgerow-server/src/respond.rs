@@ -18,6 +18,10 @@ pub(crate) enum Failure {
     Operation(Error),
     /// Two credentials, and which counts would be a guess.
     TwoCredentials,
+    /// The session cookie opens nothing; these `Set-Cookie` lines take it away.
+    DeadCookie(Vec<String>),
+    /// A page that is not trusted asks for a change in the name of whoever is signed in.
+    UntrustedOrigin,
     /// The body is larger than allowed.
     TooLarge(usize),
     /// The body could not be read to its end.
@@ -58,6 +62,8 @@ impl Failure {
         match self {
             Self::Operation(error) => status_of(error),
             Self::TwoCredentials | Self::BodyBroken | Self::UnsupportedHeader(_) => StatusCode::BAD_REQUEST,
+            Self::DeadCookie(_) => StatusCode::UNAUTHORIZED,
+            Self::UntrustedOrigin => StatusCode::FORBIDDEN,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
@@ -80,7 +86,17 @@ impl Failure {
             Self::TwoCredentials => plain(
                 "two_credentials",
                 "the request carries two different credentials".to_owned(),
-                Some("send either Authorization or x-api-key"),
+                Some("send one of Authorization, x-api-key and the session cookie"),
+            ),
+            Self::DeadCookie(_) => {
+                plain("invalid_credential", Error::InvalidCredential.public_message(), Some("sign in again"))
+            }
+            Self::UntrustedOrigin => plain(
+                "untrusted_origin",
+                "a change with a session cookie must come from a page of a trusted origin".to_owned(),
+                Some(
+                    "add the page's origin to auth.trusted_origins, or send the session's token in Authorization",
+                ),
             ),
             Self::TooLarge(limit) => plain(
                 "body_too_large",
@@ -155,6 +171,11 @@ impl IntoResponse for Failure {
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::DeadCookie(lines) = &self {
+            for line in lines.iter().filter_map(|line| HeaderValue::from_str(line).ok()) {
+                headers.append(header::SET_COOKIE, line);
+            }
         }
         response.extensions_mut().insert(self.problem());
         response

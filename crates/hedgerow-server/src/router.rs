@@ -4,9 +4,9 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 use hedgerow::App;
 
-use crate::api::v1::records;
+use crate::api::{auth, v1::records};
 use crate::service::{ServerOptions, Service};
-use crate::{health, middleware, respond};
+use crate::{cors, health, middleware, pages, respond};
 
 /// All routes, for [`crate::Server`] or for a router of your own to nest them in.
 pub fn router(app: App, options: ServerOptions) -> Router {
@@ -20,10 +20,15 @@ pub fn router(app: App, options: ServerOptions) -> Router {
         .route("/api/v1/{entity}/{id}/restore", post(records::restore))
         .route("/api/v1/{entity}/trash", get(records::trash))
         .route("/api/v1/{entity}/trash/{id}", delete(records::purge))
+        .nest("/api/auth", auth::router())
+        .route("/sign-in", get(pages::sign_in))
+        .route("/sign-up", get(pages::sign_up))
+        .route("/set-password", get(pages::set_password))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(respond::no_such_path)
         .method_not_allowed_fallback(respond::no_such_method)
+        .layer(axum::middleware::from_fn_with_state(service.clone(), cors::around_request))
         .layer(axum::middleware::from_fn_with_state(service.clone(), middleware::around_request))
         .with_state(service)
 }

@@ -3,15 +3,23 @@
 //! Always holds: a client that sends its headers slowly is let go, the number of connections is bounded, and a stop
 //! lets requests under way finish, for a while.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tower_service::Service as TowerService;
+
+use crate::api::auth::Peer;
 use tokio::sync::Semaphore;
 
 /// More clients wait in the system's queue.
@@ -20,6 +28,28 @@ const MAX_CONNECTIONS: usize = 4096;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests under way may go on after a stop.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// The routes, for the requests of one connection: they learn where it comes from.
+#[derive(Clone)]
+struct FromPeer {
+    peer: Peer,
+    router: Router,
+}
+
+impl TowerService<Request<Incoming>> for FromPeer {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = <Router as TowerService<Request<Incoming>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        TowerService::<Request<Incoming>>::poll_ready(&mut self.router, context)
+    }
+
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.router.call(request)
+    }
+}
 
 /// A listening server.
 pub struct Server {
@@ -86,7 +116,7 @@ impl Server {
                 () = &mut stop => break,
                 accepted = self.listener.accept() => accepted,
             };
-            let (stream, _) = match accepted {
+            let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely: taking a breath is all one can do.
@@ -97,7 +127,8 @@ impl Server {
                 }
             };
             let _ = stream.set_nodelay(true);
-            let service = TowerToHyperService::new(self.router.clone());
+            let service =
+                TowerToHyperService::new(FromPeer { peer: Peer(peer), router: self.router.clone() });
             let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
             tokio::spawn(async move {
                 if let Err(error) = connection.await {

@@ -1,8 +1,12 @@
 //! An application on a database of its own, asked over HTTP like any other.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use hedgerow::api_keys::{self, NewApiKey};
+use hedgerow::auth::AuthOptions;
+use hedgerow::auth::settings::AuthSettings;
+use hedgerow::mail::ReceivedMail;
 use hedgerow::schema::{EntityFile, Schema};
 use hedgerow::users::{self, NewUser, User};
 use hedgerow::{App, AppOptions};
@@ -124,12 +128,38 @@ impl TestApp {
     ) -> Self {
         let schema = schema_of(entities);
         let database = TestDatabase::with(&schema).await;
+        Self::on(database, schema, server, change).await
+    }
+
+    /// A second instance on the same database, with the same secret.
+    pub async fn beside(other: &Self) -> Self {
+        let secrets = other.app.auth().secrets().clone();
+        let same = |options: &mut AppOptions| {
+            if let Some(auth) = &mut options.auth {
+                auth.secrets = secrets;
+            }
+        };
+        let (database, schema) = (other.database.shared(), (*other.app.schema()).clone());
+        Self::on(database, schema, ServerOptions::default(), same).await
+    }
+
+    async fn on(
+        database: TestDatabase,
+        schema: Schema,
+        server: ServerOptions,
+        change: impl FnOnce(&mut AppOptions),
+    ) -> Self {
         let mut options = AppOptions::new(database.logins.clone());
         options.pool.max_connections = 5;
+        options.auth = Some(AuthOptions {
+            settings: AuthSettings::development(),
+            ..AuthOptions::for_itself(&options.world)
+        });
         change(&mut options);
         let app = App::open(options, schema);
         let listening = Server::bind("127.0.0.1", 0, router(app.clone(), server)).await.expect("a free port");
         let address = listening.address();
+        app.auth().listens_at(format!("http://{address}").parse().expect("a URL"));
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(listening.run(async {
             let _ = stopped.await;
@@ -210,6 +240,26 @@ impl TestApp {
         asked.await.expect("the client does not panic")
     }
 
+    /// The next mail to an address.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub async fn mail_to(&self, address: &str) -> ReceivedMail {
+        let mailbox = self.app.auth().mailer().memory().expect("mails stay in memory");
+        let mail = mailbox.next_to(address, Duration::from_secs(20)).await;
+        mail.unwrap_or_else(|| panic!("no mail to {address}"))
+    }
+
+    /// Waits until everything that is done after answers is done; then takes all mails.
+    pub async fn all_mail(&self) -> Vec<ReceivedMail> {
+        self.app.auth().later().settled().await;
+        let mailer = self.app.auth().mailer();
+        while mailer.waiting() > 0 {
+            tokio::task::yield_now().await;
+        }
+        mailer.memory().expect("mails stay in memory").take_all()
+    }
+
     /// Stops listening, waits for the end, and drops the database.
     pub async fn close(mut self) {
         drop(self.stop.take());
@@ -223,6 +273,7 @@ impl TestApp {
 fn send(method: &str, url: &str, headers: &[(String, String)], body: Option<String>) -> Answer {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
+        .max_redirects(0)
         .allow_non_standard_methods(true)
         .proxy(None)
         .build()

@@ -40,6 +40,8 @@ pub struct TestDatabase {
     pub owner: DatabaseUrl,
     /// The login that sees everything.
     pub superuser: DatabaseUrl,
+    /// Another owner drops it.
+    is_shared: bool,
 }
 
 /// A connection that holds locks or a snapshot.
@@ -90,6 +92,17 @@ impl TestDatabase {
         cluster().await.database(&self.name).await
     }
 
+    /// The same database for a second application; it goes with the first one's.
+    pub fn shared(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            logins: self.logins.clone(),
+            owner: self.owner.clone(),
+            superuser: self.superuser.clone(),
+            is_shared: true,
+        }
+    }
+
     /// Runs statements as the superuser, past row-level security.
     pub async fn sql(&self, statements: &str) {
         run(&self.superuser, statements).await;
@@ -137,6 +150,9 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
+        if self.is_shared {
+            return;
+        }
         let statement = format!("DROP DATABASE {} WITH (FORCE)", self.name);
         let url = self.superuser.with_database("postgres");
         // A test's runtime may be ending right now; the statement gets its own.
@@ -238,7 +254,7 @@ impl Cluster {
         let login = |login: &str| superuser.with_login(login, None);
         let [tenant, auth, admin] = setup::login_names(&Roles::default()).map(|name| login(&name));
         let logins = Logins { tenant, auth: Some(auth), admin: Some(admin) };
-        TestDatabase { name, logins, owner: login(setup::PRIVATE_OWNER), superuser }
+        TestDatabase { name, logins, owner: login(setup::PRIVATE_OWNER), superuser, is_shared: false }
     }
 
     async fn template(&self, schema: Option<&Schema>) -> String {

@@ -4,7 +4,9 @@
 //! template database for each set of entities, and clones it for each test. Nothing here is part of the product.
 
 mod app;
+mod browser;
 mod cluster;
 
 pub use app::{Answer, TestApp, TestUser, Who, schema_of};
+pub use browser::Browser;
 pub use cluster::{Held, SPARE_LOGIN, TestDatabase, cluster_address, cluster_url};

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::context::{SignedIn, World};
 use crate::error::Error;
 use crate::token;
-use crate::users::{ADMIN, User};
+use crate::users::{User, is_admin_role};
 
 const PREFIX_LETTERS: usize = 8;
 const SECRET_LETTERS: usize = 32;
@@ -230,7 +230,7 @@ pub async fn authenticate(app: &App, key: &ApiKeySecret) -> Result<SignedIn, Err
     let role: String = row.get(2).map_err(internal)?;
     Ok(SignedIn {
         id: id.parse().map_err(|_| Error::InvalidCredential)?,
-        is_admin: role == ADMIN,
+        is_admin: is_admin_role(&role),
         // A scope that this version cannot read allows nothing.
         scopes: Some(scopes.iter().filter_map(|scope| scope.parse().ok()).collect()),
     })

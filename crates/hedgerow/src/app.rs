@@ -8,6 +8,7 @@ use hedgerow_database::{
 };
 use hedgerow_schema::{Limits, Roles, Schema};
 
+use crate::auth::{Auth, AuthOptions};
 use crate::context::World;
 
 /// What an [`App`] is opened with.
@@ -23,6 +24,8 @@ pub struct AppOptions {
     pub limits: Limits,
     /// Time and randomness.
     pub world: World,
+    /// Sign-in; `None` is one whose secret is made anew, so that sessions end with the program, and whose mail goes nowhere.
+    pub auth: Option<AuthOptions>,
 }
 
 impl AppOptions {
@@ -34,6 +37,7 @@ impl AppOptions {
             roles: Roles::default(),
             limits: Limits::default(),
             world: World::default(),
+            auth: None,
         }
     }
 }
@@ -63,6 +67,7 @@ struct Inner {
     schema: ArcSwap<Schema>,
     limits: Limits,
     world: World,
+    auth: Auth,
 }
 
 impl App {
@@ -71,8 +76,10 @@ impl App {
     /// Whether the database is fit to serve from is another question: [`crate::checks::examine`].
     pub fn open(options: AppOptions, schema: Schema) -> Self {
         let database = Database::open(&options.logins, options.pool, options.roles);
+        let auth = Auth::new(options.auth.unwrap_or_else(|| AuthOptions::for_itself(&options.world)));
         let inner = Inner {
             database,
+            auth,
             schema: ArcSwap::from_pointee(schema),
             limits: options.limits,
             world: options.world,
@@ -115,8 +122,14 @@ impl App {
         &self.inner.database
     }
 
-    /// Closes all connections.
+    /// Sign-in.
+    pub fn auth(&self) -> &Auth {
+        &self.inner.auth
+    }
+
+    /// Finishes what was to be done after answers, and closes all connections.
     pub async fn close(&self) {
+        self.inner.auth.close().await;
         self.inner.database.close().await;
     }
 }

@@ -33,6 +33,9 @@ pub enum BaselineError {
     /// Setup was not run.
     #[error("the roles {} do not exist; run `hedgerow setup` first", .0.join(", "))]
     NoRoles(Vec<String>),
+    /// An earlier version's tables.
+    #[error("Hedgerow's own set {0} is not applied to this database yet; run `hedgerow migrate apply` first")]
+    Behind(&'static str),
     /// There is nothing.
     #[error("there is no table in schema public; `hedgerow migrate new NAME` begins with entity files")]
     Empty,
@@ -74,8 +77,14 @@ pub async fn prepare(project: &Project, owner: &DatabaseUrl) -> Result<Baseline,
     let roles = &project.config.roles;
     let look = migrate::look(owner).await?;
     has_not_begun(project, &look)?;
-    if look.catalog.tables.keys().all(|table| model::OWN_TABLES.contains(&table.as_str())) {
+    let pending = look.pending_sets(roles);
+    let has_begun = pending.len() < ddl::core(roles).len();
+    let is_own = |table: &String| has_begun && model::OWN_TABLES.contains(&table.as_str());
+    if look.catalog.tables.keys().all(is_own) {
         return Err(BaselineError::Empty);
+    }
+    if let Some(set) = pending.first().filter(|_| has_begun) {
+        return Err(BaselineError::Behind(set));
     }
     roles_exist(owner, &roles.all()).await?;
     let mut aside = SetAside::new();
@@ -173,10 +182,7 @@ async fn files(
     goal: &Goal,
 ) -> Result<Vec<(String, String)>, BaselineError> {
     let roles = &project.config.roles;
-    let is_applied =
-        |name: &str| look.records.iter().any(|record| record.kind == Kind::Core && record.name == name);
-    let sets: Vec<&str> =
-        ddl::core(roles).iter().map(|set| set.name).filter(|name| !is_applied(name)).collect();
+    let sets = look.pending_sets(roles);
     // What the sets made, they make again on an empty database.
     let own = [model::OWN_TABLES, &["get_auth_user_id", "update_updated_at_column"]].concat();
     let except = if look.records.iter().any(|record| record.kind == Kind::Core) { own } else { Vec::new() };

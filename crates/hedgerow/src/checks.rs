@@ -339,11 +339,12 @@ fn functions(is: &Catalog, expected: &Catalog, findings: &mut Vec<Finding>) -> b
 
 fn missing_tables(is: &Catalog, expected: &Catalog, findings: &mut Vec<Finding>) {
     for name in expected.tables.keys().filter(|name| !is.tables.contains_key(*name)) {
-        findings.push(error(
-            "missing_table",
-            format!("the table {name} is not there"),
-            "run `hedgerow migrate apply`; if no file makes it yet, write one with `hedgerow migrate new NAME`",
-        ));
+        let remedy = if model::OWN_TABLES.contains(&name.as_str()) {
+            "it is Hedgerow's own: run `hedgerow migrate apply`"
+        } else {
+            "run `hedgerow migrate apply`; if no file makes it yet, write one with `hedgerow migrate new NAME`"
+        };
+        findings.push(error("missing_table", format!("the table {name} is not there"), remedy));
     }
 }
 

@@ -3,6 +3,8 @@
 //! Always holds: a flag wins over the environment, the environment over the file, the file over the default; a key that
 //! nobody knows and a value that does not fit are problems with a place, and all of them are reported together.
 
+mod sign_in;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -12,7 +14,13 @@ use std::time::Duration;
 use hedgerow_database::{DatabaseUrl, PoolSettings, StatementMode};
 use hedgerow_schema::reader::{Reader, Table};
 use hedgerow_schema::{Identifier, Limits, Problem, Problems, Roles};
-use secrecy::{ExposeSecret, SecretString};
+use ipnet::IpNet;
+
+pub use sign_in::{Mode, SignInConfig};
+
+use crate::auth::origins::OriginPattern;
+use crate::auth::secrets::Secrets;
+use crate::auth::settings::UserField;
 
 /// One setting.
 struct Key {
@@ -36,6 +44,18 @@ enum Takes {
     Duration,
     Size,
     Role,
+    /// `true`, `false`, or nothing.
+    Flag,
+    /// http or https, with nothing behind the host.
+    Origin,
+    /// Texts with commas between; an array in the file.
+    List,
+    /// The same, each one of these.
+    ListOf(&'static [&'static str]),
+    /// The same, each an address or a network.
+    Networks,
+    /// The same, each an origin or a pattern of origins.
+    Origins,
     OneOf(&'static [&'static str]),
 }
 
@@ -53,10 +73,17 @@ const KEYS: &[Key] = &[
     key("server", "body_limit", "1MiB", Takes::Size),
     key("server", "request_timeout", "30s", Takes::Duration),
     Key {
-        variables: &["HEDGEROW_SECRET", "BETTER_AUTH_SECRET"],
+        variables: &["HEDGEROW_SECRET", "BETTER_AUTH_SECRET", "AUTH_SECRET"],
         secret: true,
         ..key("server", "secret", "", Takes::Text)
     },
+    Key {
+        variables: &["HEDGEROW_SECRETS", "BETTER_AUTH_SECRETS"],
+        secret: true,
+        ..key("server", "secrets", "", Takes::Text)
+    },
+    key("server", "trusted_proxies", "", Takes::Networks),
+    key("server", "cors_origins", "", Takes::Origins),
     url("url", &["DATABASE_URL"]),
     url("auth_url", &["AUTH_DATABASE_URL"]),
     url("admin_url", &["ADMIN_DATABASE_URL"]),
@@ -76,10 +103,42 @@ const KEYS: &[Key] = &[
     key("roles", "admin", "hedgerow_admin", Takes::Role),
     key("api", "default_limit", "1000", Takes::Count),
     key("api", "max_limit", "1000", Takes::Count),
+    Key { variables: &["HEDGEROW_URL", "BETTER_AUTH_URL"], ..key("auth", "base_url", "", Takes::Origin) },
+    Key { variables: &["BETTER_AUTH_TRUSTED_ORIGINS"], ..key("auth", "trusted_origins", "", Takes::Origins) },
+    key("auth", "registration", "open", Takes::OneOf(&["open", "domain", "invitation", "closed"])),
+    key("auth", "registration_domains", "", Takes::List),
+    key("auth", "default_role", "member", Takes::Role),
+    key("auth", "session_expires_in", "7d", Takes::Duration),
+    key("auth", "session_update_age", "1d", Takes::Duration),
+    key("auth", "session_fresh_age", "1d", Takes::Duration),
+    key("auth", "session_tokens", "plain", Takes::OneOf(&["plain", "hashed"])),
+    key("auth", "require_email_verification", "false", Takes::Flag),
+    key("auth", "change_email", "", Takes::Flag),
+    key("auth", "delete_user", "", Takes::Flag),
+    key("auth", "password_min", "8", Takes::Count),
+    key("auth", "password_max", "128", Takes::Count),
+    key("auth", "passwords_at_once", "2", Takes::Count),
+    key(
+        "auth",
+        "plugins",
+        "admin,bearer,jwt,two-factor,magic-link,email-otp,username",
+        Takes::ListOf(&["admin", "bearer", "jwt", "two-factor", "magic-link", "email-otp", "username"]),
+    ),
+    key("auth", "cookie_prefix", "better-auth", Takes::Text),
+    key("auth", "cookie_domain", "", Takes::Text),
+    key("auth", "secure_cookies", "", Takes::Flag),
+    key("auth", "app_name", "Hedgerow", Takes::Text),
+    key("mail", "transport", "", Takes::OneOf(&["", "file", "smtp", "memory"])),
+    Key { secret: true, ..key("mail", "url", "", Takes::Text) },
+    key("mail", "from", "", Takes::Text),
+    key("mail", "folder", "", Takes::Text),
+    key("rate_limit", "enabled", "", Takes::Flag),
 ];
 
 /// Sections that later versions understand.
-const LATER_SECTIONS: &[&str] = &["auth", "mail", "rate_limit", "audit"];
+const LATER_SECTIONS: &[&str] = &["audit"];
+/// Keys that later versions understand.
+const LATER_KEYS: &[&str] = &["listen_url", "store", "tiers"];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +202,8 @@ pub struct Config {
     pub roles: Roles,
     /// How many rows a list has.
     pub limits: Limits,
+    /// How people sign in, and how mail reaches them.
+    pub sign_in: SignInConfig,
 }
 
 /// HTTP settings.
@@ -156,8 +217,12 @@ pub struct ServerConfig {
     pub body_limit: usize,
     /// How long a request may take.
     pub request_timeout: Duration,
-    /// What signs what leaves the server.
-    pub secret: Option<SecretString>,
+    /// What signs what leaves the server, and what did before.
+    pub secrets: Option<Secrets>,
+    /// Proxies that are believed about the address a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may read answers, besides those that sign-in trusts.
+    pub cors_origins: Vec<OriginPattern>,
 }
 
 /// What to do about something dangerous.
@@ -199,10 +264,15 @@ impl Config {
                 problems.push(problem(sources, &origin, place, message));
             }
         }
+        let secrets = secrets(sources, &file, &values).unwrap_or_else(|problem| {
+            problems.push(*problem);
+            None
+        });
+        let user_fields = sign_in::user_fields(&sources.file, &mut problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        Ok(build(&values))
+        Ok(build(&values, user_fields, secrets))
     }
 
     /// Each setting with its value and where it came from, secrets masked.
@@ -242,18 +312,47 @@ fn read_file(text: &str, problems: &mut Vec<Problem>) -> FileValues {
         let Some(mut table) = reader.table(&mut top, section) else { continue };
         for key in KEYS.iter().filter(|key| key.section == section) {
             let Some(entry) = table.get(key.name) else { continue };
-            let Some(value) = hedgerow_schema::reader::scalar(entry.value()) else {
-                reader.note(entry.span(), format!("`{}` is a single value", key.name), None);
+            let Some(value) = text_of(key.takes, entry.value()) else {
+                let wanted = if key.takes.is_list() { "an array of texts" } else { "a single value" };
+                reader.note(entry.span(), format!("`{}` is {wanted}", key.name), None);
                 continue;
             };
             let line = Problem::at("", text, entry.key_span(), String::new(), None).line;
             values.insert((section, key.name), (value, entry.span(), line));
         }
-        reader.finish(&table, &format!("[{section}]"), &["trusted_proxies", "cors_origins", "listen_url"]);
+        if section == "auth" {
+            // Tables of their own, read elsewhere.
+            table.get("user_fields");
+            table.get("providers");
+        }
+        reader.finish(&table, &format!("[{section}]"), LATER_KEYS);
     }
     reader.finish(&top, "hedgerow.toml", LATER_SECTIONS);
     problems.extend(reader.into_problems());
     values
+}
+
+impl Takes {
+    fn is_list(self) -> bool {
+        matches!(self, Self::List | Self::ListOf(_) | Self::Networks | Self::Origins)
+    }
+}
+
+/// A value of the file as the environment would say it.
+fn text_of(takes: Takes, value: &toml::de::DeValue<'_>) -> Option<String> {
+    match value {
+        toml::de::DeValue::Array(items) if takes.is_list() => {
+            let texts: Option<Vec<String>> =
+                items.iter().map(|item| hedgerow_schema::reader::scalar(item.get_ref())).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        single => hedgerow_schema::reader::scalar(single),
+    }
+}
+
+/// The items of a list.
+pub(crate) fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 fn find(key: &Key, sources: &Sources, file: &FileValues) -> (String, Origin, Option<Range<usize>>) {
@@ -296,13 +395,26 @@ fn check(takes: Takes, text: &str) -> Result<(), String> {
         Takes::Duration => parse_duration(text).is_some(),
         Takes::Size => parse_size(text).is_some(),
         Takes::Role => Identifier::parse(text).is_ok(),
+        Takes::Flag => matches!(text, "" | "true" | "false"),
+        Takes::Origin => text.is_empty() || sign_in::base_url(text).is_some(),
+        Takes::List => true,
+        Takes::ListOf(words) => items(text).all(|item| words.contains(&item)),
+        Takes::Networks => items(text).all(|item| network(item).is_some()),
+        Takes::Origins => items(text).all(|item| item.parse::<OriginPattern>().is_ok()),
         Takes::OneOf(words) => words.contains(&text),
     };
     if fits {
         return Ok(());
     }
     Err(match takes {
-        Takes::Text | Takes::Url => "a text".to_owned(),
+        Takes::Text | Takes::Url | Takes::List => "a text".to_owned(),
+        Takes::Flag => "true or false".to_owned(),
+        Takes::Origin => "a URL such as https://app.example.com, without a path".to_owned(),
+        Takes::ListOf(words) => format!("a list of {}", words.join(", ")),
+        Takes::Networks => "a list of addresses or networks such as 10.0.0.0/8".to_owned(),
+        Takes::Origins => {
+            "a list of origins such as https://app.example.com, https://*.example.com or myapp://".to_owned()
+        }
         Takes::Count => "a whole number from 1 to 100000".to_owned(),
         Takes::Port => "a port from 0 to 65535".to_owned(),
         Takes::Duration => "a duration such as 500ms, 30s, 5min, 2h or 7d".to_owned(),
@@ -347,8 +459,44 @@ fn parse_size(text: &str) -> Option<usize> {
     number.parse::<usize>().ok()?.checked_mul(factor).filter(|&bytes| (1..=1 << 30).contains(&bytes))
 }
 
+/// The secrets that sign and seal. A list beside one secret: Hedgerow's own secret leads it, Better Auth's only opens what was
+/// sealed before there were versions, as it does there.
+fn secrets(
+    sources: &Sources,
+    file: &FileValues,
+    values: &BTreeMap<(&'static str, &'static str), String>,
+) -> Result<Option<Secrets>, Box<Problem>> {
+    let text = |name| values.get(&("server", name)).map(String::as_str).unwrap_or_default();
+    let found = |name| KEYS.iter().find(|key| key.name == name).map(|key| find(key, sources, file));
+    let (one, list) = (text("secret"), text("secrets"));
+    if list.is_empty() {
+        return Ok(Some(one).filter(|one| !one.is_empty()).map(Secrets::single));
+    }
+    let listed = Secrets::parse_versions(list).map_err(|error| {
+        let (_, origin, place) = found("secrets").unwrap_or((String::new(), Origin::Default, None));
+        Box::new(problem(sources, &origin, place, format!("server.secrets: {error}")))
+    })?;
+    let is_better_auths = found("secret").is_some_and(|(_, origin, _)| {
+        matches!(origin, Origin::Variable(name) if name.starts_with("BETTER_AUTH_") || name.starts_with("AUTH_"))
+    });
+    Ok(Some(match one {
+        "" => listed,
+        one if is_better_auths => listed.with_unversioned(one),
+        one => listed.led_by(one),
+    }))
+}
+
+/// An address is a network of one.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse::<IpNet>().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+}
+
 /// Only called with values that were checked.
-fn build(values: &BTreeMap<(&str, &str), String>) -> Config {
+fn build(
+    values: &BTreeMap<(&str, &str), String>,
+    user_fields: Vec<UserField>,
+    secrets: Option<Secrets>,
+) -> Config {
     let text = |section, name| values.get(&(section, name)).map(String::as_str).unwrap_or_default();
     let count = |section, name| text(section, name).parse::<u32>().unwrap_or(1);
     let duration = |section, name| parse_duration(text(section, name)).unwrap_or_default();
@@ -366,9 +514,11 @@ fn build(values: &BTreeMap<(&str, &str), String>) -> Config {
             port: text("server", "port").parse().unwrap_or(4400),
             body_limit: parse_size(text("server", "body_limit")).unwrap_or(1 << 20),
             request_timeout: duration("server", "request_timeout"),
-            secret: Some(text("server", "secret"))
-                .filter(|secret| !secret.is_empty())
-                .map(SecretString::from),
+            secrets,
+            trusted_proxies: items(text("server", "trusted_proxies")).filter_map(network).collect(),
+            cors_origins: items(text("server", "cors_origins"))
+                .filter_map(|item| item.parse().ok())
+                .collect(),
         },
         database_url: database_url("url"),
         auth_url: database_url("auth_url"),
@@ -392,13 +542,7 @@ fn build(values: &BTreeMap<(&str, &str), String>) -> Config {
         privileged_login: strictness("privileged_login"),
         roles: Roles { app: role("app"), anon: role("anon"), auth: role("auth"), admin: role("admin") },
         limits: Limits { default: count("api", "default_limit").min(max), max },
-    }
-}
-
-impl ServerConfig {
-    /// Whether there is a secret that is long enough to sign with.
-    pub fn has_good_secret(&self) -> bool {
-        self.secret.as_ref().is_some_and(|secret| secret.expose_secret().len() >= 32)
+        sign_in: SignInConfig::of(&text, user_fields),
     }
 }
 

@@ -69,6 +69,11 @@ impl World {
         self.clock.now()
     }
 
+    /// Now, to the millisecond: what is written where a JavaScript program reads it too.
+    pub fn now_in_millis(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.now().as_millisecond()).unwrap_or_default()
+    }
+
     /// `N` bytes that nobody can guess.
     pub fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];

@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 mod app;
+pub mod auth;
 pub mod baseline;
 pub mod checks;
 pub mod config;
@@ -14,11 +15,12 @@ pub mod export;
 pub mod follow;
 pub mod health;
 pub mod import;
+pub mod mail;
 pub mod migrations;
 pub mod place;
 pub mod project;
 pub mod records;
-mod token;
+pub mod token;
 pub mod users;
 
 pub use app::{App, AppOptions, AsIdentity};
@@ -28,6 +30,11 @@ pub use hedgerow_database as database;
 pub use hedgerow_database::UserId;
 pub use hedgerow_schema as schema;
 pub use hedgerow_schema::Schema;
+
+/// A secret that signs and seals: 64 letters and digits, some 380 bits.
+pub fn new_secret(world: &World) -> String {
+    token::letters::<64>(world)
+}
 
 /// The README's example, compiled.
 #[cfg(doctest)]

@@ -18,19 +18,41 @@ pub struct User {
     pub email: String,
     /// For people.
     pub name: String,
-    /// `member`, `admin`, or a role of the application's own.
+    /// Whether the address was proved to be theirs.
+    pub email_verified: bool,
+    /// Where their picture is.
+    pub image: Option<String>,
+    /// `member`, `admin`, or roles of the application's own, with commas between.
     pub role: String,
-    /// May not sign in nor use keys.
+    /// Whether somebody shut the user out, for as long as [`Self::ban_expires`] says.
     pub banned: bool,
+    /// Why.
+    pub ban_reason: Option<String>,
+    /// Until when; `None` is for good.
+    pub ban_expires: Option<Timestamp>,
     /// When the user was made.
     pub created_at: Timestamp,
+    /// When the user was changed last.
+    pub updated_at: Timestamp,
+    /// The other columns, as JSON: of plugins and of the application.
+    pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
 impl User {
-    /// Whether the user may write reference data.
+    /// Whether the user may write reference data and see to other users.
     pub fn is_admin(&self) -> bool {
-        self.role == ADMIN
+        is_admin_role(&self.role)
     }
+
+    /// Whether the user may not sign in nor use keys at this moment.
+    pub fn is_shut_out(&self, now: Timestamp) -> bool {
+        self.banned && self.ban_expires.is_none_or(|end| end > now)
+    }
+}
+
+/// Whether a user with these roles is an administrator.
+pub(crate) fn is_admin_role(roles: &str) -> bool {
+    roles.split(',').any(|role| role.trim() == ADMIN)
 }
 
 /// The role of administrators.
@@ -49,12 +71,19 @@ pub struct NewUser {
     pub role: Option<String>,
 }
 
-/// In a table that Better Auth made, role and state may be NULL, and moments without a zone.
-macro_rules! columns {
+/// The columns of a user, of the table or alias `u`. In a table that Better Auth made, role and state may be NULL, and
+/// moments without a zone.
+macro_rules! user_columns {
     () => {
-        r#"id, email, coalesce(name, ''), coalesce(role, 'member'), coalesce(banned, false), "createdAt"::timestamptz"#
+        r#"u.id, u.email, coalesce(u.name, ''), u."emailVerified", u.image, coalesce(u.role, 'member'),
+           coalesce(u.banned, false), u."banReason", u."banExpires"::timestamptz, u."createdAt"::timestamptz,
+           u."updatedAt"::timestamptz, (to_jsonb(u) - '{id,email,name,emailVerified,image,role,banned,banReason,banExpires,createdAt,updatedAt}'::text[])::text"#
     };
 }
+pub(crate) use user_columns;
+
+/// How many there are.
+pub(crate) const USER_COLUMNS: usize = 12;
 
 /// Makes a user.
 ///
@@ -85,9 +114,9 @@ pub async fn create(app: &App, new: &NewUser) -> Result<User, Error> {
     }
     let id = new_user_id(app.world());
     let sql = concat!(
-        r#"INSERT INTO public."user" (id, name, email, role) VALUES ($1, $2, $3, $4)
+        r#"INSERT INTO public."user" AS u (id, name, email, role) VALUES ($1, $2, $3, $4)
            ON CONFLICT (email) DO NOTHING RETURNING "#,
-        columns!()
+        user_columns!()
     );
     let rows = app.database().flight(&Identity::Auth).rows(sql, &[&id.as_str(), &name, &email, &role]).await;
     match rows.map_err(|error| Error::without_entity("create a user", error))?.first() {
@@ -105,7 +134,7 @@ pub async fn create(app: &App, new: &NewUser) -> Result<User, Error> {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn list(app: &App) -> Result<Vec<User>, Error> {
-    let sql = concat!("SELECT ", columns!(), r#" FROM public."user" ORDER BY "createdAt", id"#);
+    let sql = concat!("SELECT ", user_columns!(), r#" FROM public."user" u ORDER BY u."createdAt", u.id"#);
     let rows = app.database().flight(&Identity::Auth).rows(sql, &[]).await;
     rows.map_err(|error| Error::without_entity("list users", error))?.iter().map(read).collect()
 }
@@ -131,29 +160,44 @@ pub async fn find(app: &App, id_or_email: &str) -> Result<User, Error> {
 pub async fn find_all(app: &App, ids_or_emails: &[&str]) -> Result<Vec<User>, Error> {
     let ids: Vec<&str> = ids_or_emails.iter().copied().filter(|text| !text.contains('\0')).collect();
     let emails: Vec<String> = ids.iter().map(|text| text.to_lowercase()).collect();
-    let sql =
-        concat!("SELECT ", columns!(), r#" FROM public."user" WHERE id = ANY ($1) OR email = ANY ($2)"#);
+    let sql = concat!(
+        "SELECT ",
+        user_columns!(),
+        r#" FROM public."user" u WHERE u.id = ANY ($1) OR u.email = ANY ($2)"#
+    );
     let rows = app.database().flight(&Identity::Auth).rows(sql, &[&ids, &emails]).await;
     rows.map_err(|error| Error::without_entity("look for users", error))?.iter().map(read).collect()
 }
 
-fn read(row: &Row) -> Result<User, Error> {
-    let internal = |source| Error::Internal { doing: "read a user", source };
-    let id: String = row.get(0).map_err(|error| internal(error.into()))?;
+/// Reads the columns of `user_columns!()`, which start at `from`.
+pub(crate) fn read_at(row: &Row, from: usize) -> Result<User, Error> {
     let user = || -> Result<User, hedgerow_database::Error> {
+        let wrong = |error: &dyn std::fmt::Display| hedgerow_database::Error::Protocol(error.to_string());
+        let id: String = row.get(from)?;
+        let extra: String = row.get(from + 11)?;
         Ok(User {
-            id: id.parse().map_err(|error| hedgerow_database::Error::Protocol(format!("{error}: {id:?}")))?,
-            email: row.get(1)?,
-            name: row.get(2)?,
-            role: row.get(3)?,
-            banned: row.get(4)?,
-            created_at: row.get(5)?,
+            id: id.parse().map_err(|error| wrong(&format!("{error}: {id:?}")))?,
+            email: row.get(from + 1)?,
+            name: row.get(from + 2)?,
+            email_verified: row.get::<Option<bool>>(from + 3)?.unwrap_or_default(),
+            image: row.get(from + 4)?,
+            role: row.get(from + 5)?,
+            banned: row.get(from + 6)?,
+            ban_reason: row.get(from + 7)?,
+            ban_expires: row.get(from + 8)?,
+            created_at: row.get(from + 9)?,
+            updated_at: row.get(from + 10)?,
+            extra: serde_json::from_str(&extra).map_err(|error| wrong(&error))?,
         })
     };
-    user().map_err(|error| internal(error.into()))
+    user().map_err(|error| Error::Internal { doing: "read a user", source: error.into() })
+}
+
+fn read(row: &Row) -> Result<User, Error> {
+    read_at(row, 0)
 }
 
 /// 32 letters and digits, as Better Auth makes them.
-fn new_user_id(world: &World) -> String {
+pub(crate) fn new_user_id(world: &World) -> String {
     crate::token::letters::<32>(world)
 }

@@ -1,13 +1,13 @@
 //! `hedgerow dev`: one command from entity files to a running API, and on from there with every saved file.
 
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
 use hedgerow::api_keys::{self, ApiKeySecret, NewApiKey};
+use hedgerow::auth::{Auth, passwords, store::account};
 use hedgerow::checks::{Tolerance, examine};
+use hedgerow::config::Mode;
 use hedgerow::database::migrate::{self, DataLoss, MigrateError, MigrateEvent};
 use hedgerow::database::private_server::ServerState;
 use hedgerow::database::setup::{self, LoginProof};
@@ -16,14 +16,14 @@ use hedgerow::place::Place;
 use hedgerow::project::Project;
 use hedgerow::schema::{Schema, Scope};
 use hedgerow::users::{self, ADMIN, NewUser, User};
-use hedgerow::{App, Error};
+use hedgerow::{App, Error, token};
 
 use crate::arguments::{Arguments, Dev};
 use crate::commands::migrate::{apply_files, confirmed, owner_of, tell};
 use crate::commands::{said, serve};
 use crate::exit::Exit;
 use crate::output;
-use crate::session::{open_app, open_project, own_place};
+use crate::session::{open_app, open_project, own_place, write_private};
 
 /// Whose rows the seeds are, and whose key is printed.
 const EMAIL: &str = "dev@example.com";
@@ -45,15 +45,16 @@ pub(crate) async fn run(arguments: &Arguments, command: &Dev) -> anyhow::Result<
     }
     apply_files(&project, &place, DataLoss::Refuse).await?;
     draft(&project, &place, &schema, command).await?;
-    let app = open_app(&project, &place, schema, project.config.pool);
+    let app = open_app(&project, &place, schema, project.config.pool, Mode::Development)?;
     if !serve::show(&examine(&app, Tolerance::DEVELOPMENT).await?) {
         anyhow::bail!("this database is not fit to serve from");
     }
     let (user, key) = developer(&app, &project).await?;
+    let password = developers_password(&app, &project, &user).await?;
     plant_seeds(&project, &place, &user).await?;
 
     let server = serve::bind(&app, &project.config).await?;
-    greet(&server.address().to_string(), &app.schema(), &key);
+    greet(&server.address().to_string(), &app.schema(), &key, &password);
     let watcher = watch(&project, &place, &app, command);
     let failure = server_failure(&place);
     let stop = async {
@@ -61,6 +62,7 @@ pub(crate) async fn run(arguments: &Arguments, command: &Dev) -> anyhow::Result<
             () = serve::stop_signal() => None,
             reason = failure => Some(reason),
             never = watcher => never,
+            () = Auth::keep_clean(&app) => None,
         }
     };
     let (done, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -113,17 +115,6 @@ async fn developer(app: &App, project: &Project) -> anyhow::Result<(User, String
     Ok((user, key.reveal().to_owned()))
 }
 
-fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    // A file that others could read before would keep its rights.
-    let _ = fs::remove_file(file);
-    let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    writeln!(out, "{text}")
-}
-
 async fn plant_seeds(project: &Project, place: &Place, user: &User) -> anyhow::Result<()> {
     let files = project.seeds()?;
     let Some(owner) = place.owner.as_ref().filter(|_| !files.is_empty()) else { return Ok(()) };
@@ -134,8 +125,30 @@ async fn plant_seeds(project: &Project, place: &Place, user: &User) -> anyhow::R
     Ok(())
 }
 
-fn greet(address: &str, schema: &Schema, key: &str) {
+/// The developer's password, made once and kept in the project's local state.
+async fn developers_password(app: &App, project: &Project, user: &User) -> anyhow::Result<String> {
+    let file = project.state_directory().join("dev-password");
+    let known =
+        fs::read_to_string(&file).ok().map(|text| text.trim().to_owned()).filter(|text| text.len() >= 8);
+    let password = match known {
+        Some(password) => password,
+        None => {
+            let password = token::letters::<16>(app.world());
+            write_private(&file, &password).with_context(|| format!("cannot write {}", file.display()))?;
+            password
+        }
+    };
+    if account::password(app, &user.id).await?.is_none() {
+        passwords::set(app, &user.id, &password).await?;
+    }
+    Ok(password)
+}
+
+fn greet(address: &str, schema: &Schema, key: &str, password: &str) {
     output::note(&format!("\nlistening on http://{address}, stop with Ctrl-C"));
+    output::note(&format!(
+        "sign in at http://{address}/sign-in as {EMAIL} with the password {password}; mails are files in .hedgerow/mail"
+    ));
     let names: Vec<&str> = schema.entities().iter().map(|entity| entity.name.as_str()).collect();
     if names.is_empty() {
         output::note("there is no entity yet; save one as entities/NAME.toml");

@@ -91,6 +91,7 @@ async fn plan(project: &Project, place: &Place, sql: bool, as_json: bool) -> any
              as it is without them"
         ));
     }
+    own_sets(&look, project);
     if plan.is_empty() {
         output::note("nothing to do: the database is what the entity files say");
     } else {
@@ -207,6 +208,17 @@ pub(crate) fn tell(event: MigrateEvent) {
     }
 }
 
+/// Says which of Hedgerow's own tables are not made yet.
+fn own_sets(look: &Look, project: &Project) {
+    let sets = look.pending_sets(&project.config.roles);
+    if !sets.is_empty() {
+        output::note(&format!(
+            "Hedgerow's own {} is not applied yet: `hedgerow migrate apply` does, whatever the files say",
+            sets.join(" and ")
+        ));
+    }
+}
+
 async fn apply(project: &Project, place: &Place, loss: DataLoss, as_json: bool) -> anyhow::Result<Exit> {
     let applied = apply_files(project, place, loss).await?;
     if as_json {
@@ -245,7 +257,8 @@ pub(crate) async fn apply_files(
 
 async fn pending(project: &Project, place: &Place, as_json: bool) -> anyhow::Result<Exit> {
     let files = project.migrations()?;
-    let lines = migrations::status(&look(place).await?, &files);
+    let look = look(place).await?;
+    let lines = migrations::status(&look, &files);
     let waits = |file: &&MigrationFile| {
         lines
             .iter()
@@ -254,20 +267,23 @@ async fn pending(project: &Project, place: &Place, as_json: bool) -> anyhow::Res
     let waiting: Vec<&MigrationFile> = files.iter().filter(waits).collect();
     if as_json {
         let names: Vec<&str> = waiting.iter().map(|file| file.name.as_str()).collect();
-        output::json(&json!({ "pending": names }));
+        output::json(&json!({ "pending": names, "core": look.pending_sets(&project.config.roles) }));
     } else {
         for file in &waiting {
             output::data(&format!("-- migrations/{}.sql\n{}", file.name, file.text));
         }
     }
-    if waiting.is_empty() {
+    own_sets(&look, project);
+    if waiting.is_empty() && look.pending_sets(&project.config.roles).is_empty() {
         output::note("nothing is pending");
     }
     Ok(Exit::Done)
 }
 
 async fn status(project: &Project, place: &Place, as_json: bool) -> anyhow::Result<Exit> {
-    let lines = migrations::status(&look(place).await?, &project.migrations()?);
+    let look = look(place).await?;
+    let lines = migrations::status(&look, &project.migrations()?);
+    own_sets(&look, project);
     if as_json {
         let rows = lines.iter().map(|line| {
             json!({ "name": line.name, "state": line.state.word(), "appliedAt": line.applied_at, "hasWayBack": line.has_way_back })
@@ -315,6 +331,7 @@ async fn check(project: &Project, place: &Place, as_json: bool) -> anyhow::Resul
             output::data(&difference.to_string());
         }
     }
+    own_sets(&look, project);
     if differences.is_empty() && files.is_empty() {
         output::note("the database is what entity files and migrations say");
         return Ok(Exit::Done);

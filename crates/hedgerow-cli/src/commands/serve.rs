@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::bail;
 use hedgerow::App;
+use hedgerow::auth::Auth;
+use hedgerow::auth::secrets::Secrets;
 use hedgerow::checks::{Finding, Severity, Tolerance, examine};
-use hedgerow::config::Config;
+use hedgerow::config::{Config, Mode};
 use hedgerow::follow::{Followed, follow};
 use hedgerow::place::{Place, PrivateUse};
 use hedgerow_server::{Server, ServerOptions, router};
@@ -18,14 +20,30 @@ use crate::session::{open_app, open_project};
 pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Result<Exit> {
     let project = open_project(&arguments.project, listen.flags())?;
     let config = &project.config;
-    if !config.server.has_good_secret() {
+    if let Some(weakness) = config.server.secrets.as_ref().and_then(Secrets::weakness) {
+        bail!(
+            "serving needs HEDGEROW_SECRET (or BETTER_AUTH_SECRET) of at least 32 characters that nobody else knows: {weakness}"
+        );
+    }
+    if config.server.secrets.is_none() {
         bail!(
             "serving needs HEDGEROW_SECRET (or BETTER_AUTH_SECRET) of at least 32 characters; make one with `openssl rand -base64 32`"
         );
     }
     let schema = project.schema()?;
     let place = Place::find(&project, PrivateUse::Refused, |_| {}).await?;
-    let app = open_app(&project, &place, schema, config.pool);
+    if config.sign_in.settings(Mode::Production).base_url.is_none() {
+        output::note(
+            "warning: nobody said where people reach this server; links in mails will lead to where it listens, and cookies are \
+             not for TLS alone",
+        );
+        output::note("hint: set HEDGEROW_URL, for example https://app.example.com");
+    }
+    if config.sign_in.has_no_mail() {
+        output::note("warning: no mail leaves this server; mails are files in .hedgerow/mail");
+        output::note("hint: set HEDGEROW_MAIL_URL, for example smtps://user:password@mail.example.com");
+    }
+    let app = open_app(&project, &place, schema, config.pool, Mode::Production)?;
     let tolerance = Tolerance {
         outdated_server: config.outdated_server,
         privileged_login: config.privileged_login,
@@ -40,6 +58,7 @@ pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Resul
     tokio::select! {
         () = server.run(stop_signal()) => {}
         () = follow(&app, &project, tolerance, followed) => {}
+        () = Auth::keep_clean(&app) => {}
     }
     app.close().await;
     place.close().await?;
@@ -86,8 +105,14 @@ pub(crate) async fn bind(app: &App, config: &Config) -> anyhow::Result<Server> {
     let options = ServerOptions {
         body_limit: config.server.body_limit,
         request_timeout: config.server.request_timeout,
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        cors_origins: config.server.cors_origins.clone(),
     };
-    Ok(Server::bind(&config.server.host, config.server.port, router(app.clone(), options)).await?)
+    let server = Server::bind(&config.server.host, config.server.port, router(app.clone(), options)).await?;
+    if let Ok(url) = format!("http://{}", server.address()).parse() {
+        app.auth().listens_at(url);
+    }
+    Ok(server)
 }
 
 /// Done at Ctrl-C or SIGTERM; a second one ends the program at once.

@@ -27,11 +27,20 @@ pub(crate) async fn run(arguments: &Arguments, command: &Setup) -> anyhow::Resul
     let proof = if command.new_passwords { LoginProof::NewPassword } else { LoginProof::Password };
     // The owner may then act for an administrator that does not exist yet.
     let also = command.admin.is_some().then(|| owner.user());
-    let made = setup::setup(owner, &config.roles, proof, also).await?;
+    let mut made = setup::setup(owner, &config.roles, proof, also).await?;
+    let mut better_auth = None;
+    if command.better_auth {
+        let (url, is_kept) = setup::better_auth_login(owner, &config.roles, proof).await?;
+        if is_kept {
+            made.kept.push(url.user().to_owned());
+        }
+        better_auth = Some(url);
+    }
     let lines = [
         ("DATABASE_URL", Some(&made.logins.tenant)),
         ("AUTH_DATABASE_URL", made.logins.auth.as_ref()),
         ("ADMIN_DATABASE_URL", made.logins.admin.as_ref()),
+        ("BETTER_AUTH_DATABASE_URL", better_auth.as_ref()),
     ];
     let lines: Vec<(&str, &DatabaseUrl)> =
         lines.into_iter().filter_map(|(name, url)| Some((name, url?))).collect();

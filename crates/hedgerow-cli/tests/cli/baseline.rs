@@ -1,11 +1,9 @@
 //! A database that others made: Better Auth's own program, SQL by hand, and what becomes of both.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use hedgerow_testing::TestDatabase;
 use serde_json::{Value, json};
 
+use crate::better_auth::BetterAuth;
 use crate::production::own_database;
 use crate::project::{Project, Run, Running, environment, get, send};
 
@@ -59,13 +57,15 @@ impl Others {
         std::fs::read_to_string(self.project.path().join(name)).expect("a file")
     }
 
-    /// One line for each table of `tables`: a checksum of all its rows, over the columns that it has at the time.
+    /// One line for each table of `tables`: a checksum of all its rows, over the columns that it has at the time, without
+    /// those that every adoption adds.
     async fn checksums(&self, tables: &[&str]) -> Vec<String> {
         let mut sums = Vec::new();
         for table in tables {
             let columns = format!(
                 "SELECT string_agg(format('%I::text', attname), ', ' ORDER BY attnum) FROM pg_attribute \
-                 WHERE attrelid = 'public.{table}'::regclass AND attnum > 0 AND NOT attisdropped"
+                 WHERE attrelid = 'public.{table}'::regclass AND attnum > 0 AND NOT attisdropped \
+                   AND attname NOT IN ('twoFactorEnabled', 'username', 'displayUsername', 'impersonatedBy', 'lastUsedStep')"
             );
             let columns = self.test.column(&columns).await.remove(0);
             let sql = format!(
@@ -82,50 +82,148 @@ fn names(answer: &Value, list: &str, key: &str) -> Vec<String> {
     rows.iter().map(|row| row[key].as_str().expect("a name").to_owned()).collect()
 }
 
-/// Better Auth itself, installed from its lock file beside the build; `None` where there is no Node to run it.
-struct BetterAuth {
-    folder: PathBuf,
-}
-
-impl BetterAuth {
-    fn install() -> Option<Self> {
-        let works = |program: &str| {
-            Command::new(program).arg("--version").output().is_ok_and(|run| run.status.success())
-        };
-        if !works("node") || !works("npm") {
-            return None;
-        }
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/better-auth");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("better-auth");
-        std::fs::create_dir_all(&folder).expect("a folder");
-        let mut is_new = !folder.join("node_modules/.package-lock.json").exists();
-        for name in ["package.json", "package-lock.json", ".npmrc", "schema.mjs"] {
-            let text = std::fs::read_to_string(source.join(name)).expect("a file");
-            is_new |= std::fs::read_to_string(folder.join(name)).is_ok_and(|known| known != text)
-                && name != "schema.mjs";
-            std::fs::write(folder.join(name), text).expect("a file");
-        }
-        if is_new {
-            let run = Command::new("npm")
-                .args(["ci", "--ignore-scripts"])
-                .current_dir(&folder)
-                .output()
-                .expect("npm runs");
-            assert!(run.status.success(), "npm ci: {}", String::from_utf8_lossy(&run.stderr));
-        }
-        Some(Self { folder })
-    }
-
-    fn run(&self, database: &str, arguments: &[&str]) -> String {
-        let mut command = Command::new("node");
-        command.arg("schema.mjs").args(arguments).current_dir(&self.folder).env("DATABASE_URL", database);
-        let run = command.output().expect("node runs");
-        assert!(run.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&run.stderr));
-        String::from_utf8(run.stdout).expect("text").trim().to_owned()
-    }
-}
-
 const NOTHING: &str = r#"{"toBeCreated":[],"toBeAdded":[]}"#;
+/// Those whose tables Hedgerow has.
+const PLUGINS: &str = "admin bearer jwt twoFactor username";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn better_auth_finds_everything_in_a_new_database_under_the_login_of_setup() {
+    let Some(better_auth) = BetterAuth::install() else {
+        eprintln!("skipped: Better Auth's own schema needs node and npm");
+        return;
+    };
+    let others = Others::new().await;
+    let name = |kind: &str| format!("{}_{kind}", others.test.name);
+    let roles = ["app", "anon", "auth", "admin"].map(|kind| format!("{kind} = \"{}\"\n", name(kind)));
+    others.project.write("hedgerow.toml", &format!("[roles]\n{}", roles.concat()));
+    let plain = others.run(&["setup", "--json"]).expect(0).json();
+    assert!(plain.get("BETTER_AUTH_DATABASE_URL").is_none(), "nobody gets a login that nobody asked for");
+    let made = others.run(&["setup", "--better-auth", "--json"]).expect(0).json();
+    let beside = made["BETTER_AUTH_DATABASE_URL"].as_str().expect("a URL");
+    assert!(beside.starts_with(&format!("postgresql://{}:", name("auth_node"))), "{beside}");
+    let again = others.run(&["setup", "--better-auth"]).expect(0);
+    assert!(again.out.is_empty() && again.err.contains(&name("auth_node")), "{}{}", again.out, again.err);
+
+    others.project.write("entities/tasks.toml", "name = \"tasks\"\nfields.title = { type = \"text\" }\n");
+    others.run(&["migrate", "new", "init"]).expect(0);
+    others.run(&["migrate", "apply"]).expect(0);
+    others.run(&["migrate", "check"]).expect(0);
+    for database in [beside, &others.owner] {
+        assert_eq!(better_auth.schema_with(PLUGINS, database, &[]), NOTHING);
+        assert_eq!(better_auth.schema_with("", database, &[]), NOTHING);
+    }
+    let ann = better_auth.schema_with(PLUGINS, beside, &["user", "Ann", "ann@example.com"]);
+    let bob = better_auth.schema_with(PLUGINS, beside, &["user", "Bob", "bob@example.com"]);
+    assert_eq!(better_auth.schema_with(PLUGINS, beside, &["sign-in", "ann@example.com"]), ann);
+    let rows = format!("INSERT INTO tasks (\"userId\", title) VALUES ('{ann}', 'x'), ('{bob}', 'x')");
+    others.test.sql(&rows).await;
+    better_auth.schema_with(PLUGINS, beside, &["delete", &ann]);
+    for (table, left) in [("\"user\"", "1"), ("session", "1"), ("account", "1"), ("tasks", "1")] {
+        assert_eq!(others.test.column(&format!("SELECT count(*) FROM {table}")).await, [left], "{table}");
+    }
+    for role in ["auth_node", "app_login", "auth_login", "admin_login", "app", "anon", "auth", "admin"] {
+        let role = name(role);
+        others.test.sql(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn better_auths_tables_alone_are_adopted_too() {
+    let Some(better_auth) = BetterAuth::install() else {
+        eprintln!("skipped: Better Auth's own schema needs node and npm");
+        return;
+    };
+    for plugins in [PLUGINS, ""] {
+        let others = Others::new().await;
+        others.project.write("hedgerow.toml", "");
+        better_auth.schema_with(plugins, &others.owner, &["apply"]);
+        let ann = better_auth.schema_with(plugins, &others.owner, &["user", "Ann", "ann@example.com"]);
+        let kept = ["\"user\"", "session", "account", "verification"];
+        let before = others.checksums(&kept).await;
+        let made = others.run(&["migrate", "baseline", "--json"]).expect(0).json();
+        assert_eq!(made["notAdopted"], json!([]));
+        assert_eq!((&made["obstacles"], &made["byHand"]), (&json!([]), &json!([])));
+        others.run(&["migrate", "apply"]).expect(0);
+        others.run(&["migrate", "check"]).expect(0);
+        let columns = "SELECT count(*) FROM \"user\" WHERE username IS NULL";
+        assert_eq!(others.test.column(columns).await, ["1"]);
+        assert_eq!(better_auth.schema_with(PLUGINS, &others.owner, &[]), NOTHING);
+        assert_eq!(
+            others.test.column("SET ROLE hedgerow_auth; SELECT \"userId\" FROM session").await,
+            [ann.as_str()]
+        );
+
+        // Another developer begins with nothing.
+        let fresh = Others::new().await;
+        for name in others.files() {
+            fresh.project.write(&name, &others.file(&name));
+        }
+        fresh.project.write("hedgerow.toml", "");
+        fresh.run(&["migrate", "apply"]).expect(0);
+        fresh.run(&["migrate", "check"]).expect(0);
+        assert_eq!(better_auth.schema_with(PLUGINS, &fresh.owner, &[]), NOTHING);
+
+        others.run(&["migrate", "rollback", "--yes", "--allow-data-loss"]).expect(0);
+        assert_eq!(others.checksums(&kept).await, before, "as it was");
+        others.run(&["migrate", "apply"]).expect(0);
+        others.run(&["migrate", "check"]).expect(0);
+    }
+}
+
+/// Sign-in of an earlier making: moments without a zone, columns that came later, keys that do not delete.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_sign_in_that_lack_something_get_it() {
+    let others = Others::new().await;
+    others.project.write("hedgerow.toml", "");
+    others
+        .test
+        .owner_sql(
+            "CREATE TABLE \"user\" (id text PRIMARY KEY, name text, email text NOT NULL UNIQUE, \"emailVerified\" boolean DEFAULT false,
+               role text DEFAULT 'member', banned boolean DEFAULT false, \"createdAt\" timestamp DEFAULT now(), \"updatedAt\" timestamp DEFAULT now());
+             CREATE TABLE session (id text PRIMARY KEY, \"userId\" text NOT NULL REFERENCES \"user\" (id), token text NOT NULL UNIQUE,
+               \"expiresAt\" timestamp NOT NULL, \"createdAt\" timestamp DEFAULT now());
+             CREATE TABLE account (id text PRIMARY KEY, \"userId\" text, \"accountId\" text NOT NULL, \"providerId\" text NOT NULL,
+               password text, tenant text NOT NULL);
+             INSERT INTO \"user\" (id, name, email) VALUES ('ann', 'Ann', 'ann@example.com');
+             INSERT INTO session (id, \"userId\", token, \"expiresAt\") VALUES ('s', 'ann', 't', '2026-01-02 03:04:05');
+             INSERT INTO account (id, \"userId\", \"accountId\", \"providerId\", tenant) VALUES ('a', 'ann', 'ann', 'credential', 'x'),
+               ('b', 'ann', 'ann', 'credential', 'x'), ('c', NULL, 'c', 'credential', 'x'), ('d', 'nobody', 'd', 'credential', 'x');",
+        )
+        .await;
+    let early = others.run(&["migrate", "baseline", "--json"]).expect(1).json();
+    insta::assert_snapshot!(names(&early, "obstacles", "message").join("\n"), @r"
+    1 rows of account have no owner (userId is NULL)
+    1 rows of account have an owner that is no user
+    1 identities (providerId, accountId) stand in account more than once, and one belongs to one user
+    ");
+    assert!(others.files().is_empty());
+    others.test.owner_sql("DELETE FROM account WHERE id <> 'a'").await;
+    let kept = ["\"user\"", "session", "account"];
+    let made = others.run(&["migrate", "baseline", "--json"]).expect(0).json();
+    insta::assert_snapshot!(names(&made, "byHand", "message").join("\n"));
+    let changed = made["changes"].as_array().expect("a list").iter();
+    let changed: Vec<String> = changed
+        .map(|change| {
+            format!("{} {}", change["object"], change["action"]).replace("\\\"", "").replace('"', "")
+        })
+        .filter(|change| change.starts_with("column") || change.starts_with("index"))
+        .collect();
+    insta::assert_snapshot!(changed.join("\n"));
+    let row = "SELECT concat_ws(' ', id, token, \"expiresAt\") FROM session";
+    others.run(&["migrate", "apply"]).expect(0);
+    others.run(&["migrate", "check"]).expect(0);
+    assert_eq!(others.test.column(row).await, ["s t 2026-01-02 03:04:05"]);
+    // What is to be done by hand can be done.
+    for remark in made["byHand"].as_array().expect("a list") {
+        for statement in remark["remedy"].as_array().expect("a list") {
+            others.test.owner_sql(statement.as_str().expect("SQL")).await;
+        }
+    }
+    others.test.sql("SET ROLE hedgerow_auth; DELETE FROM \"user\" WHERE id = 'ann'").await;
+    for table in kept {
+        assert_eq!(others.test.column(&format!("SELECT count(*) FROM {table}")).await, ["0"], "{table}");
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
@@ -134,9 +232,9 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
         return;
     };
     let others = Others::new().await;
-    better_auth.run(&others.owner, &["apply"]);
-    let ann = better_auth.run(&others.owner, &["user", "Ann", "ann@example.com"]);
-    let bob = better_auth.run(&others.owner, &["user", "Bob", "bob@example.com"]);
+    better_auth.schema(&others.owner, &["apply"]);
+    let ann = better_auth.schema(&others.owner, &["user", "Ann", "ann@example.com"]);
+    let bob = better_auth.schema(&others.owner, &["user", "Bob", "bob@example.com"]);
     others.test.owner_sql(include_str!("../sql/seed.sql")).await;
     let tables = [
         "\"user\"",
@@ -156,10 +254,7 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     assert!(others.files().is_empty(), "{:?}", others.files());
     let made = others.run(&["migrate", "baseline", "--json"]).expect(0).json();
     assert_eq!(names(&made, "entities", "table"), ["projects", "tasks"]);
-    assert_eq!(
-        names(&made, "notAdopted", "table"),
-        ["account", "api_audit_logs", "session", "user_metas", "verification"]
-    );
+    assert_eq!(names(&made, "notAdopted", "table"), ["api_audit_logs", "user_metas"]);
     assert_eq!(made["obstacles"], json!([]));
     assert!(
         made["byHand"][0]["message"].as_str().expect("text").starts_with("2 keys in api_keys are no SHA-256"),
@@ -183,7 +278,8 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     others.run(&["migrate", "apply"]).expect(0);
     assert_eq!(others.checksums(&tables).await, before, "rows are as they were");
     others.run(&["migrate", "check"]).expect(0);
-    assert_eq!(better_auth.run(&others.owner, &[]), NOTHING);
+    assert_eq!(better_auth.schema(&others.owner, &[]), NOTHING);
+    assert_eq!(better_auth.schema_with(PLUGINS, &others.owner, &[]), NOTHING);
     let again = others.run(&["migrate", "baseline"]).expect(1);
     assert!(
         again.err.contains("migrations/0000_found.sql exists: baseline is the beginning"),
@@ -198,9 +294,9 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     );
     others.test.sql(&make).await;
     let beside = others.owner.replace("hedgerow_owner:owner", &format!("{login}:node"));
-    let cleo = better_auth.run(&beside, &["user", "Cleo", "cleo@example.com"]);
+    let cleo = better_auth.schema(&beside, &["user", "Cleo", "cleo@example.com"]);
     assert_eq!(cleo.len(), 32, "{cleo}");
-    assert_eq!(better_auth.run(&beside, &["sign-in", "ann@example.com"]), ann);
+    assert_eq!(better_auth.schema(&beside, &["sign-in", "ann@example.com"]), ann);
     others.test.sql(&format!("DROP ROLE {login}")).await;
     for (role, sees) in
         [("hedgerow_auth", Ok(vec!["4".to_owned()])), ("hedgerow_owner", Ok(vec!["0".to_owned()]))]

@@ -1,6 +1,7 @@
 //! The command as its users run it: the real program, real files, a real server of the project's own.
 
 mod baseline;
+mod better_auth;
 mod commands;
 mod dev;
 mod examples;
@@ -10,3 +11,4 @@ mod migrate;
 mod production;
 mod project;
 mod rollout;
+mod sign_in;

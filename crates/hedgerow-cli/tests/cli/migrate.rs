@@ -62,7 +62,7 @@ fn from_entity_files_to_a_database_and_back() {
     let check = project.run(&["migrate", "check"]).expect(3);
     assert!(check.out.starts_with("migration 0002_tasks is pending\n"), "{}", check.out);
     let dry = project.run(&["migrate", "apply", "--dry-run", "--json"]).expect(0).json();
-    assert_eq!(dry, json!({ "pending": ["0002_tasks"] }));
+    assert_eq!(dry, json!({ "pending": ["0002_tasks"], "core": [] }));
     let dry = project.run(&["migrate", "apply", "--dry-run"]).expect(0).out;
     assert!(dry.contains("-- migrations/0002_tasks.sql\n") && dry.contains("no-transaction"), "{dry}");
     let applied = project.run(&["migrate", "apply"]).expect(0);

@@ -74,8 +74,10 @@ async fn apply_file(
     let record = records::New { kind: Kind::File, name: &file.name, text: &file.text, start };
     let source =
         run::Source { path, end: run::End::Record(record), core: &script.core, may_open: script.found };
-    // In the database that was adopted, what it makes is there.
-    let is_others = |table: &String| !model::OWN_TABLES.contains(&table.as_str());
+    // In the database that was adopted, what it makes is there; Better Auth's tables have the names of Hedgerow's own.
+    let sets = records::all(&session.owner).await.map_err(failed("read hedgerow.migrations"))?;
+    let has_own = sets.iter().any(|record| record.kind == Kind::Core);
+    let is_others = |table: &String| !has_own || !model::OWN_TABLES.contains(&table.as_str());
     let is_there = script.found && session.before.tables.keys().any(is_others);
     let nothing = Script { blocks: Vec::new(), ..script.clone() };
     run::script(&session.owner, if is_there { &nothing } else { script }, &source, report).await?;

@@ -4,4 +4,5 @@ mod flights;
 mod migrations;
 mod pooler;
 mod setup;
+mod sign_in;
 mod tls;

@@ -74,7 +74,7 @@ async fn what_is_applied_stays_applied_and_is_not_applied_again() {
         [file("0001_one", "CREATE VIEW one AS SELECT 1 AS one;"), file("0002_nothing", "-- nothing yet\n")];
     assert_eq!(
         names(&run(&test, &files).await.expect("applied")),
-        "0001_users_and_keys 0001_one 0002_nothing"
+        "0001_users_and_keys 0002_sign_in 0001_one 0002_nothing"
     );
     assert_eq!(names(&run(&test, &files).await.expect("applied")), "");
     let records = seen(&test).await.records;
@@ -84,6 +84,7 @@ async fn what_is_applied_stays_applied_and_is_not_applied_again() {
         kept,
         [
             (Kind::Core, "0001_users_and_keys", true),
+            (Kind::Core, "0002_sign_in", true),
             (Kind::File, "0001_one", true),
             (Kind::File, "0002_nothing", true)
         ]
@@ -155,12 +156,18 @@ async fn of_two_runners_one_applies_and_none_fails() {
         let (one, two) = tokio::join!(runner(), runner());
         let mut both = [one, two];
         both.sort();
-        let all = "0001_users_and_keys 0001_one 0002_steps 0003_three".to_owned();
+        let all = "0001_users_and_keys 0002_sign_in 0001_one 0002_steps 0003_three".to_owned();
         assert_eq!(both, [(String::new(), true), (all, false)]);
         let history = "SELECT kind || ' ' || name FROM hedgerow.migrations ORDER BY \"appliedAt\", name";
         assert_eq!(
             test.column(history).await,
-            ["core 0001_users_and_keys", "file 0001_one", "file 0002_steps", "file 0003_three"]
+            [
+                "core 0001_users_and_keys",
+                "core 0002_sign_in",
+                "file 0001_one",
+                "file 0002_steps",
+                "file 0003_three"
+            ]
         );
         assert_tidy(&test).await;
     }
@@ -500,7 +507,7 @@ async fn a_draft_follows_the_entities_and_loses_nothing_unasked() {
         .await
         .expect("adopted");
     let kinds: Vec<Kind> = seen(&test).await.records.iter().map(|record| record.kind).collect();
-    assert_eq!(kinds, [Kind::Core, Kind::File]);
+    assert_eq!(kinds, [Kind::Core, Kind::Core, Kind::File]);
     assert_eq!(
         names(&run(&test, &[file("0001_init", "CREATE TABLE never_run ();")]).await.expect("applied")),
         ""

@@ -44,7 +44,7 @@ impl Adoption {
         let mut should = model::target(&renamed, &expected, &kept, roles);
         for (name, table) in renamed.tables.iter().filter(|(name, _)| is_own(name)) {
             if let (Some(wanted), Some(target)) = (expected.tables.get(name), should.tables.get_mut(name)) {
-                complete(table, wanted, target);
+                complete(name, table, wanted, target, &mut obstacles);
             }
         }
         for closed in &self.closed {
@@ -293,34 +293,81 @@ fn replace(table: &mut Table, ours: &Table) {
     table.policies.clear();
 }
 
-/// Columns of "user" that Hedgerow does not know and that must have a value.
+/// Columns of Hedgerow's own tables that it does not know and that must have a value, and users that would not go.
 fn needs_of_users(catalog: &Catalog, expected: &Catalog) -> Vec<(String, Vec<String>)> {
-    let (Some(user), Some(ours)) = (catalog.tables.get("user"), expected.tables.get("user")) else {
-        return Vec::new();
-    };
-    let needed = user.columns.iter().filter(|(name, column)| {
-        column.not_null
-            && column.default.is_none()
-            && !column.generated
-            && column.identity.is_none()
-            && !ours.columns.contains_key(*name)
-    });
-    let needed: Vec<&str> = needed.map(|(name, _)| name.as_str()).collect();
-    if needed.is_empty() {
-        return Vec::new();
+    let mut needs = Vec::new();
+    for (name, table) in catalog.tables.iter().filter(|(name, _)| is_own(name)) {
+        let Some(ours) = expected.tables.get(name) else { continue };
+        let needed = table.columns.iter().filter(|(name, column)| {
+            column.not_null
+                && column.default.is_none()
+                && !column.generated
+                && column.identity.is_none()
+                && !ours.columns.contains_key(*name)
+        });
+        let needed: Vec<&str> = needed.map(|(name, _)| name.as_str()).collect();
+        let table_name = crate::diff::quote(name);
+        if !needed.is_empty() {
+            let remedy = needed.iter().map(|name| {
+                format!(
+                    "ALTER TABLE public.{table_name} ALTER COLUMN {} DROP NOT NULL",
+                    crate::diff::quote(name)
+                )
+            });
+            let text = format!(
+                "{} of {table_name} must have a value and has no default, so {}",
+                needed.join(", "),
+                match name.as_str() {
+                    "user" => "`hedgerow user create` cannot make users",
+                    "api_keys" => "`hedgerow key create` cannot make keys",
+                    _ => "Hedgerow's sign-in cannot write it",
+                }
+            );
+            needs.push((text, remedy.collect()));
+        }
+        let holds = |key: &Rule| {
+            matches!(key, Rule::References { columns, table, on_delete, .. }
+                if columns == &["userId"] && table == "user" && on_delete != "CASCADE")
+        };
+        for (key, _) in table.constraints.iter().filter(|(_, key)| holds(&key.rule)) {
+            let text = format!(
+                "users who have rows in {table_name} cannot be deleted: {key} does not say ON DELETE CASCADE"
+            );
+            let key = crate::diff::quote(key);
+            let statement = format!(
+                "ALTER TABLE public.{table_name} DROP CONSTRAINT {key}, ADD CONSTRAINT {key} FOREIGN KEY (\"userId\") \
+                 REFERENCES public.\"user\" (id) ON DELETE CASCADE"
+            );
+            needs.push((text, vec![statement]));
+        }
     }
-    let remedy = needed.iter().map(|name| {
-        format!("ALTER TABLE public.\"user\" ALTER COLUMN {} DROP NOT NULL", crate::diff::quote(name))
-    });
-    let text = format!(
-        "{} of \"user\" must have a value and has no default, so `hedgerow user create` cannot make users",
-        needed.join(", ")
-    );
-    vec![(text, remedy.collect())]
+    needs
 }
 
 /// What Hedgerow's own statements rely on, in a table of its own that others made.
-fn complete(is: &Table, wanted: &Table, target: &mut Table) {
+fn complete(
+    name: &str,
+    is: &Table,
+    wanted: &Table,
+    target: &mut Table,
+    obstacles: &mut Vec<(String, Vec<String>)>,
+) {
+    for (column, missing) in target.columns.iter_mut().filter(|(column, _)| !is.columns.contains_key(*column))
+    {
+        if !missing.not_null || missing.default.is_some() {
+        } else if missing.ty.starts_with("timestamp") {
+            // Rows that are there get one.
+            missing.default = Some(Expression::read("CURRENT_TIMESTAMP"));
+        } else if name != "user" {
+            let text = format!("{name} has no column {column:?}, which every row needs");
+            let table = crate::diff::quote(name);
+            let aside = vec![format!(
+                "ALTER TABLE public.{table} RENAME TO {}",
+                crate::diff::quote(&format!("{name}_before"))
+            )];
+            obstacles.push((text, aside));
+        }
+    }
     for (name, index) in &wanted.indexes {
         let is_there = is.indexes.values().any(|known| {
             let same = if index.unique {

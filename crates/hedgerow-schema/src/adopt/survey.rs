@@ -1,7 +1,8 @@
 //! What only the rows can tell: questions of one number each, and what the answer means.
 
 use super::{Adoption, Goal};
-use crate::catalog::{Catalog, Rule};
+use crate::catalog::{Catalog, Rule, Table};
+use crate::ddl;
 use crate::diff::quote;
 
 /// A question to the database, before it is adopted.
@@ -46,6 +47,12 @@ impl Adoption {
                 about: About::Column(table, column),
                 remedy: Vec::new(),
             });
+        }
+        for table in ddl::SIGN_IN_TABLES {
+            let has_owner = |known: &Table| known.columns.contains_key("userId");
+            if catalog.tables.get(*table).is_some_and(has_owner) {
+                self.owners(catalog, table, "userId", &mut questions);
+            }
         }
         own_tables(catalog, &mut questions);
         questions
@@ -130,6 +137,22 @@ impl Adoption {
 }
 
 fn own_tables(catalog: &Catalog, questions: &mut Vec<Question>) {
+    let is_complete = |account: &&Table| {
+        ["id", "providerId", "accountId"].iter().all(|column| account.columns.contains_key(*column))
+    };
+    if catalog.tables.get("account").filter(is_complete).is_some() {
+        let twins = "FROM public.account GROUP BY \"providerId\", \"accountId\" HAVING count(*) > 1";
+        questions.push(Question {
+            sql: format!("SELECT count(*) FROM (SELECT {twins}) twins"),
+            about: About::Obstacle,
+            says: "identities (providerId, accountId) stand in account more than once, and one belongs to one user"
+                .to_owned(),
+            remedy: vec![
+                format!("SELECT \"providerId\", \"accountId\", array_agg(id) AS ids, array_agg(\"userId\") AS users {twins}"),
+                "-- DELETE FROM public.account WHERE id = '…' for all but one of each".to_owned(),
+            ],
+        });
+    }
     if catalog.tables.get("api_keys").is_some_and(|table| table.columns.contains_key("key")) {
         questions.push(Question {
             sql: "SELECT count(*) FROM public.api_keys WHERE key !~ '^[0-9a-f]{64}$'".to_owned(),

@@ -4,7 +4,7 @@ use hedgerow_schema::catalog::Catalog;
 use hedgerow_schema::diff::{self, Pace, Renames};
 use hedgerow_schema::statement::{self, Asker};
 use hedgerow_schema::write::{Cell, read_cells};
-use hedgerow_schema::{EntityFile, Limits, ListQuery, Roles, Schema, Sql, model, script};
+use hedgerow_schema::{EntityFile, Limits, ListQuery, Roles, Schema, Sql, ddl, model, script};
 
 pub(crate) fn schema() -> Schema {
     let files = [
@@ -235,4 +235,13 @@ fn what_is_stored_otherwise_is_cast() {
         shown(&statement::insert(everything, &ids, &[&lists, &lists], None).sql),
     ];
     insta::assert_snapshot!(statements.join("\n\n"));
+}
+
+/// A set that was applied somewhere is never edited: a change is a new set.
+#[test]
+fn sets_of_hedgerows_own_tables_stay_as_they_were() {
+    for set in ddl::core(&Roles::default()) {
+        let statements: Vec<&str> = set.statements.iter().map(Sql::text).collect();
+        insta::assert_snapshot!(set.name, statements.join(";\n"));
+    }
 }

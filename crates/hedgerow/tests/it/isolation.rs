@@ -39,6 +39,32 @@ const TABLES: &[&str] =
 /// Tables of links.
 const LINKS: &[&str] = &["child_many", "page_links"];
 
+/// Tables of sign-in: how each is called, a column that does not say which row, and the rest of a new row that `{who}` has.
+const SIGN_IN: &[(&str, &str, &str)] = &[
+    (
+        "session",
+        "\"userAgent\"",
+        "(id, token, \"expiresAt\", \"updatedAt\", \"userId\") VALUES ('{who}2', '{who}2', now(), now(), '{who}')",
+    ),
+    (
+        "account",
+        "scope",
+        "(id, \"accountId\", \"providerId\", \"updatedAt\", \"userId\") VALUES ('{who}2', '{who}2', 'credential', now(), '{who}')",
+    ),
+    ("verification", "value", "(id, identifier, value, \"expiresAt\") VALUES ('{who}2', 'x', 'x', now())"),
+    ("jwks", "alg", "(id, \"publicKey\", \"privateKey\", \"createdAt\") VALUES ('{who}2', 'x', 'x', now())"),
+    (
+        "\"twoFactor\"",
+        "\"lastUsedStep\"",
+        "(id, secret, \"backupCodes\", \"userId\") VALUES ('{who}2', 'x', 'x', '{who}')",
+    ),
+];
+
+/// All tables, those of sign-in included.
+fn tables() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().chain(LINKS).copied().chain(SIGN_IN.iter().map(|(table, ..)| *table))
+}
+
 struct Scene {
     database: TestDatabase,
     connections: Database,
@@ -80,6 +106,9 @@ impl Scene {
                  INSERT INTO api_keys (id, \"userId\", name, key, prefix) VALUES ('key-{name}', '{name}', 'k', repeat('{}', 64), 'p');",
                 if name == "alice" { 'a' } else { 'b' }
             );
+            for (table, _, row) in SIGN_IN {
+                let _ = write!(rows, "INSERT INTO {table} {};", row.replace("{who}", name));
+            }
         }
         database.sql(&rows).await;
         let mut options = AppOptions::new(database.logins.clone());
@@ -496,6 +525,7 @@ async fn barriers(scene: &Scene) -> Vec<String> {
     }
     through.extend(links(scene, &probe).await);
     through.extend(trash(&probe).await);
+    through.extend(sign_in(scene, &probe).await);
     // An identity that was set once on a connection reads as an empty text afterwards; nobody's row may match it.
     for setting in ["''", "NULL"] {
         let sql = format!(
@@ -601,6 +631,60 @@ async fn links(scene: &Scene, probe: &Probe) -> Vec<String> {
             if may.join(" ") != expected {
                 through.push(format!("{role} may {may:?} {table}, expected {expected:?}"));
             }
+        }
+    }
+    through
+}
+
+/// The tables of sign-in are for sign-in alone: by their rights, and by their floors where somebody gave others rights.
+async fn sign_in(scene: &Scene, probe: &Probe) -> Vec<String> {
+    let mut through = Vec::new();
+    for (table, column, row) in SIGN_IN {
+        let value = if *column == "\"lastUsedStep\"" { "1" } else { "'x'" };
+        let tries = [
+            ("select", format!("SELECT FROM {table}")),
+            (
+                "insert",
+                format!("INSERT INTO {table} {}", row.replace("'{who}2'", "'new'").replace("{who}", "bob")),
+            ),
+            ("update", format!("UPDATE {table} SET {column} = {value}")),
+            ("delete", format!("DELETE FROM {table}")),
+        ];
+        let all = |what: &str| Some(if what == "insert" { 1 } else { 2 });
+        // The rights alone.
+        let unbound = format!("ALTER TABLE {table} DISABLE ROW LEVEL SECURITY;");
+        for role in ["hedgerow_app", "hedgerow_anon", "hedgerow_auth", "hedgerow_admin"] {
+            for (what, sql) in &tries {
+                let count = probe.rows(role, "bob", &unbound, sql).await;
+                if count != (role == "hedgerow_auth").then(|| all(what)).flatten() {
+                    through.push(format!("{role} may {what} {table}: {count:?}"));
+                }
+            }
+            if probe.rows(role, "bob", "", &format!("TRUNCATE {table}")).await.is_some() {
+                through.push(format!("{role} may truncate {table}"));
+            }
+        }
+        // The floors alone. A row that may not be written is an error, rows that are not seen are none.
+        let opened = format!(
+            "CREATE POLICY hole ON {table} USING (true) WITH CHECK (true); GRANT ALL ON {table} TO hedgerow_app, hedgerow_admin;"
+        );
+        for (what, sql) in &tries {
+            for role in ["hedgerow_app", "hedgerow_admin"] {
+                let count = probe.rows(role, "bob", &opened, sql).await;
+                if count != (*what != "insert").then_some(0) {
+                    through.push(format!("floor of {table}: {role} may {what}: {count:?} rows"));
+                }
+            }
+            // The control: sign-in itself, past nothing.
+            let count = probe.rows("hedgerow_auth", "", "", sql).await;
+            if count != all(what) {
+                through.push(format!("sign-in may not {what} {table}: {count:?}"));
+            }
+        }
+        let as_owner = format!("SET LOCAL ROLE hedgerow_owner; SELECT count(*) FROM {table}");
+        let count = scene.database.try_column(&as_owner).await;
+        if count != Ok(vec!["0".to_owned()]) {
+            through.push(format!("the owner sees {count:?} rows of {table}"));
         }
     }
     through
@@ -819,9 +903,9 @@ async fn is_noticed(broken: &str) {
 
 #[tokio::test]
 async fn every_broken_flag_is_noticed() {
-    for table in TABLES.iter().chain(LINKS) {
+    for table in tables() {
         is_noticed(&format!("ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")).await;
-        if !matches!(*table, "open" | "reference") {
+        if !matches!(table, "open" | "reference") {
             is_noticed(&format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")).await;
         }
     }
@@ -829,10 +913,10 @@ async fn every_broken_flag_is_noticed() {
 
 #[tokio::test]
 async fn every_broken_floor_is_noticed() {
-    for table in TABLES.iter().chain(LINKS) {
+    for table in tables() {
         for command in ["select", "insert", "update", "delete"] {
             // What is for everyone has nothing to lose by its floor of SELECT.
-            if command == "select" && matches!(*table, "open" | "reference") {
+            if command == "select" && matches!(table, "open" | "reference") {
                 continue;
             }
             is_noticed(&format!("DROP POLICY hedgerow_floor_{command} ON {table}")).await;
@@ -842,7 +926,7 @@ async fn every_broken_floor_is_noticed() {
 
 #[tokio::test]
 async fn every_missing_policy_is_noticed() {
-    for table in TABLES.iter().chain(LINKS) {
+    for table in tables() {
         for verb in ["view", "create", "update", "delete"] {
             is_noticed(&format!("DROP POLICY \"Users can {verb} own records\" ON {table}")).await;
         }
@@ -882,6 +966,14 @@ async fn every_widened_right_is_noticed() {
         "GRANT UPDATE ON \"user\" TO hedgerow_app",
         "GRANT UPDATE ON \"user\" TO hedgerow_admin",
         "GRANT INSERT ON api_keys TO hedgerow_auth",
+        "GRANT SELECT ON session TO hedgerow_app; ALTER POLICY hedgerow_floor_select ON session USING (true)",
+        "GRANT INSERT ON session TO hedgerow_admin",
+        "GRANT UPDATE ON account TO hedgerow_admin",
+        "GRANT SELECT ON verification TO hedgerow_anon",
+        "GRANT SELECT ON jwks TO PUBLIC",
+        "GRANT DELETE ON \"twoFactor\" TO hedgerow_app",
+        "GRANT TRUNCATE ON session TO hedgerow_auth",
+        "REVOKE DELETE ON verification FROM hedgerow_auth",
         "GRANT USAGE ON SCHEMA hedgerow TO hedgerow_app; GRANT SELECT ON hedgerow.migrations TO hedgerow_app",
         "GRANT CREATE ON SCHEMA public TO hedgerow_app",
         "REVOKE SELECT ON own FROM hedgerow_app",
@@ -904,6 +996,10 @@ async fn every_loosened_expression_is_noticed() {
         "ALTER POLICY hedgerow_floor_select ON \"user\" USING (true)",
         "ALTER POLICY hedgerow_floor_update ON \"user\" USING (true) WITH CHECK (true)",
         "ALTER POLICY hedgerow_floor_select ON own TO hedgerow_admin",
+        "ALTER POLICY hedgerow_floor_select ON session USING (\"userId\" = (SELECT get_auth_user_id()))",
+        "ALTER POLICY hedgerow_floor_update ON account USING (true) WITH CHECK (true)",
+        "ALTER POLICY hedgerow_floor_insert ON jwks WITH CHECK (true)",
+        "ALTER POLICY hedgerow_floor_delete ON \"twoFactor\" TO hedgerow_app",
         "ALTER TABLE child DROP CONSTRAINT child_parent_fkey",
         "ALTER TABLE child DROP CONSTRAINT child_parent_fkey, ADD FOREIGN KEY (parent) REFERENCES own (id)",
         "ALTER TABLE child DROP CONSTRAINT child_parent_fkey, ALTER \"userId\" DROP NOT NULL, ADD FOREIGN KEY (\"userId\", parent) REFERENCES own (\"userId\", id) ON DELETE SET NULL",

@@ -52,7 +52,7 @@ impl Asked {
         let (parts, body) = request.into_parts();
         acceptable(&parts.headers)?;
         supported(&parts.headers)?;
-        let caller = identity::caller(&service.app, &parts.headers).await?;
+        let caller = identity::caller(&service.app, &parts.method, &parts.headers).await?;
         let schema = service.app.schema();
         if schema.entity(&entity).is_none() {
             return Err(Error::UnknownEntity { name: entity }.into());

@@ -1,0 +1,60 @@
+//! `/api/auth/*`: Better Auth's endpoints (wire format 1.7; request bodies of 1.3 to 1.6 are understood too).
+//!
+//! Always holds: the order of checks is Better Auth's: limit, route (404 with an empty body), body, origin, form of the
+//! input, session, and then what was asked for.
+
+mod accounts;
+mod answer;
+mod body;
+mod call;
+mod cookies;
+mod email;
+mod passwords;
+mod sessions;
+mod sign_in;
+mod wire;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{MethodRouter, get, post};
+
+pub(crate) use call::{Peer, SessionCookie, expired_cookies, is_trusted_origin, session_cookie};
+
+use crate::service::Service;
+
+/// The endpoints, to be nested under `/api/auth`.
+pub(crate) fn router() -> Router<Service> {
+    let quiet = |methods: MethodRouter<Service>| methods.fallback(nothing_here);
+    Router::new()
+        .route("/ok", quiet(get(answer::ok)))
+        .route("/error", quiet(get(answer::error_page)))
+        .route("/sign-up/email", quiet(post(sign_in::sign_up)))
+        .route("/sign-in/email", quiet(post(sign_in::sign_in)))
+        .route("/sign-out", quiet(post(sign_in::sign_out)))
+        .route("/get-session", quiet(get(sessions::get).post(sessions::get_by_post)))
+        .route("/list-sessions", quiet(get(sessions::list)))
+        .route("/revoke-session", quiet(post(sessions::revoke)))
+        .route("/revoke-sessions", quiet(post(sessions::revoke_all)))
+        .route("/revoke-other-sessions", quiet(post(sessions::revoke_others)))
+        .route("/update-user", quiet(post(accounts::update_user)))
+        .route("/update-session", quiet(post(sessions::update)))
+        .route("/change-password", quiet(post(passwords::change)))
+        .route("/verify-password", quiet(post(passwords::verify)))
+        .route("/request-password-reset", quiet(post(passwords::request_reset)))
+        .route("/forget-password", quiet(post(passwords::request_reset)))
+        .route("/reset-password/{token}", quiet(get(passwords::open_reset)))
+        .route("/reset-password", quiet(post(passwords::reset)))
+        .route("/send-verification-email", quiet(post(email::send_verification)))
+        .route("/verify-email", quiet(get(email::verify)))
+        .route("/change-email", quiet(post(email::change)))
+        .route("/delete-user", quiet(post(accounts::delete_user)))
+        .route("/delete-user/callback", quiet(get(accounts::delete_user_callback)))
+        .route("/list-accounts", quiet(get(accounts::list)))
+        .route("/unlink-account", quiet(post(accounts::unlink)))
+        .fallback(nothing_here)
+}
+
+/// Better Auth's answer to what it does not know.
+async fn nothing_here() -> StatusCode {
+    StatusCode::NOT_FOUND
+}

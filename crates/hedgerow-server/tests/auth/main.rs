@@ -1,0 +1,7 @@
+//! Sign-in as browsers and other clients see it: stories over HTTP, on a real database each.
+
+mod core;
+mod enumeration;
+mod fuzz;
+mod load;
+mod pitfalls;
