@@ -16,6 +16,8 @@ pub mod sign_in;
 pub mod sign_up;
 pub mod store;
 pub mod throttle;
+pub mod two_factor;
+pub mod username;
 
 pub mod jwt;
 pub mod password;

@@ -12,6 +12,8 @@ mod email;
 mod passwords;
 mod sessions;
 mod sign_in;
+mod two_factor;
+mod username;
 mod wire;
 
 use axum::Router;
@@ -51,6 +53,16 @@ pub(crate) fn router() -> Router<Service> {
         .route("/delete-user/callback", quiet(get(accounts::delete_user_callback)))
         .route("/list-accounts", quiet(get(accounts::list)))
         .route("/unlink-account", quiet(post(accounts::unlink)))
+        .route("/two-factor/enable", quiet(post(two_factor::enable)))
+        .route("/two-factor/disable", quiet(post(two_factor::disable)))
+        .route("/two-factor/get-totp-uri", quiet(post(two_factor::uri)))
+        .route("/two-factor/verify-totp", quiet(post(two_factor::verify_totp)))
+        .route("/two-factor/send-otp", quiet(post(two_factor::send_code)))
+        .route("/two-factor/verify-otp", quiet(post(two_factor::verify_code)))
+        .route("/two-factor/generate-backup-codes", quiet(post(two_factor::new_backup_codes)))
+        .route("/two-factor/verify-backup-code", quiet(post(two_factor::verify_backup_code)))
+        .route("/sign-in/username", quiet(post(username::sign_in)))
+        .route("/is-username-available", quiet(post(username::is_available)))
         .fallback(nothing_here)
 }
 

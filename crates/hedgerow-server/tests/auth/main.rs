@@ -5,3 +5,5 @@ mod enumeration;
 mod fuzz;
 mod load;
 mod pitfalls;
+mod two_factor;
+mod username;

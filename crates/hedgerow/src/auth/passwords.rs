@@ -13,6 +13,7 @@ use crate::auth::refusal::{self, AuthError, Refusal};
 use crate::auth::store::session::{self, End};
 use crate::auth::store::verification::{self, Purpose};
 use crate::auth::store::{account, user};
+use crate::auth::two_factor::challenge::CHALLENGE;
 use crate::auth::{email, settings::Verification};
 use crate::mail::Content;
 use crate::token;
@@ -35,14 +36,16 @@ pub fn check_length(app: &App, text: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Gives the user this password.
+/// Gives the user this password; sign-ins that the old one began and that wait for a second factor are void.
 ///
 /// # Errors
 /// [`AuthError`]
 pub async fn set(app: &App, user: &UserId, text: &str) -> Result<(), AuthError> {
     check_length(app, text)?;
     let hash = app.auth().passwords().hash(app.world(), text).await.map_err(|_| refusal::BUSY)?;
-    Ok(account::set_password(app, user, &hash).await?)
+    account::set_password(app, user, &hash).await?;
+    // A sign-in that the old password began ends here.
+    Ok(verification::forget(app, CHALLENGE, user.as_str()).await?)
 }
 
 /// Checks the password of a user who is signed in.

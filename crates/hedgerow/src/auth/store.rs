@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod session;
+pub mod two_factor;
 pub mod user;
 pub mod verification;
 

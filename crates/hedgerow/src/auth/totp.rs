@@ -1,11 +1,13 @@
 //! Codes that change every 30 seconds (TOTP, RFC 6238), as authenticator apps show them.
 //!
 //! Always holds: SHA-1 and 6 digits, as every app has them; the key is the secret's text itself, as Better Auth does it, and
-//! base32 stands in the URI alone. Who accepts a code keeps its step and accepts no step up to it again.
+//! base32 stands in the URI alone, and in secrets that came from elsewhere. Who accepts a code keeps its step and accepts no
+//! step up to it again.
 
 use data_encoding::BASE32_NOPAD;
 use jiff::Timestamp;
 use ring::hmac;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
@@ -17,6 +19,8 @@ const PERIOD_SECONDS: i64 = 30;
 const DIGITS: usize = 6;
 /// How many steps a clock may be wrong.
 const WINDOW: i64 = 1;
+/// What stands before a secret that an application brought along from another server, in base32.
+const BROUGHT: &str = "base32:";
 
 /// A new secret, 32 characters.
 pub fn generate(world: &World) -> SecretString {
@@ -30,7 +34,7 @@ pub fn step(at: Timestamp) -> i64 {
 
 /// The code of a step.
 pub fn code(secret: &SecretString, step: i64) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.expose_secret().as_bytes());
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &key(secret));
     let hash = hmac::sign(&key, &step.to_be_bytes());
     let hash = hash.as_ref();
     // RFC 4226, section 5.3: the last four bits say where the number stands.
@@ -65,8 +69,16 @@ pub fn uri(issuer: &str, account: &str, secret: &SecretString) -> String {
     format!(
         "otpauth://totp/{issuer}:{}?secret={}&issuer={issuer}&digits={DIGITS}&period={PERIOD_SECONDS}",
         encode_component(account),
-        BASE32_NOPAD.encode(secret.expose_secret().as_bytes()),
+        BASE32_NOPAD.encode(&key(secret)),
     )
+}
+
+/// The bytes that a secret means. One that was brought along and is no base32 means its own text, which no app has.
+fn key(secret: &SecretString) -> Zeroizing<Vec<u8>> {
+    let text = secret.expose_secret();
+    let brought = text.strip_prefix(BROUGHT).map(|rest| rest.trim_end_matches('=').to_ascii_uppercase());
+    let bytes = brought.and_then(|base32| BASE32_NOPAD.decode(base32.as_bytes()).ok());
+    Zeroizing::new(bytes.unwrap_or_else(|| text.as_bytes().to_vec()))
 }
 
 #[cfg(test)]
@@ -142,6 +154,21 @@ mod tests {
         assert_eq!(verify(&SecretString::from(""), "287082", now), None);
         // A clock before 1970 is wrong, but harms nothing.
         assert_eq!(verify(&secret, &code(&secret, -1), moment(-1)), Some(-1));
+    }
+
+    #[test]
+    fn secrets_of_better_auth_and_those_brought_along_from_elsewhere_have_its_codes() {
+        // Made by Better Auth.
+        for (secret, expected) in [
+            ("pTg7UZbpTX_JuKbkE1TUQ7D50u-DRify", "650869"),
+            ("base32:JBSWY3DPEHPK3PXP", "309848"),
+            ("base32:77777777AAAAAAAA", "253061"),
+            ("base32:77777777aaaaaaaa====", "253061"),
+        ] {
+            assert_eq!(code(&SecretString::from(secret), 60_000_000), expected, "{secret}");
+        }
+        let brought = SecretString::from("base32:77777777AAAAAAAA");
+        assert!(uri("A", "b", &brought).contains("?secret=77777777AAAAAAAA&"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::answer::Answered;
 use super::body::Shape;
 use super::call::Call;
 use super::sign_in::{Moment, own_fields};
-use super::wire;
+use super::{username, wire};
 
 /// `POST /update-user`
 pub(super) async fn update_user(mut call: Call) -> Answered {
@@ -24,7 +24,8 @@ pub(super) async fn update_user(mut call: Call) -> Answered {
     if object.contains_key("email") {
         return Err(refusal::EMAIL_CAN_NOT_BE_UPDATED.into());
     }
-    let mut changes = own_fields(call.app.auth(), &object, Moment::Update)?;
+    let changes = own_fields(call.app.auth(), &object, Moment::Update)?;
+    let mut changes = username::add(&call.app, changes, &object, Some(&current.user.id)).await?;
     if let Some(name) = name {
         changes = changes.text("name", Some(name));
     }

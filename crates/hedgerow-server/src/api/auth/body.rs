@@ -96,6 +96,23 @@ impl<'b> Fields<'b> {
         }
     }
 
+    /// One of these words; the first where nothing is said.
+    pub(super) fn one_of(&mut self, name: &str, words: &[&'static str]) -> &'static str {
+        let first = words.first().copied().unwrap_or_default();
+        let found = match self.get(name) {
+            None => return first,
+            Some(Value::String(text)) => words.iter().find(|word| **word == *text).copied(),
+            Some(_) => None,
+        };
+        if found.is_none() {
+            let mut sorted = words.to_vec();
+            sorted.sort_unstable();
+            let list: Vec<String> = sorted.iter().map(|word| format!("\"{word}\"")).collect();
+            self.note(name, &format!("Invalid option: expected one of {}", list.join("|")));
+        }
+        found.unwrap_or(first)
+    }
+
     /// Yes, no, or nothing.
     pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
         match self.get(name) {

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hedgerow::auth::origins::Target;
 use hedgerow::auth::refusal::{self, Refusal};
@@ -62,6 +62,9 @@ impl FromRequest<Service> for Call {
         {
             return Err(refuse(&Refusal::too_many(seconds)));
         }
+        if plugin_of(&path).is_some_and(|plugin| !app.auth().has(plugin)) {
+            return Err(StatusCode::NOT_FOUND.into_response());
+        }
         let bytes = read_bytes(body).await.map_err(|refusal| refuse(&refusal))?;
         let body = read_body(&parts, &path, &bytes).map_err(|refusal| refuse(&refusal))?;
         let query = parts.uri.query().unwrap_or_default();
@@ -105,6 +108,17 @@ async fn read_bytes(mut body: Body) -> Result<Vec<u8>, Refusal> {
         }
     }
     if seen > BODY_LIMIT { Err(refusal::PAYLOAD_TOO_LARGE) } else { Ok(bytes) }
+}
+
+/// Paths by their beginning, and the plugin without which there is nothing.
+const PLUGINS: &[(&str, Plugin)] = &[
+    ("/two-factor/", Plugin::TwoFactor),
+    ("/sign-in/username", Plugin::Username),
+    ("/is-username-available", Plugin::Username),
+];
+
+fn plugin_of(path: &str) -> Option<Plugin> {
+    PLUGINS.iter().find(|(start, _)| path.starts_with(start)).map(|(_, plugin)| *plugin)
 }
 
 /// The body, if there is one.
@@ -226,6 +240,9 @@ impl Call {
         self.set_cookie(SESSION, &session.token, keep);
         if remember == Remember::No {
             self.set_cookie(DONT_REMEMBER, "true", Keep::UntilClosed);
+        } else if self.cookie(DONT_REMEMBER).is_some() {
+            // Of an earlier session.
+            self.set_cookie(DONT_REMEMBER, "", Keep::Not);
         }
         self.given = Some(signed::sign(self.app.auth().secrets(), &session.token));
     }

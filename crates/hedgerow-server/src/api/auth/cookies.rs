@@ -12,6 +12,10 @@ pub(super) const SESSION: &str = "session_token";
 pub(super) const SESSION_DATA: &str = "session_data";
 /// The browser is not to keep the session after it is closed.
 pub(super) const DONT_REMEMBER: &str = "dont_remember";
+/// A sign-in that waits for the second factor.
+pub(super) const TWO_FACTOR: &str = "two_factor";
+/// A browser that needs no second factor.
+pub(super) const TRUST_DEVICE: &str = "trust_device";
 
 /// How long a browser keeps a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use serde_json::{Map, Value, json};
 use super::answer::{Answered, Refused};
 use super::body::{Shape, is_email};
 use super::call::Call;
-use super::wire;
+use super::two_factor::{self, Gate};
+use super::{username, wire};
 
 /// `POST /sign-up/email`
 pub(super) async fn sign_up(mut call: Call) -> Answered {
@@ -32,6 +33,7 @@ pub(super) async fn sign_up(mut call: Call) -> Answered {
     let object = fields.object().cloned().unwrap_or_default();
     fields.finish()?;
     new.extra = own_fields(call.app.auth(), &object, Moment::SignUp)?;
+    new.extra = username::add(&call.app, new.extra, &object, None).await?;
     let remember = if remember == Some(false) { Remember::No } else { Remember::Yes };
     match sign_up::sign_up(&call.app, new).await? {
         SignedUp::New(user) => {
@@ -119,7 +121,7 @@ pub(super) async fn sign_in(call: Call) -> Answered {
     proved(call, user, remember, callback).await
 }
 
-/// The answer to somebody who proved with a password who they are.
+/// The answer to somebody who proved with a password who they are: a session, unless there is a second factor.
 pub(super) async fn proved(
     mut call: Call,
     user: User,
@@ -127,8 +129,16 @@ pub(super) async fn proved(
     callback: Option<String>,
 ) -> Answered {
     let app = call.app.clone();
+    let user = sign_in::not_banned(&app, user).await?;
+    let device = match two_factor::gate(&mut call, &user, remember).await? {
+        Gate::Closed(document) => return Ok(call.json(&document)),
+        Gate::Open(device) => device,
+    };
     let (session, user) = sign_in::admit(&app, user, call.client(), remember).await?;
     call.give_session(&session, remember);
+    if let Some(device) = device {
+        two_factor::trust(&mut call, &device);
+    }
     let mut document = json!({ "redirect": callback.is_some(), "token": session.token });
     if let Some(target) = call.target(callback.as_deref()) {
         call.set_header("location", &target.text());

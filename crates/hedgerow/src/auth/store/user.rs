@@ -122,6 +122,15 @@ pub async fn by_id(app: &App, id: &str) -> Result<Option<User>, Error> {
     one(app, sql, id).await
 }
 
+/// The user with this name, which is in lower case.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn by_username(app: &App, name: &str) -> Result<Option<User>, Error> {
+    let sql = concat!("SELECT ", user_columns!(), r#" FROM public."user" u WHERE u.username = $1"#);
+    one(app, sql, name).await
+}
+
 async fn one(app: &App, sql: &'static str, key: &str) -> Result<Option<User>, Error> {
     if key.contains('\0') {
         return Ok(None);
