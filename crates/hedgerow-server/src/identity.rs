@@ -6,6 +6,7 @@
 
 use axum::http::{HeaderMap, Method, header};
 use hedgerow::api_keys::{self, ApiKeySecret};
+use hedgerow::auth::jwt::issued;
 use hedgerow::auth::sessions;
 use hedgerow::auth::settings::Plugin;
 use hedgerow::{App, Caller, Error};
@@ -23,6 +24,15 @@ pub(crate) async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> R
             SessionCookie::Token(token) => by_cookie(app, method, headers, &token).await,
         };
     };
+    if is_jwt(credential) && app.auth().has(Plugin::Jwt) && !headers.contains_key("x-api-key") {
+        let spoken = issued::authenticate(app, credential).await?;
+        return match cookie {
+            SessionCookie::None => Ok(Caller::User(spoken.user)),
+            // A browser sends its cookie along; the token is of the same session.
+            SessionCookie::Token(token) if spoken.is_of(&token) => Ok(Caller::User(spoken.user)),
+            SessionCookie::Token(_) | SessionCookie::Forged => Err(Failure::TwoCredentials),
+        };
+    }
     match cookie {
         // A front end may send the same session both ways.
         SessionCookie::Token(token) if token == credential => {}
@@ -55,6 +65,11 @@ async fn by_cookie(app: &App, method: &Method, headers: &HeaderMap, token: &str)
         Err(Error::InvalidCredential) => Err(Failure::DeadCookie(expired_cookies(app))),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether this has the form of a JSON Web Token; signed session tokens have one dot.
+fn is_jwt(credential: &str) -> bool {
+    credential.bytes().filter(|&byte| byte == b'.').count() == 2
 }
 
 /// The one credential of the request's headers besides the cookie.

@@ -131,12 +131,15 @@ impl TestApp {
         Self::on(database, schema, server, change).await
     }
 
-    /// A second instance on the same database, with the same secret.
+    /// A second instance on the same database, with the same secret and settings: people reach both at one address.
     pub async fn beside(other: &Self) -> Self {
         let secrets = other.app.auth().secrets().clone();
+        let mut settings = other.app.auth().settings().clone();
+        settings.base_url = Some(other.app.auth().base_url().clone());
         let same = |options: &mut AppOptions| {
             if let Some(auth) = &mut options.auth {
                 auth.secrets = secrets;
+                auth.settings = settings;
             }
         };
         let (database, schema) = (other.database.shared(), (*other.app.schema()).clone());

@@ -38,7 +38,7 @@ impl Browser<'_> {
         body: Option<String>,
         headers: &[(&str, &str)],
     ) -> Answer {
-        let origin = format!("http://{}", self.app.address());
+        let origin = self.app.app.auth().base_url().origin().ascii_serialization();
         let cookie = self.cookie_header();
         let mut all: Vec<(&str, &str)> = headers.to_vec();
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("origin")) {

@@ -112,6 +112,7 @@ const KEYS: &[Key] = &[
     key("auth", "session_update_age", "1d", Takes::Duration),
     key("auth", "session_fresh_age", "1d", Takes::Duration),
     key("auth", "session_tokens", "plain", Takes::OneOf(&["plain", "hashed"])),
+    key("auth", "jwt_rotation", "0s", Takes::Duration),
     key("auth", "require_email_verification", "false", Takes::Flag),
     key("auth", "change_email", "", Takes::Flag),
     key("auth", "delete_user", "", Takes::Flag),

@@ -4,6 +4,9 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pause, until } from "./settings.mjs";
 
+/** The reference has one kind of mail for all codes; Hedgerow says in each what its code is for. */
+const CODES = new Set(["verify-email-code", "reset-password-code", "two-factor-code"]);
+
 export class Mailbox {
   #read;
   #given = new Set();
@@ -50,7 +53,8 @@ function folderOf(path) {
   for (const key of readdirSync(path).filter((name) => name.endsWith(".json")).sort()) {
     try {
       const { template, to, url, code } = JSON.parse(readFileSync(join(path, key), "utf8"));
-      found.push({ key, mail: { template, to, url: url ?? undefined, code: code ?? undefined } });
+      const kind = CODES.has(template) ? "one-time-code" : template;
+      found.push({ key, mail: { template: kind, to, url: url ?? undefined, code: code ?? undefined } });
     } catch {
       // Half written: the next look finds it whole.
     }

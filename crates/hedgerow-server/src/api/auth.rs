@@ -9,6 +9,9 @@ mod body;
 mod call;
 mod cookies;
 mod email;
+mod email_otp;
+mod jwt;
+mod magic_link;
 mod passwords;
 mod sessions;
 mod sign_in;
@@ -63,6 +66,20 @@ pub(crate) fn router() -> Router<Service> {
         .route("/two-factor/verify-backup-code", quiet(post(two_factor::verify_backup_code)))
         .route("/sign-in/username", quiet(post(username::sign_in)))
         .route("/is-username-available", quiet(post(username::is_available)))
+        .route("/sign-in/magic-link", quiet(post(magic_link::send)))
+        // A program that only looks at what a link leads to does not use it up.
+        .route("/magic-link/verify", quiet(get(magic_link::verify).head(nothing_here)))
+        .route("/email-otp/send-verification-otp", quiet(post(email_otp::send)))
+        .route("/email-otp/check-verification-otp", quiet(post(email_otp::check)))
+        .route("/email-otp/verify-email", quiet(post(email_otp::verify_email)))
+        .route("/sign-in/email-otp", quiet(post(email_otp::sign_in)))
+        .route("/email-otp/request-password-reset", quiet(post(email_otp::request_reset)))
+        .route("/forget-password/email-otp", quiet(post(email_otp::request_reset)))
+        .route("/email-otp/reset-password", quiet(post(email_otp::reset_password)))
+        .route("/email-otp/request-email-change", quiet(post(email_otp::request_change)))
+        .route("/email-otp/change-email", quiet(post(email_otp::change)))
+        .route("/token", quiet(get(jwt::token)))
+        .route("/jwks", quiet(get(jwt::keys)))
         .fallback(nothing_here)
 }
 

@@ -7,3 +7,6 @@ mod load;
 mod pitfalls;
 mod two_factor;
 mod username;
+mod email_otp;
+mod jwt;
+mod magic_link;

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use hedgerow_database::Identity;
 use jiff::SignedDuration;
 
 use crate::app::App;
@@ -13,7 +14,6 @@ use crate::auth::jwt::email::{EmailToken, Purpose};
 use crate::auth::refusal::{self, AuthError, Kind, Refusal};
 use crate::auth::sessions::Current;
 use crate::auth::settings::Switch;
-use crate::auth::store::session::{self, End};
 use crate::auth::store::user::{self, Changes, Clash};
 use crate::error::Error;
 use crate::mail::{Content, Link, Mail};
@@ -194,12 +194,42 @@ pub async fn change(
     Ok(())
 }
 
-/// Ends the sessions of a user whose address is proved by somebody for the first time: who made the account before with
-/// an address that was not theirs does not stay in it.
+/// Hands an account to somebody who proved to own its address, which nobody did before: who made the account keeps
+/// neither session nor password, key or second factor, and the address is confirmed. An account whose address is
+/// confirmed stays as it is. `None` is one that is gone, or has another address by now.
 ///
 /// # Errors
-/// When the database cannot be asked.
-pub async fn take_over(app: &App, user: &User) -> Result<(), Error> {
-    session::end(app, End::All(&user.id)).await?;
-    crate::auth::store::account::remove_all(app, &user.id).await
+/// When the database cannot be asked; nothing was done then.
+pub async fn take_over(app: &App, user: &User) -> Result<Option<User>, Error> {
+    let id = user.id.as_str();
+    let taken = async {
+        let mut transaction = app.database().transaction(&Identity::Auth).await?;
+        // Whoever comes at the same moment waits here, and finds it done.
+        let sql = r#"SELECT coalesce("emailVerified", false) FROM public."user"
+            WHERE id = $1 AND email = $2 FOR UPDATE"#;
+        let rows = transaction.query(sql, &[&id, &user.email]).await?;
+        let Some(row) = rows.first() else { return Ok(false) };
+        if row.get::<bool>(0)? {
+            return Ok(true);
+        }
+        for sql in [
+            r#"DELETE FROM public.session WHERE "userId" = $1"#,
+            r#"DELETE FROM public.account WHERE "userId" = $1"#,
+            r#"UPDATE public.api_keys SET revoked = true WHERE "userId" = $1"#,
+            r#"DELETE FROM public."twoFactor" WHERE "userId" = $1"#,
+        ] {
+            transaction.execute(sql, &[&id]).await?;
+        }
+        let sql = r#"UPDATE public."user" SET "emailVerified" = true, "twoFactorEnabled" = false,
+            "updatedAt" = $2::timestamptz WHERE id = $1"#;
+        transaction.execute(sql, &[&id, &app.world().now_in_millis()]).await?;
+        transaction.commit().await?;
+        Ok::<bool, hedgerow_database::Error>(true)
+    };
+    let doing = "hand an account to the owner of its address";
+    if taken.await.map_err(|error| Error::without_entity(doing, error))? {
+        user::by_id(app, id).await
+    } else {
+        Ok(None)
+    }
 }

@@ -7,6 +7,7 @@
 pub mod ed25519;
 pub mod email;
 pub mod encrypted;
+pub mod issued;
 pub mod jwks;
 
 use data_encoding::BASE64URL_NOPAD;

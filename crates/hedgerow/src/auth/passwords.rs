@@ -17,6 +17,7 @@ use crate::auth::two_factor::challenge::CHALLENGE;
 use crate::auth::{email, settings::Verification};
 use crate::mail::Content;
 use crate::token;
+use crate::users::User;
 
 /// Links of mails that set a new password; the value is the user's id.
 pub const RESET: Purpose = Purpose("reset-password:");
@@ -102,13 +103,24 @@ pub async fn reset(app: &App, token: &str, text: &str) -> Result<(), AuthError> 
     check_length(app, text)?;
     let id = verification::take(app, RESET, token).await?.ok_or(refusal::INVALID_TOKEN)?;
     let found = user::by_id(app, &id).await?.ok_or(refusal::INVALID_TOKEN)?;
-    set(app, &found.id, text).await?;
-    verification::forget(app, RESET, &id).await?;
-    session::end(app, End::All(&found.id)).await?;
+    let hash = app.auth().passwords().hash(app.world(), text).await.map_err(|_| refusal::BUSY)?;
+    replace(app, &found, &hash).await?;
     // Who opens a link of a mail has shown whose address it is.
     if !found.email_verified && app.auth().settings().verification == Verification::Required {
         email::confirm(app, &found).await?;
     }
-    email::send(app, &found, Content::PasswordChanged);
+    Ok(())
+}
+
+/// Puts the password with this hash in place of one that was forgotten: other links are void, all sessions end, and the user
+/// gets a mail that says so.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub(crate) async fn replace(app: &App, user: &User, hash: &str) -> Result<(), crate::Error> {
+    account::set_password(app, &user.id, hash).await?;
+    verification::forget(app, RESET, user.id.as_str()).await?;
+    session::end(app, End::All(&user.id)).await?;
+    email::send(app, user, Content::PasswordChanged);
     Ok(())
 }

@@ -28,6 +28,8 @@ pub struct AuthSettings {
     pub session_fresh_age: Duration,
     /// Whether a session's token is kept in clear, as Better Auth does, or as a hash.
     pub session_tokens: TokenStorage,
+    /// After how long tokens for other services are signed with a new key; `None` is never.
+    pub jwt_rotation: Option<Duration>,
     /// Whether signing in needs a confirmed address.
     pub verification: Verification,
     /// Whether people may change their address.
@@ -65,6 +67,7 @@ impl Default for AuthSettings {
             session_update_age: day,
             session_fresh_age: day,
             session_tokens: TokenStorage::Plain,
+            jwt_rotation: None,
             verification: Verification::Optional,
             change_email: Switch::Off,
             delete_user: Switch::Off,

@@ -4,6 +4,8 @@
 //! millisecond, because a JavaScript server may read them; what is used once is deleted by the statement that reads it.
 
 pub mod account;
+pub mod code;
+pub mod jwks;
 pub mod session;
 pub mod two_factor;
 pub mod user;

@@ -72,6 +72,7 @@ impl SignInConfig {
                 "hashed" => TokenStorage::Hashed,
                 _ => TokenStorage::Plain,
             },
+            jwt_rotation: Some(duration("jwt_rotation")).filter(|rotation| !rotation.is_zero()),
             verification: match auth("require_email_verification") {
                 "true" => Verification::Required,
                 _ => Verification::Optional,

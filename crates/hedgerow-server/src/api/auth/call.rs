@@ -47,6 +47,8 @@ pub(super) struct Call {
     /// The signed token that the answer gives.
     given: Option<String>,
     extra: Vec<(HeaderName, HeaderValue)>,
+    /// Headers of the answer that pages of other origins may read.
+    exposed: Vec<&'static str>,
 }
 
 impl FromRequest<Service> for Call {
@@ -87,6 +89,7 @@ impl FromRequest<Service> for Call {
             cookies: Vec::new(),
             given: None,
             extra: Vec::new(),
+            exposed: Vec::new(),
         };
         call.check_origin(&parts.method, &path).map_err(|refusal| refuse(&refusal))?;
         Ok(call)
@@ -115,6 +118,14 @@ const PLUGINS: &[(&str, Plugin)] = &[
     ("/two-factor/", Plugin::TwoFactor),
     ("/sign-in/username", Plugin::Username),
     ("/is-username-available", Plugin::Username),
+    ("/sign-in/magic-link", Plugin::MagicLink),
+    ("/magic-link/", Plugin::MagicLink),
+    ("/sign-in/email-otp", Plugin::EmailOtp),
+    ("/email-otp/", Plugin::EmailOtp),
+    ("/forget-password/email-otp", Plugin::EmailOtp),
+    ("/token", Plugin::Jwt),
+    ("/jwks", Plugin::Jwt),
+    ("/admin/", Plugin::Admin),
 ];
 
 fn plugin_of(path: &str) -> Option<Plugin> {
@@ -265,8 +276,14 @@ impl Call {
         }
     }
 
+    /// The answer has this header, for pages of other origins too.
+    pub(super) fn expose_header(&mut self, name: &'static str, value: &str) {
+        self.set_header(name, value);
+        self.exposed.push(name);
+    }
+
     /// The answer, with everything that was gathered for it.
-    pub(super) fn finish(self, mut response: Response) -> Response {
+    pub(super) fn finish(mut self, mut response: Response) -> Response {
         let headers = response.headers_mut();
         for line in &self.cookies {
             if let Ok(value) = HeaderValue::from_str(line) {
@@ -278,7 +295,12 @@ impl Call {
             && let Ok(value) = HeaderValue::from_str(given)
         {
             headers.insert("set-auth-token", value);
-            headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("set-auth-token"));
+            self.exposed.insert(0, "set-auth-token");
+        }
+        if let Ok(names) = HeaderValue::from_str(&self.exposed.join(", "))
+            && !names.is_empty()
+        {
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, names);
         }
         headers.extend(self.extra);
         response

@@ -2,6 +2,7 @@
 
 use hedgerow::auth::refusal;
 use hedgerow::auth::sessions;
+use hedgerow::auth::settings::Plugin;
 use hedgerow::auth::store::session::{self, End};
 use serde_json::{Value, json};
 
@@ -32,6 +33,10 @@ pub(super) async fn get(mut call: Call) -> Answered {
         }
         return Ok(call.json(&Value::Null));
     };
+    if app.auth().has(Plugin::Jwt) {
+        let token = super::jwt::issue(&app, &current).await?;
+        call.expose_header("set-auth-jwt", &token);
+    }
     let document = json!({
         "session": wire::session(&app, &current.session),
         "user": wire::user(&app, &current.user),
