@@ -80,9 +80,12 @@ pub(crate) struct Dev {
 
 #[derive(Debug, Args)]
 pub(crate) struct Setup {
-    /// Make the first administrator.
+    /// Make the first administrator, and print a link to set a password with.
     #[arg(long, value_name = "EMAIL")]
     pub(crate) admin: Option<String>,
+    /// Read the administrator's password from standard input instead, up to the end of the line.
+    #[arg(long, requires = "admin")]
+    pub(crate) password_stdin: bool,
     /// Give logins that exist new passwords.
     #[arg(long)]
     pub(crate) new_passwords: bool,
@@ -169,26 +172,111 @@ pub(crate) enum Migrate {
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
     /// Make a user.
-    Create {
-        /// E-mail address.
-        #[arg(long)]
-        email: String,
-        /// Name; the part before the @ when not given.
-        #[arg(long)]
-        name: Option<String>,
-        /// Role; `admin` may write reference data.
-        #[arg(long)]
-        role: Option<String>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Create(NewUserWords),
     /// List all users.
     List {
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
+    /// Give a user another role; it counts with the next request.
+    SetRole {
+        /// Id or e-mail address.
+        #[arg(value_name = "ID|EMAIL")]
+        user: String,
+        /// The role, or several with commas between.
+        role: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shut a user out: sessions end and keys are refused, at once.
+    Ban {
+        /// Id or e-mail address.
+        #[arg(value_name = "ID|EMAIL")]
+        user: String,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+        /// For how long, such as 12h or 7d; for good when not given.
+        #[arg(long = "for", value_name = "DURATION")]
+        lasts: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a user in again.
+    Unban {
+        /// Id or e-mail address.
+        #[arg(value_name = "ID|EMAIL")]
+        user: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Invite an address: sends a link to make an account, and prints it.
+    Invite {
+        /// E-mail address.
+        email: String,
+        /// The role that the account gets.
+        #[arg(long)]
+        role: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write everything that is kept of a user as one JSON document.
+    Export {
+        /// Id or e-mail address.
+        #[arg(value_name = "ID|EMAIL")]
+        user: String,
+        /// Where to; standard output when not given.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Delete a user with everything that is theirs, for good.
+    Erase {
+        /// Id or e-mail address.
+        #[arg(value_name = "ID|EMAIL")]
+        user: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        /// Show what would be deleted, and delete nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewUserWords {
+    /// E-mail address.
+    #[arg(long)]
+    pub(crate) email: String,
+    /// Name; the part before the @ when not given.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Role; `admin` may write reference data and see to other users.
+    #[arg(long)]
+    pub(crate) role: Option<String>,
+    /// Password; other programs on this computer see it, and your shell remembers it.
+    #[arg(long, conflicts_with = "password_stdin")]
+    pub(crate) password: Option<String>,
+    /// Read the password from standard input, up to the end of the line.
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    /// Print a link with which the user sets a password within a day.
+    #[arg(long, conflicts_with_all = ["password", "password_stdin"])]
+    pub(crate) link: bool,
+    /// The address was proved to be theirs.
+    #[arg(long)]
+    pub(crate) verified: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod import;
 mod init;
 mod key;
 mod migrate;
+mod personal_data;
 mod psql;
 mod serve;
 mod setup;
@@ -14,6 +15,8 @@ mod user;
 
 use std::io::IsTerminal;
 
+use anyhow::Context;
+use hedgerow::auth::refusal::AuthError;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -76,6 +79,26 @@ fn table(header: &[&str]) -> comfy_table::Table {
         .set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
     table.set_header(header);
     table
+}
+
+/// A refusal of sign-in as an error for whoever runs the command.
+fn refused(error: AuthError) -> anyhow::Error {
+    match error {
+        AuthError::Refused(refusal) => {
+            let text = refusal.message.as_deref().or(refusal.code).unwrap_or("sign-in refuses it");
+            anyhow::anyhow!("{text}")
+        }
+        AuthError::Failed(error) => said(error),
+    }
+}
+
+/// One line of standard input, as secrets are handed over.
+fn secret_line() -> anyhow::Result<String> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("cannot read the password from standard input")?;
+    let line = line.trim_end_matches(['\n', '\r']).to_owned();
+    anyhow::ensure!(!line.is_empty(), "standard input holds no password; give it as its first line");
+    Ok(line)
 }
 
 /// An error of the library in the words that it has for whoever made the mistake.

@@ -95,14 +95,16 @@ fn ordered(mut sql: Sql, mut conditions: Conditions, entity: &Entity, query: &Li
     Query { sql, columns: output(&query.select) }
 }
 
-/// All rows that `asker` reads, or with `Owned::Only` those that `asker` owns, oldest first.
+/// All rows that `asker` reads, or those that `asker` owns, oldest first.
 pub fn export(entity: &Entity, select: &[Selected<'_>], asker: Asker<'_>, owned: Owned) -> Query {
     let mut sql = rows(entity, select);
     let mut conditions = Conditions::new();
-    if owned == Owned::Only || entity.access.read_names_owner() {
+    if owned != Owned::OrReadable || entity.access.read_names_owner() {
         conditions.owner(&mut sql, asker);
     }
-    conditions.alive(&mut sql, entity);
+    if owned != Owned::OnlyWithTrash {
+        conditions.alive(&mut sql, entity);
+    }
     sql.push(" ORDER BY ").name(&entity.name).push(".\"createdAt\", id");
     Query { sql, columns: output(select) }
 }
@@ -112,6 +114,8 @@ pub fn export(entity: &Entity, select: &[Selected<'_>], asker: Asker<'_>, owned:
 pub enum Owned {
     /// Rows of the asker.
     Only,
+    /// Rows of the asker, those in the trash included, where the flight sees them.
+    OnlyWithTrash,
     /// Rows that others opened, too.
     OrReadable,
 }

@@ -5,9 +5,11 @@
 //! address that is known than for another is done before the answer (see [`later`]).
 
 pub mod accounts;
+pub mod admin;
 pub mod arrivals;
 pub mod email;
 pub mod email_otp;
+pub mod invitations;
 pub mod later;
 pub mod magic_link;
 pub mod origins;

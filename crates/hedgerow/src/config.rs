@@ -108,6 +108,7 @@ const KEYS: &[Key] = &[
     key("auth", "registration", "open", Takes::OneOf(&["open", "domain", "invitation", "closed"])),
     key("auth", "registration_domains", "", Takes::List),
     key("auth", "default_role", "member", Takes::Role),
+    key("auth", "admin_roles", "admin", Takes::List),
     key("auth", "session_expires_in", "7d", Takes::Duration),
     key("auth", "session_update_age", "1d", Takes::Duration),
     key("auth", "session_fresh_age", "1d", Takes::Duration),

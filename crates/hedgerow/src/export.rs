@@ -42,7 +42,7 @@ pub async fn export(
         }
         Format::Ndjson => write_rows(app, entity, &owners, owned, RowFormat::Ndjson, out).await?,
         Format::Json => {
-            let mut array = JsonArray { out, started: false };
+            let mut array = JsonArray::new(out);
             let rows = write_rows(app, entity, &owners, owned, RowFormat::Ndjson, &mut array).await?;
             array.finish().map_err(written)?;
             rows
@@ -72,13 +72,17 @@ async fn write_rows(
 }
 
 /// Makes an array of lines that are objects: each write is one line.
-struct JsonArray<'o> {
+pub(crate) struct JsonArray<'o> {
     out: &'o mut (dyn Write + Send),
     started: bool,
 }
 
-impl JsonArray<'_> {
-    fn finish(self) -> std::io::Result<()> {
+impl<'o> JsonArray<'o> {
+    pub(crate) fn new(out: &'o mut (dyn Write + Send)) -> Self {
+        Self { out, started: false }
+    }
+
+    pub(crate) fn finish(self) -> std::io::Result<()> {
         self.out.write_all(if self.started { b"\n]\n" } else { b"[]\n" })
     }
 }

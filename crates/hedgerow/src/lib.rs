@@ -17,6 +17,7 @@ pub mod health;
 pub mod import;
 pub mod mail;
 pub mod migrations;
+pub mod personal_data;
 pub mod place;
 pub mod project;
 pub mod records;

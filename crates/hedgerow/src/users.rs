@@ -1,4 +1,4 @@
-//! Users: who there is. Signing in comes with a later version; until then keys are the way in.
+//! Users: who there is, as commands and look-ups know them. How they sign in is in `auth`.
 
 use hedgerow_database::{Identity, Row, UserId};
 use hedgerow_schema::InputError;
@@ -6,6 +6,7 @@ use hedgerow_schema::value::is_email;
 use jiff::Timestamp;
 
 use crate::app::App;
+use crate::auth::store::user::{self, Changes, Clash};
 use crate::context::World;
 use crate::error::Error;
 
@@ -67,7 +68,7 @@ pub struct NewUser {
     pub email: String,
     /// The address's local part when not given.
     pub name: Option<String>,
-    /// `member` when not given.
+    /// The default role when not given.
     pub role: Option<String>,
 }
 
@@ -85,24 +86,44 @@ pub(crate) use user_columns;
 /// How many there are.
 pub(crate) const USER_COLUMNS: usize = 12;
 
-/// Makes a user.
+/// Roles with commas between, without spaces around them.
+///
+/// # Errors
+/// [`Error::Input`] for what is no role.
+pub fn check_roles(text: &str) -> Result<String, Error> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let roles: Vec<&str> = text.split(',').map(str::trim).collect();
+    let fits = |role: &&str| !role.is_empty() && role.len() <= 64 && role.chars().all(plain);
+    if roles.len() > 16 || !roles.iter().all(fits) {
+        let message = "a role consists of 1 to 64 letters, digits, `_` and `-`; several have commas between";
+        return Err(Error::input("role", "invalid_role", message));
+    }
+    Ok(roles.join(","))
+}
+
+/// Makes a user without a password.
 ///
 /// # Errors
 /// [`Error::Input`] for an address that is none, [`Error::Conflict`] when it is taken.
 pub async fn create(app: &App, new: &NewUser) -> Result<User, Error> {
+    create_with(app, new, Changes::new(), None).await
+}
+
+/// Makes a user with other columns, and with a password if its hash is given: all or nothing.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_with(
+    app: &App,
+    new: &NewUser,
+    values: Changes,
+    password: Option<&str>,
+) -> Result<User, Error> {
     let email = new.email.trim().to_lowercase();
     if !is_email(&email) {
         return Err(Error::input("email", "invalid_email", format!("{email:?} is no e-mail address")));
     }
-    let role = new.role.as_deref().unwrap_or(MEMBER);
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if role.is_empty() || role.len() > 64 || !role.chars().all(plain) {
-        return Err(Error::input(
-            "role",
-            "invalid_role",
-            "a role consists of 1 to 64 letters, digits, `_` and `-`",
-        ));
-    }
+    let role = check_roles(new.role.as_deref().unwrap_or(&app.auth().settings().default_role))?;
     let given = new.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
     let name = given.or(email.split('@').next()).unwrap_or_default();
     if name.contains('\0') || name.chars().count() > 255 {
@@ -112,21 +133,18 @@ pub async fn create(app: &App, new: &NewUser) -> Result<User, Error> {
             "a name has at most 255 characters, none of them U+0000",
         ));
     }
-    let id = new_user_id(app.world());
-    let sql = concat!(
-        r#"INSERT INTO public."user" AS u (id, name, email, role) VALUES ($1, $2, $3, $4)
-           ON CONFLICT (email) DO NOTHING RETURNING "#,
-        user_columns!()
-    );
-    let rows = app.database().flight(&Identity::Auth).rows(sql, &[&id.as_str(), &name, &email, &role]).await;
-    match rows.map_err(|error| Error::without_entity("create a user", error))?.first() {
-        Some(row) => read(row),
-        None => Err(Error::Conflict(InputError {
+    let values = values
+        .text("name", Some(name))
+        .text("role", Some(role))
+        .unless("emailVerified", |values| values.flag("emailVerified", false));
+    user::create(app, &email, values, password).await.map_err(|clash| match clash {
+        Clash::Email => Error::Conflict(InputError {
             field: "email".to_owned(),
             code: "already_exists",
             message: format!("there is a user with the address {email} already"),
-        })),
-    }
+        }),
+        clash => clash.into(),
+    })
 }
 
 /// All users, oldest first.
@@ -200,4 +218,21 @@ fn read(row: &Row) -> Result<User, Error> {
 /// 32 letters and digits, as Better Auth makes them.
 pub(crate) fn new_user_id(world: &World) -> String {
     crate::token::letters::<32>(world)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_words_with_commas_between() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(check_roles(text).ok().as_deref(), expected, "{text:?}");
+        };
+        check("admin", Some("admin"));
+        check("member, shop-editor,x_1", Some("member,shop-editor,x_1"));
+        for wrong in ["", ",", "admin,", "a b", "a\0", "ädmin", &"x".repeat(65), &["r"; 17].join(",")] {
+            check(wrong, None);
+        }
+    }
 }

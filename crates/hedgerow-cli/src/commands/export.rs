@@ -30,7 +30,7 @@ pub(crate) async fn run(arguments: &Arguments, command: &Export) -> anyhow::Resu
 }
 
 /// Whether the reader, such as `head`, has seen enough. A connection to the database that broke is something else.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
+pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         matches!(cause.downcast_ref(), Some(Error::Output(source)) if source.kind() == io::ErrorKind::BrokenPipe)
     })

@@ -2,17 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use hedgerow::auth::admin::{self, Actor};
+use hedgerow::auth::store::user::Changes;
+use hedgerow::auth::{AuthOptions, passwords};
+use hedgerow::config::Mode;
 use hedgerow::database::migrate::{self, DataLoss};
 use hedgerow::database::setup::{self, LoginProof};
 use hedgerow::database::{DatabaseUrl, Logins, PoolSettings};
+use hedgerow::mail::Link;
+use hedgerow::project::Project;
 use hedgerow::schema::Schema;
 use hedgerow::users::{self, ADMIN, NewUser};
-use hedgerow::{App, AppOptions};
+use hedgerow::{App, AppOptions, World};
 use serde_json::{Map, Value};
 
 use crate::arguments::{Arguments, Setup};
-use crate::commands::said;
+use crate::commands::user::{LINK_LASTS, know_address, tell_about_address};
+use crate::commands::{refused, said, secret_line};
 use crate::exit::Exit;
 use crate::output;
 use crate::session::open_project;
@@ -52,14 +59,22 @@ pub(crate) async fn run(arguments: &Arguments, command: &Setup) -> anyhow::Resul
         }
     }
     if let Some(email) = &command.admin {
-        let id = first_admin(owner, &config.roles, email).await?;
+        let password = if command.password_stdin { Some(secret_line()?) } else { None };
+        let (id, link) = first_admin(&project, owner, email, password.as_deref()).await?;
         answer.insert("adminId".to_owned(), id.into());
+        if let Some(link) = link {
+            answer.insert("setPasswordUrl".to_owned(), link.url.into());
+        }
     }
     if command.json {
         output::json(&Value::Object(answer));
     } else {
         for (name, value) in &answer {
-            let name = if name == "adminId" { "# administrator:" } else { &format!("{name}=") };
+            let name = match name.as_str() {
+                "adminId" => "# administrator: ",
+                "setPasswordUrl" => "# sets the administrator's password, once, within a day: ",
+                name => &format!("{name}="),
+            };
             output::data(&format!("{name}{}", value.as_str().unwrap_or_default()));
         }
     }
@@ -83,30 +98,72 @@ fn reveal(url: &DatabaseUrl) -> String {
     url.to_secret_string().expose_secret().to_owned()
 }
 
+/// The administrator's id, and a link to set a password unless there is one. Setup can be run again: who is an
+/// administrator stays one.
 async fn first_admin(
+    project: &Project,
     owner: &DatabaseUrl,
-    roles: &hedgerow::schema::Roles,
     email: &str,
-) -> anyhow::Result<String> {
+    password: Option<&str>,
+) -> anyhow::Result<(String, Option<Link>)> {
+    let roles = &project.config.roles;
     // Users are Hedgerow's own table: it is there before any entity's.
     migrate::apply(owner, roles, &[], DataLoss::Refuse, |_| {}).await?;
     let logins = Logins { tenant: owner.clone(), auth: None, admin: None };
+    let world = World::default();
+    // Links and passwords need no secret; sessions are made by `serve`, with one.
+    let auth = AuthOptions {
+        settings: project.config.sign_in.settings(Mode::Production),
+        ..AuthOptions::for_itself(&world)
+    };
     let options = AppOptions {
         roles: roles.clone(),
         pool: PoolSettings { max_connections: 1, ..PoolSettings::default() },
+        auth: Some(auth),
+        world,
         ..AppOptions::new(logins)
     };
     let app = App::open(options, Schema::default());
-    let new = NewUser { email: email.to_owned(), name: None, role: Some(ADMIN.to_owned()) };
-    // Setup can be run again; who is an administrator already stays one.
-    let known = users::find_all(&app, &[email]).await;
-    let user = match known?.pop() {
-        Some(user) if user.is_admin() => Ok(user),
-        Some(_) => {
-            Err(anyhow::anyhow!("there is a user with the address {email} already, who is no administrator"))
-        }
-        None => users::create(&app, &new).await.map_err(said),
-    };
+    know_address(&app, project);
+    let made = administrator(&app, email, password).await;
+    if let Ok((_, Some(_))) = &made {
+        tell_about_address(&app);
+    }
     app.close().await;
-    Ok(user?.id.to_string())
+    made
+}
+
+async fn administrator(
+    app: &App,
+    email: &str,
+    password: Option<&str>,
+) -> anyhow::Result<(String, Option<Link>)> {
+    let user = match users::find_all(app, &[email]).await?.pop() {
+        Some(user) if user.is_admin() => {
+            if let Some(text) = password {
+                let id = user.id.as_str();
+                admin::set_password(app, Actor::Operator, id, text, None).await.map_err(refused)?;
+            }
+            user
+        }
+        Some(_) => bail!(
+            "there is a user with the address {email} already, who is no administrator; \
+             `hedgerow user set-role {email} {ADMIN}` makes them one"
+        ),
+        None => {
+            let new = NewUser { email: email.to_owned(), name: None, role: Some(ADMIN.to_owned()) };
+            let hash = match password {
+                Some(text) => Some(passwords::hashed(app, text).await.map_err(refused)?),
+                None => None,
+            };
+            // Whoever sets the database up vouches for the address.
+            let values = Changes::new().flag("emailVerified", true);
+            users::create_with(app, &new, values, hash.as_deref()).await.map_err(said)?
+        }
+    };
+    let link = match admin::has_password(app, &user).await? {
+        true => None,
+        false => Some(passwords::link(app, &user, LINK_LASTS).await?),
+    };
+    Ok((user.id.to_string(), link))
 }

@@ -12,3 +12,4 @@ mod production;
 mod project;
 mod rollout;
 mod sign_in;
+mod users;

@@ -3,7 +3,7 @@
 use hedgerow_testing::{TestDatabase, cluster_address};
 use insta::assert_snapshot;
 
-use crate::project::{Project, Running, SECRET, environment, get};
+use crate::project::{Project, Running, SECRET, environment, get, run_with_input};
 
 #[test]
 fn serve_starts_only_with_what_production_needs() {
@@ -61,7 +61,15 @@ async fn from_an_empty_database_to_a_served_one() {
     assert!(again.out.is_empty() && again.err.contains("kept their passwords"), "{}{}", again.out, again.err);
     let repeat =
         project.run_with(&["setup", "--admin", "root@example.com", "--json"], &owner).expect(0).json();
-    assert_eq!(repeat, serde_json::json!({ "adminId": made["adminId"] }));
+    assert_eq!(repeat["adminId"], made["adminId"]);
+    let links = [&made, &repeat].map(|answer| answer["setPasswordUrl"].as_str().expect("a link").to_owned());
+    assert!(
+        links[0] != links[1] && links[1].starts_with("http://127.0.0.1:4400/set-password?token="),
+        "{links:?}"
+    );
+    let mut setup = project.command(&["setup", "--admin", "root@example.com", "--password-stdin", "--json"]);
+    let chosen = run_with_input(setup.envs(owner), "password-of-root\n").expect(0).json();
+    assert_eq!(chosen, serde_json::json!({ "adminId": made["adminId"] }), "no link once there is a password");
 
     let env = [
         SECRET,

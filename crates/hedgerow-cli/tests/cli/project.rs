@@ -123,6 +123,17 @@ impl Project {
     }
 }
 
+/// Runs a command that reads this.
+pub(crate) fn run_with_input(command: &mut Command, input: &str) -> Run {
+    use std::io::Write;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().expect("the program runs");
+    process.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
+    let output = process.wait_with_output().expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Run { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
 /// A server that runs in the background; killed at the end of the test.
 pub(crate) struct Running {
     pub(crate) process: Child,

@@ -4,6 +4,7 @@
 //! input, session, and then what was asked for.
 
 mod accounts;
+mod admin;
 mod answer;
 mod body;
 mod call;
@@ -29,7 +30,6 @@ use crate::service::Service;
 
 /// The endpoints, to be nested under `/api/auth`.
 pub(crate) fn router() -> Router<Service> {
-    let quiet = |methods: MethodRouter<Service>| methods.fallback(nothing_here);
     Router::new()
         .route("/ok", quiet(get(answer::ok)))
         .route("/error", quiet(get(answer::error_page)))
@@ -80,7 +80,13 @@ pub(crate) fn router() -> Router<Service> {
         .route("/email-otp/change-email", quiet(post(email_otp::change)))
         .route("/token", quiet(get(jwt::token)))
         .route("/jwks", quiet(get(jwt::keys)))
+        .merge(admin::router())
         .fallback(nothing_here)
+}
+
+/// Methods of an endpoint, and Better Auth's answer to the others.
+fn quiet(methods: MethodRouter<Service>) -> MethodRouter<Service> {
+    methods.fallback(nothing_here)
 }
 
 /// Better Auth's answer to what it does not know.

@@ -1,5 +1,6 @@
 //! Sign-in as browsers and other clients see it: stories over HTTP, on a real database each.
 
+mod admin;
 mod core;
 mod enumeration;
 mod fuzz;

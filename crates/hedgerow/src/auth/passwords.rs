@@ -14,8 +14,8 @@ use crate::auth::store::session::{self, End};
 use crate::auth::store::verification::{self, Purpose};
 use crate::auth::store::{account, user};
 use crate::auth::two_factor::challenge::CHALLENGE;
-use crate::auth::{email, settings::Verification};
-use crate::mail::Content;
+use crate::auth::{email, invitations, settings::Verification};
+use crate::mail::{Content, Link};
 use crate::token;
 use crate::users::User;
 
@@ -37,13 +37,21 @@ pub fn check_length(app: &App, text: &str) -> Result<(), Refusal> {
     }
 }
 
+/// What is kept of a new password.
+///
+/// # Errors
+/// Those of a password's length.
+pub async fn hashed(app: &App, text: &str) -> Result<String, AuthError> {
+    check_length(app, text)?;
+    Ok(app.auth().passwords().hash(app.world(), text).await.map_err(|_| refusal::BUSY)?)
+}
+
 /// Gives the user this password; sign-ins that the old one began and that wait for a second factor are void.
 ///
 /// # Errors
 /// [`AuthError`]
 pub async fn set(app: &App, user: &UserId, text: &str) -> Result<(), AuthError> {
-    check_length(app, text)?;
-    let hash = app.auth().passwords().hash(app.world(), text).await.map_err(|_| refusal::BUSY)?;
+    let hash = hashed(app, text).await?;
     account::set_password(app, user, &hash).await?;
     // A sign-in that the old password began ends here.
     Ok(verification::forget(app, CHALLENGE, user.as_str()).await?)
@@ -75,6 +83,17 @@ pub fn request_reset(app: &App, address: &str, redirect: Option<String>) -> Resu
             tracing::error!(%error, "a link to set a new password could not be made");
         }
     })
+}
+
+/// A link that sets a password, for whoever runs the program to bring to the user; others that the user was sent are void.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn link(app: &App, user: &User, lasts: Duration) -> Result<Link, crate::Error> {
+    verification::forget(app, RESET, user.id.as_str()).await?;
+    let token = token::letters::<24>(app.world());
+    verification::keep(app, RESET, &token, user.id.as_str(), lasts).await?;
+    Ok(email::link_of(invitations::page(app, "set-password", "token", &token), lasts))
 }
 
 async fn send_reset(app: &App, address: &str, redirect: Option<String>) -> Result<(), crate::Error> {

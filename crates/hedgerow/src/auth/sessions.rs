@@ -1,10 +1,12 @@
 //! Sessions that are there: who they belong to, when they are prolonged, when they are too old for what is asked.
 //!
-//! Always holds: a session that has ended, or whose user is shut out, is none.
+//! Always holds: a session that has ended, or whose user is shut out, is none; nor is one in which somebody acts as a user
+//! without being allowed to any more.
 
 use jiff::SignedDuration;
 
 use crate::app::App;
+use crate::auth::admin;
 use crate::auth::refusal::{self, AuthError};
 use crate::auth::sign_in::{Remember, after};
 use crate::auth::store::session::{self, End, Session};
@@ -33,6 +35,12 @@ pub async fn find(app: &App, token: &str) -> Result<Option<Current>, Error> {
         return Ok(None);
     }
     if user.is_shut_out(now) {
+        return Ok(None);
+    }
+    if let Some(by) = &session.impersonated_by
+        && !admin::still_acts(app, by, &user).await?
+    {
+        session::end(app, End::Id(&session.id)).await?;
         return Ok(None);
     }
     Ok(Some(Current { session, user }))

@@ -20,6 +20,8 @@ pub struct AuthSettings {
     pub registration: Registration,
     /// The role of whoever makes an account.
     pub default_role: String,
+    /// The roles that see to other users.
+    pub admin_roles: Vec<String>,
     /// How long a session lasts after its last refresh.
     pub session_expires_in: Duration,
     /// How old a session's last refresh is before the next one.
@@ -63,6 +65,7 @@ impl Default for AuthSettings {
             trusted_origins: Vec::new(),
             registration: Registration::Open,
             default_role: crate::users::MEMBER.to_owned(),
+            admin_roles: vec![crate::users::ADMIN.to_owned()],
             session_expires_in: 7 * day,
             session_update_age: day,
             session_fresh_age: day,

@@ -65,6 +65,7 @@ impl SignInConfig {
                 _ => Registration::Open,
             },
             default_role: auth("default_role").to_owned(),
+            admin_roles: items(auth("admin_roles")).map(str::to_owned).collect(),
             session_expires_in: duration("session_expires_in"),
             session_update_age: duration("session_update_age"),
             session_fresh_age: duration("session_fresh_age"),

@@ -88,6 +88,32 @@ impl<'b> Fields<'b> {
         }
     }
 
+    /// A text, or what JavaScript makes of another value.
+    pub(super) fn coerced(&mut self, name: &str) -> String {
+        match self.get(name) {
+            Some(Value::String(text)) => self.without_nul(name, text).to_owned(),
+            Some(Value::Array(_) | Value::Object(_)) => "[object Object]".to_owned(),
+            Some(other) => other.to_string(),
+            None => "undefined".to_owned(),
+        }
+    }
+
+    /// An object that must be there.
+    pub(super) fn record(&mut self, name: &str) -> Option<&'b Map<String, Value>> {
+        match self.get(name) {
+            Some(Value::Object(object)) => Some(object),
+            other => {
+                self.wrong(name, "record", other);
+                None
+            }
+        }
+    }
+
+    /// Whatever is there.
+    pub(super) fn any(&self, name: &str) -> Option<&'b Value> {
+        self.get(name)
+    }
+
     /// A text, `null`, or nothing.
     pub(super) fn nullable(&mut self, name: &str) -> Option<Option<&'b str>> {
         match self.get(name) {

@@ -125,7 +125,6 @@ const PLUGINS: &[(&str, Plugin)] = &[
     ("/forget-password/email-otp", Plugin::EmailOtp),
     ("/token", Plugin::Jwt),
     ("/jwks", Plugin::Jwt),
-    ("/admin/", Plugin::Admin),
 ];
 
 fn plugin_of(path: &str) -> Option<Plugin> {
@@ -179,6 +178,11 @@ impl Call {
     /// The first parameter of that name in the query.
     pub(super) fn query(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All parameters of that name in the query.
+    pub(super) fn queries(&self, name: &str) -> Vec<String> {
+        self.query.iter().filter(|(own, _)| own == name).map(|(_, value)| value.clone()).collect()
     }
 
     /// A parameter that must be there.

@@ -17,6 +17,9 @@ pub(super) const TWO_FACTOR: &str = "two_factor";
 /// A browser that needs no second factor.
 pub(super) const TRUST_DEVICE: &str = "trust_device";
 
+/// The session of an administrator who acts as somebody else.
+pub(super) const ADMIN_SESSION: &str = "admin_session";
+
 /// How long a browser keeps a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keep {

@@ -56,7 +56,11 @@ pub(super) async fn get_by_post(mut call: Call) -> Answered {
 pub(super) async fn list(mut call: Call) -> Answered {
     let current = call.session().await?;
     sessions::require_fresh(&call.app, &current.session)?;
-    let all = session::list(&call.app, &current.user.id).await?;
+    let mut all = session::list(&call.app, &current.user.id).await?;
+    if current.session.impersonated_by.is_some() {
+        // An administrator who acts as the user does not get what outlasts that.
+        all.iter_mut().for_each(|one| one.token = one.id.clone());
+    }
     // Whoever an administrator acts as does not see that session.
     let shown = all.iter().filter(|one| one.impersonated_by.is_none());
     let document = shown.map(|one| wire::session(&call.app, one)).collect();

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use hedgerow::auth::refusal::{self, Refusal};
-use hedgerow::auth::settings::UserFieldKind;
+use hedgerow::auth::settings::{UserField, UserFieldKind};
 use hedgerow::auth::sign_in::{self, Remember};
 use hedgerow::auth::sign_up::{self, SignUp, SignedUp};
 use hedgerow::auth::store::session::{self, End};
@@ -83,23 +83,29 @@ pub(super) fn own_fields(
                 (None, true) => return Err(Refusal::validation(format!("[body.{name}] {name} is required"))),
             },
         };
-        let fits = match (&value, field.kind) {
-            (Value::Null, _) => !field.required,
-            (Value::String(text), UserFieldKind::Text) => !text.contains('\0') && text.len() <= 65_536,
-            (Value::Number(_), UserFieldKind::Number) | (Value::Bool(_), UserFieldKind::Boolean) => true,
-            _ => false,
-        };
-        if !fits {
-            let kind = match field.kind {
-                UserFieldKind::Text => "string",
-                UserFieldKind::Number => "number",
-                UserFieldKind::Boolean => "boolean",
-            };
-            return Err(Refusal::validation(format!("[body.{name}] Invalid input: expected {kind}")));
-        }
+        check_field(field, &value, "body")?;
         changes = changes.field(&field.name, &value);
     }
     Ok(changes)
+}
+
+/// Insists on a value that a field of the application can have; `within` is where it was sent.
+pub(super) fn check_field(field: &UserField, value: &Value, within: &str) -> Result<(), Refusal> {
+    let fits = match (value, field.kind) {
+        (Value::Null, _) => !field.required,
+        (Value::String(text), UserFieldKind::Text) => !text.contains('\0') && text.len() <= 65_536,
+        (Value::Number(_), UserFieldKind::Number) | (Value::Bool(_), UserFieldKind::Boolean) => true,
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    let kind = match field.kind {
+        UserFieldKind::Text => "string",
+        UserFieldKind::Number => "number",
+        UserFieldKind::Boolean => "boolean",
+    };
+    Err(Refusal::validation(format!("[{within}.{}] Invalid input: expected {kind}", field.name)))
 }
 
 /// `POST /sign-in/email`

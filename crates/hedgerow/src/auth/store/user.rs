@@ -33,6 +33,12 @@ impl Changes {
         self.0.is_empty()
     }
 
+    /// With what `change` adds, unless the column changes already.
+    #[must_use]
+    pub fn unless(self, column: &str, change: impl FnOnce(Self) -> Self) -> Self {
+        if self.0.iter().any(|own| own.column.as_str() == column) { self } else { change(self) }
+    }
+
     /// A text, or none.
     #[must_use]
     pub fn text(self, column: &'static str, value: Option<impl Into<String>>) -> Self {
@@ -201,22 +207,33 @@ pub async fn update(
     rows.first().map(|row| users::read_at(row, 0)).transpose().map_err(Clash::Failed)
 }
 
-/// Deletes a user with everything that is theirs; whether there was one.
+/// Deletes a user with everything that is theirs, what is to be verified and what they do as somebody else included;
+/// whether there was one.
 ///
 /// # Errors
 /// [`Error::Conflict`] when rows of others point at theirs and forbid it (`on_delete = "restrict"`).
 pub async fn delete(app: &App, id: &UserId) -> Result<bool, Error> {
-    let sql = r#"DELETE FROM public."user" WHERE id = $1"#;
+    // A one-time code's row names the address or the user behind its purpose; an invitation's value begins with the address.
+    let sql = r#"WITH gone AS (SELECT id, email FROM public."user" WHERE id = $1),
+        verified AS (DELETE FROM public.verification v USING gone
+          WHERE v.value = gone.id OR split_part(v.identifier, '-otp-', 2) IN (gone.id, gone.email)
+             OR (starts_with(v.identifier, 'invitation:') AND starts_with(v.value, gone.email || ' '))),
+        acted AS (DELETE FROM public.session WHERE "impersonatedBy" = $1 AND "userId" <> $1)
+        DELETE FROM public."user" WHERE id = $1"#;
     let done = app.database().flight(&Identity::Auth).execute(sql, &[&id.as_str()]).await;
-    let failed = |error: DatabaseError| match error.server().map(|server| server.meaning()) {
-        Some(Meaning::ForeignKey) => Error::Conflict(InputError {
-            field: "user".to_owned(),
-            code: "still_referenced",
-            message: "rows of others point at this user's rows and forbid to delete them".to_owned(),
-        }),
-        _ => Error::without_entity("delete a user", error),
-    };
-    done.map(|count| count > 0).map_err(failed)
+    done.map(|count| count > 0).map_err(|error| {
+        let server = error.server().filter(|server| server.meaning() == Meaning::ForeignKey);
+        match server.map(|server| server.table.clone().unwrap_or_default()) {
+            Some(table) => Error::Conflict(InputError {
+                field: "user".to_owned(),
+                code: "still_referenced",
+                message: format!(
+                    "rows of {table} that belong to others name this user; change or delete them first"
+                ),
+            }),
+            None => Error::without_entity("delete a user", error),
+        }
+    })
 }
 
 fn clash(error: DatabaseError) -> Clash {

@@ -82,6 +82,16 @@ pub async fn forget(app: &App, purpose: Purpose, value: &str) -> Result<(), Erro
     done.map(|_| ()).map_err(|error| Error::without_entity("forget what was to be verified", error))
 }
 
+/// Forgets all that is kept for a purpose with a value that begins so.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn forget_starting(app: &App, purpose: Purpose, start: &str) -> Result<(), Error> {
+    let sql = "DELETE FROM public.verification WHERE starts_with(identifier, $1) AND starts_with(value, $2)";
+    let done = app.database().flight(&Identity::Auth).execute(sql, &[&purpose.0, &start]).await;
+    done.map(|_| ()).map_err(|error| Error::without_entity("forget what was to be verified", error))
+}
+
 /// Deletes what ended: rows that nobody ever presented, and sessions that nobody prolonged.
 ///
 /// # Errors
