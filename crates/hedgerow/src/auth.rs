@@ -9,6 +9,7 @@ pub mod admin;
 pub mod arrivals;
 pub mod email;
 pub mod email_otp;
+pub mod http;
 pub mod invitations;
 pub mod later;
 pub mod magic_link;
@@ -19,6 +20,7 @@ pub mod sessions;
 pub mod settings;
 pub mod sign_in;
 pub mod sign_up;
+pub mod social;
 pub mod store;
 pub mod throttle;
 pub mod two_factor;
@@ -44,6 +46,7 @@ use origins::Origins;
 use password::Passwords;
 use secrets::Secrets;
 use settings::{AuthSettings, Plugin, Switch};
+use social::Social;
 use throttle::Throttle;
 
 /// Sign-in of one application: its settings and what it works with. Cheap to clone.
@@ -59,6 +62,7 @@ struct Inner {
     mailer: Mailer,
     later: Later,
     throttle: Option<Throttle>,
+    social: Social,
     /// Where the server listens, when nobody said where people reach it.
     listens_at: OnceLock<Url>,
     nowhere: Url,
@@ -112,12 +116,14 @@ impl Auth {
     /// Puts sign-in together. Must be called within a tokio runtime.
     pub fn new(options: AuthOptions) -> Self {
         let at_once = options.passwords_at_once.max(1);
+        let social = Social::new(&options.settings.providers, options.settings.provider_timeout);
         let inner = Inner {
             settings: options.settings,
             secrets: options.secrets,
             passwords: Passwords::new(at_once, at_once * WAITING),
             mailer: options.mailer,
             later: Later::default(),
+            social,
             throttle: (options.rate_limit == Switch::On).then(Throttle::default),
             listens_at: OnceLock::new(),
             nowhere: Url::parse("http://localhost").unwrap_or_else(|_| unreachable!("this is a URL")),
@@ -153,6 +159,11 @@ impl Auth {
     /// What counts tries, if anything does.
     pub fn throttle(&self) -> Option<&Throttle> {
         self.inner.throttle.as_ref()
+    }
+
+    /// The providers that people sign in with.
+    pub fn social(&self) -> &Social {
+        &self.inner.social
     }
 
     /// Work after the answer.

@@ -3,6 +3,7 @@
 //! Always holds: a flag wins over the environment, the environment over the file, the file over the default; a key that
 //! nobody knows and a value that does not fit are problems with a place, and all of them are reported together.
 
+mod providers;
 mod sign_in;
 
 use std::collections::BTreeMap;
@@ -130,6 +131,8 @@ const KEYS: &[Key] = &[
     key("auth", "cookie_domain", "", Takes::Text),
     key("auth", "secure_cookies", "", Takes::Flag),
     key("auth", "app_name", "Hedgerow", Takes::Text),
+    key("auth", "provider_tokens", "encrypted", Takes::OneOf(&["encrypted", "plain"])),
+    key("auth", "provider_timeout", "8s", Takes::Duration),
     key("mail", "transport", "", Takes::OneOf(&["", "file", "smtp", "memory"])),
     Key { secret: true, ..key("mail", "url", "", Takes::Text) },
     key("mail", "from", "", Takes::Text),
@@ -271,10 +274,13 @@ impl Config {
             None
         });
         let user_fields = sign_in::user_fields(&sources.file, &mut problems);
+        let providers = providers::load(sources, &mut problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        Ok(build(&values, user_fields, secrets))
+        let mut config = build(&values, user_fields, secrets);
+        config.sign_in.set_providers(providers);
+        Ok(config)
     }
 
     /// Each setting with its value and where it came from, secrets masked.
@@ -289,6 +295,7 @@ impl Config {
                 };
                 (format!("{}.{}", key.section, key.name), shown, origin)
             })
+            .chain(providers::explain(sources))
             .collect()
     }
 }

@@ -16,6 +16,7 @@ mod magic_link;
 mod passwords;
 mod sessions;
 mod sign_in;
+mod social;
 mod two_factor;
 mod username;
 mod wire;
@@ -81,6 +82,12 @@ pub(crate) fn router() -> Router<Service> {
         .route("/token", quiet(get(jwt::token)))
         .route("/jwks", quiet(get(jwt::keys)))
         .merge(admin::router())
+        .route("/sign-in/social", quiet(post(social::sign_in)))
+        .route("/link-social", quiet(post(social::link)))
+        .route("/callback/{provider}", quiet(get(social::back).post(social::back_by_post)))
+        .route("/get-access-token", quiet(post(social::access_token)))
+        .route("/refresh-token", quiet(post(social::refresh_token)))
+        .route("/account-info", quiet(get(social::account_info).post(social::account_info_by_post)))
         .fallback(nothing_here)
 }
 

@@ -2,12 +2,14 @@
 
 mod admin;
 mod core;
+mod email_otp;
 mod enumeration;
 mod fuzz;
+mod jwt;
 mod load;
+mod magic_link;
 mod pitfalls;
+mod provider;
+mod social;
 mod two_factor;
 mod username;
-mod email_otp;
-mod jwt;
-mod magic_link;

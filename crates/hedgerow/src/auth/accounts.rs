@@ -35,7 +35,8 @@ pub async fn find(app: &App, current: &Current, which: &Which) -> Result<account
     let is_meant = |one: &account::Account| match which {
         Which::Row(id) => one.id == *id,
         Which::Provider(provider, own) => {
-            one.provider_id == *provider && own.as_ref().is_none_or(|own| one.account_id == *own)
+            one.provider_id == *provider
+                && own.as_ref().is_none_or(|own| one.account_id == *own || one.id == *own)
         }
     };
     all.into_iter().find(is_meant).ok_or(refusal::ACCOUNT_NOT_FOUND.into())

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
+use ring::hkdf;
 use secrecy::{ExposeSecret, SecretString};
 
 /// What Better Auth falls back to where no secret is set, in its present and its earlier versions: everybody knows them.
@@ -132,6 +134,23 @@ impl Secrets {
     pub fn led_by(self, text: impl Into<String>) -> Self {
         let current = Secret { version: None, text: text.into().into() };
         Self { current, older: std::iter::once(self.current).chain(self.older).collect() }
+    }
+
+    /// Secrets of their own for one purpose, as Better Auth derives them (HKDF, RFC 5869): what is encrypted for one opens for no
+    /// other.
+    #[must_use]
+    pub(super) fn for_purpose(&self, purpose: &str) -> Self {
+        let derived = |secret: &Secret| {
+            let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"better-auth:oauth-encryption:v1");
+            let info = format!("better-auth:{purpose}:v1");
+            let mut key = [0; 32];
+            salt.extract(secret.text.expose_secret().as_bytes())
+                .expand(&[info.as_bytes()], hkdf::HKDF_SHA256)
+                .and_then(|okm| okm.fill(&mut key))
+                .expect("32 bytes are not too many");
+            Secret { version: secret.version, text: HEXLOWER.encode(&key).into() }
+        };
+        Self { current: derived(&self.current), older: self.older.iter().map(derived).collect() }
     }
 
     /// What signs and encrypts.

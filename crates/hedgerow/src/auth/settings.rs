@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::auth::origins::OriginPattern;
+use crate::auth::social::settings::ProviderSettings;
 
 /// Settings of sign-in.
 #[derive(Clone, Debug)]
@@ -54,6 +55,12 @@ pub struct AuthSettings {
     pub cookie_domain: Option<String>,
     /// What authenticator apps and mails call the application.
     pub app_name: String,
+    /// Providers that people sign in with.
+    pub providers: Vec<ProviderSettings>,
+    /// How the tokens of providers are kept.
+    pub provider_tokens: ProviderTokens,
+    /// How long a request to a provider takes at most.
+    pub provider_timeout: Duration,
 }
 
 impl Default for AuthSettings {
@@ -82,6 +89,9 @@ impl Default for AuthSettings {
             secure_cookies: None,
             cookie_domain: None,
             app_name: "Hedgerow".to_owned(),
+            providers: Vec::new(),
+            provider_tokens: ProviderTokens::Encrypted,
+            provider_timeout: Duration::from_secs(8),
         }
     }
 }
@@ -123,6 +133,15 @@ pub enum TokenStorage {
     Plain,
     /// As a hash, so that a copy of the database opens no session.
     Hashed,
+}
+
+/// How the tokens of providers are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderTokens {
+    /// Encrypted with the secret. A Node server with `encryptOAuthTokens` reads access and refresh tokens.
+    Encrypted,
+    /// In clear, as Better Auth does unless it is told otherwise.
+    Plain,
 }
 
 /// Who may make an account.

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod code;
 pub mod jwks;
+pub mod linked;
 pub mod session;
 pub mod two_factor;
 pub mod user;

@@ -12,8 +12,10 @@ use url::Url;
 
 use super::{items, parse_duration};
 use crate::auth::settings::{
-    AuthSettings, Plugin, Registration, Switch, TokenStorage, UserField, UserFieldKind, Verification,
+    AuthSettings, Plugin, ProviderTokens, Registration, Switch, TokenStorage, UserField, UserFieldKind,
+    Verification,
 };
+use crate::auth::social::settings::ProviderSettings;
 use crate::mail::{MailSettings, TransportKind};
 
 /// What the sections say.
@@ -86,6 +88,11 @@ impl SignInConfig {
             secure_cookies: switch(auth("secure_cookies")).map(|switch| switch == Switch::On),
             cookie_domain: Some(auth("cookie_domain").to_owned()).filter(|domain| !domain.is_empty()),
             app_name: auth("app_name").to_owned(),
+            provider_tokens: match auth("provider_tokens") {
+                "plain" => ProviderTokens::Plain,
+                _ => ProviderTokens::Encrypted,
+            },
+            provider_timeout: duration("provider_timeout"),
             ..AuthSettings::default()
         };
         Self {
@@ -104,6 +111,11 @@ impl SignInConfig {
             mail_folder: text("mail", "folder").to_owned(),
             passwords_at_once: count("passwords_at_once"),
         }
+    }
+
+    /// Adds the providers, which have tables of their own.
+    pub(super) fn set_providers(&mut self, providers: Vec<ProviderSettings>) {
+        self.settings.providers = providers;
     }
 
     /// The settings of sign-in.

@@ -138,7 +138,7 @@ fn read_body(parts: &Parts, path: &str, bytes: &[u8]) -> Result<Option<Value>, R
     }
     let kind = parts.headers.get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or("unreadable"));
     let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let takes_forms = path.starts_with("/sign-in/") || path.starts_with("/sign-up/");
+    let takes_forms = ["/sign-in/", "/sign-up/", "/callback/"].iter().any(|start| path.starts_with(start));
     match essence.as_str() {
         "application/json" | "" => {}
         "application/x-www-form-urlencoded" if takes_forms => {
@@ -324,7 +324,9 @@ impl Call {
     /// Who sends this request, and where it wants a browser to go.
     fn check_origin(&self, method: &Method, path: &str) -> Result<(), Refusal> {
         let header = |name: &str| self.headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
-        let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        // Providers post their answers; such a request is only sent on, by GET.
+        let is_answer = path.starts_with("/callback/");
+        let changes = !is_answer && !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         if changes {
             let has_cookies = self.headers.contains_key(header::COOKIE);
             let enters = path.starts_with("/sign-in/") || path.starts_with("/sign-up/");

@@ -20,6 +20,9 @@ pub(super) const TRUST_DEVICE: &str = "trust_device";
 /// The session of an administrator who acts as somebody else.
 pub(super) const ADMIN_SESSION: &str = "admin_session";
 
+/// What a browser was sent to a provider with.
+pub(super) const STATE: &str = "state";
+
 /// How long a browser keeps a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keep {

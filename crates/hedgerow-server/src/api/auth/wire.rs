@@ -70,10 +70,13 @@ pub(super) fn session(app: &App, session: &Session) -> Value {
     object
 }
 
+/// What a provider allowed, as it is kept.
+pub(super) fn scopes(scope: Option<&str>) -> Vec<&str> {
+    scope.unwrap_or_default().split([',', ' ']).filter(|word| !word.is_empty()).collect()
+}
+
 /// An account, without its secrets.
 pub(super) fn account(account: &Account) -> Value {
-    let scope = account.scope.as_deref().unwrap_or_default();
-    let scopes: Vec<&str> = scope.split([',', ' ']).filter(|word| !word.is_empty()).collect();
     json!({
         "accountId": account.account_id,
         "providerId": account.provider_id,
@@ -81,7 +84,7 @@ pub(super) fn account(account: &Account) -> Value {
         "createdAt": moment(account.created_at),
         "updatedAt": moment(account.updated_at),
         "id": account.id,
-        "scopes": scopes,
+        "scopes": scopes(account.scope.as_deref()),
     })
 }
 

@@ -40,7 +40,7 @@ pub async fn list(app: &App, user: &UserId) -> Result<Vec<Account>, Error> {
     rows.map_err(|error| Error::without_entity("list accounts", error))?.iter().map(read).collect()
 }
 
-fn read(row: &Row) -> Result<Account, Error> {
+pub(super) fn read(row: &Row) -> Result<Account, Error> {
     let account = || -> Result<Account, hedgerow_database::Error> {
         let user: String = row.get(3)?;
         Ok(Account {

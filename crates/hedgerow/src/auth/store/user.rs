@@ -5,6 +5,7 @@ use hedgerow_schema::{Bind, Identifier, InputError, Sql, SqlType};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::linked::New;
 use crate::app::App;
 use crate::error::Error;
 use crate::token;
@@ -151,6 +152,30 @@ async fn one(app: &App, sql: &'static str, key: &str) -> Result<Option<User>, Er
 /// # Errors
 /// [`Clash`]
 pub async fn create(app: &App, email: &str, values: Changes, password: Option<&str>) -> Result<User, Clash> {
+    make(app, email, values, password.map_or(First::None, First::Password)).await
+}
+
+/// Makes a user with an account at a provider, all or nothing.
+///
+/// # Errors
+/// [`Clash`]
+pub async fn create_linked(
+    app: &App,
+    email: &str,
+    values: Changes,
+    account: &New<'_>,
+) -> Result<User, Clash> {
+    make(app, email, values, First::Linked(account)).await
+}
+
+/// The first account of a user.
+enum First<'a> {
+    None,
+    Password(&'a str),
+    Linked(&'a New<'a>),
+}
+
+async fn make(app: &App, email: &str, values: Changes, first: First<'_>) -> Result<User, Clash> {
     let now = app.world().now_in_millis();
     let id = users::new_user_id(app.world());
     let values = values
@@ -165,7 +190,29 @@ pub async fn create(app: &App, email: &str, values: Changes, password: Option<&s
     sql.push(") VALUES (");
     sql.join(", ", values.0.iter(), |sql, change| change.write(sql));
     sql.push(") ON CONFLICT (email) DO NOTHING RETURNING *)");
-    if let Some(hash) = password {
+    if let First::Linked(new) = first {
+        let kept = &new.kept;
+        let moment = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        sql.push(
+            ", linked AS (INSERT INTO public.account (\"userId\", \"createdAt\", \"updatedAt\", id, \"accountId\", \"providerId\", \"accessToken\", \"refreshToken\", \"idToken\", scope, \"accessTokenExpiresAt\", \"refreshTokenExpiresAt\") SELECT id, \"createdAt\", \"updatedAt\"",
+        );
+        let id = token::letters::<32>(app.world());
+        for (cast, value) in [
+            ("", Some(id)),
+            ("", Some(new.account.to_owned())),
+            ("", Some(new.provider.to_owned())),
+            ("", kept.access.clone()),
+            ("", kept.refresh.clone()),
+            ("", kept.id.clone()),
+            ("", kept.scope.clone()),
+            ("::timestamptz", moment(kept.access_expires_at)),
+            ("::timestamptz", moment(kept.refresh_expires_at)),
+        ] {
+            sql.push(", ").bind(Bind { ty: SqlType::Text, array: false, value }).push("::text").push(cast);
+        }
+        sql.push(" FROM made)");
+    }
+    if let First::Password(hash) = first {
         sql.push(
             ", credential AS (INSERT INTO public.account (id, \"accountId\", \"providerId\", \"userId\", password, \"createdAt\", \"updatedAt\") SELECT ",
         );
