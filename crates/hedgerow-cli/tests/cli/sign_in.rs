@@ -125,7 +125,6 @@ async fn the_checks_hold_for_the_real_better_auth() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "until sign-in is served with these settings"]
 async fn every_request_is_answered_as_better_auth_answers_it() {
     let Some(better_auth) = BetterAuth::install() else {
         eprintln!("{SKIPPED}");
@@ -160,7 +159,6 @@ async fn every_request_is_answered_as_better_auth_answers_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "until sign-in is served with these settings"]
 async fn the_client_of_better_auth_and_a_server_beside_work() {
     let Some(better_auth) = BetterAuth::install() else {
         eprintln!("{SKIPPED}");

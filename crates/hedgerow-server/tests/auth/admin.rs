@@ -6,6 +6,7 @@ use hedgerow_testing::{Answer, Browser, TestApp, Who};
 use serde_json::{Value, json};
 
 use crate::core::{PASSWORD, code, signed_up};
+use crate::fuzz::VALUES;
 
 const NOTES: (&str, &str) = ("notes", "[fields.text]\ntype = \"text\"\n");
 
@@ -455,6 +456,24 @@ async fn acting_as_a_user_ends_where_it_began() {
 }
 
 #[tokio::test]
+async fn a_user_whom_rows_of_others_need_stays() {
+    let tasks = ("tasks", "[fields.reviewer]\ntype = \"user\"\non_delete = \"restrict\"\n");
+    let app = TestApp::with(&[tasks]).await;
+    let ada = administrator(&app, "ada").await;
+    let (ann, bob) = (signed_up(&app, "ann").await, signed_up(&app, "bob").await);
+    let (ann_id, bob_id) = (id(&ann).await, id(&bob).await);
+    let body = json!({ "reviewer": bob_id }).to_string();
+    let _ = ann.ask("POST", "/api/v1/tasks", Some(body), &[]).await.expect(201);
+    let refused = ada.post("/admin/remove-user", json!({ "userId": bob_id })).await;
+    assert_eq!(refused.problem(), "409 still_referenced [user: still_referenced]");
+    assert!(refused.text.contains("rows of tasks that belong to others"), "{}", refused.text);
+    for gone in [ann_id, bob_id] {
+        let _ = ada.post("/admin/remove-user", json!({ "userId": gone })).await.expect(200);
+    }
+    app.close().await;
+}
+
+#[tokio::test]
 async fn sessions_have_handles_that_end_them_and_open_nothing() {
     let app = TestApp::with(&[]).await;
     let ada = administrator(&app, "ada").await;
@@ -528,5 +547,57 @@ async fn permissions_are_those_of_the_role() {
     assert_eq!(sue.get("/admin/list-users").await.status, 200);
     let body = json!({ "userId": id(&sue).await });
     assert_eq!(code(&ada.post("/admin/impersonate-user", body).await), "403 YOU_CANNOT_IMPERSONATE_ADMINS");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn no_request_of_an_administrator_is_too_strange_for_an_answer() {
+    let app = TestApp::with(&[]).await;
+    let ada = administrator(&app, "ada").await;
+    let check = async |method, path: &str, body: &Value| {
+        let answer = send(&ada, method, path, body).await;
+        assert!(answer.status < 500, "{method} {path} {body}: {} {}", answer.status, answer.text);
+    };
+    let user = id(&signed_up(&app, "eve").await).await;
+    let columns =
+        ["name", "email", "emailVerified", "image", "role", "banned", "banReason", "banExpires", "id"];
+    for (method, path, body, _) in endpoints(&user, "x") {
+        for value in VALUES {
+            let strange: Value = serde_json::from_str(value).expect("JSON");
+            let Some(object) = body.as_object() else {
+                let text = strange.as_str().map_or_else(|| value.to_owned(), str::to_owned);
+                let text: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+                for name in ["searchValue", "filterField", "filterValue", "sortBy", "limit", "offset", "id"] {
+                    let mark = if path.contains('?') { '&' } else { '?' };
+                    check(method, &format!("{path}{mark}{name}={text}"), &body).await;
+                    for operator in ["lt", "in", "contains"] {
+                        let filter =
+                            format!("filterField=createdAt&filterOperator={operator}&filterValue={text}");
+                        check(method, &format!("{path}{mark}{filter}&{name}={text}"), &body).await;
+                    }
+                }
+                continue;
+            };
+            let mut body = body.clone();
+            let names: Vec<&str> =
+                object.keys().map(String::as_str).chain(["banReason", "banExpiresIn"]).collect();
+            if path.ends_with("/create-user") {
+                // Hashing takes long, and is not what is tried.
+                body.as_object_mut().expect("an object").remove("password");
+            }
+            for name in names {
+                let mut body = body.clone();
+                body[name] = strange.clone();
+                check(method, &path, &body).await;
+            }
+            for column in
+                columns.iter().filter(|_| path.ends_with("/create-user") || body["data"].is_object())
+            {
+                let mut body = body.clone();
+                body["data"] = json!({ "name": "x", (*column): strange });
+                check(method, &path, &body).await;
+            }
+        }
+    }
     app.close().await;
 }

@@ -27,7 +27,7 @@ fn routes() -> Vec<(&'static str, String)> {
 }
 
 /// Values that are not what is expected, whatever is expected.
-const VALUES: [&str; 16] = [
+pub(crate) const VALUES: [&str; 16] = [
     "null",
     "true",
     "0",

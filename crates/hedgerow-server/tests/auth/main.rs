@@ -3,10 +3,8 @@
 mod admin;
 mod core;
 mod email_otp;
-mod enumeration;
 mod fuzz;
 mod jwt;
-mod load;
 mod magic_link;
 mod pitfalls;
 mod provider;

@@ -17,7 +17,7 @@ const MISMATCH: &str = "/err?error=state_mismatch";
 /// An application with these providers.
 async fn app_with(providers: Vec<ProviderSettings>, change: impl FnOnce(&mut AuthSettings)) -> TestApp {
     let own = |options: &mut AppOptions| {
-        let auth = options.auth.as_mut().unwrap();
+        let auth = options.auth.as_mut().expect("is there");
         auth.settings.providers = providers;
         change(&mut auth.settings);
     };
@@ -42,7 +42,7 @@ async fn start(browser: &Browser<'_>, provider: &str) -> String {
         "provider": provider, "callbackURL": "/dashboard", "newUserCallbackURL": "/welcome", "errorCallbackURL": "/err"
     });
     let answer = browser.post("/sign-in/social", body).await.expect(200);
-    answer.json()["url"].as_str().unwrap().to_owned()
+    answer.json()["url"].as_str().expect("is there").to_owned()
 }
 
 async fn come_back(browser: &Browser<'_>, path: &str) -> Answer {
@@ -51,12 +51,12 @@ async fn come_back(browser: &Browser<'_>, path: &str) -> Answer {
 
 fn place(answer: &Answer) -> &str {
     assert_eq!(answer.status, 302, "{}", answer.text);
-    answer.header("location").unwrap()
+    answer.header("location").expect("is there")
 }
 
 fn cookies(answer: &Answer) -> Vec<&str> {
     let lines = answer.headers.iter().filter(|(name, _)| name == "set-cookie");
-    lines.map(|(_, line)| line.split('=').next().unwrap()).collect()
+    lines.map(|(_, line)| line.split('=').next().expect("is there")).collect()
 }
 
 /// All the way.
@@ -66,7 +66,14 @@ async fn round(browser: &Browser<'_>, provider: &Provider, name: &str, who: Pers
 }
 
 async fn arrives(browser: &Browser<'_>, provider: &Provider, name: &str, who: Person) -> String {
-    place(&round(browser, provider, name, who).await).to_owned()
+    let answer = round(browser, provider, name, who).await;
+    let place = place(&answer).to_owned();
+    assert!(
+        !place.contains("/api/auth/error?error=state_mismatch"),
+        "DEBUG {answer:?} {}",
+        browser.cookie_header()
+    );
+    place
 }
 
 async fn who(browser: &Browser<'_>) -> Value {
@@ -76,7 +83,10 @@ async fn who(browser: &Browser<'_>) -> Value {
 /// Adds an account of the provider to whoever is signed in.
 async fn link(browser: &Browser<'_>, provider: &Provider, name: &str, who: Person) -> String {
     let body = json!({ "provider": name, "callbackURL": "/settings", "errorCallbackURL": "/err" });
-    let url = browser.post("/link-social", body).await.expect(200).json()["url"].as_str().unwrap().to_owned();
+    let url = browser.post("/link-social", body).await.expect(200).json()["url"]
+        .as_str()
+        .expect("is there")
+        .to_owned();
     place(&come_back(browser, &provider.visit(&url, who)).await).to_owned()
 }
 
@@ -271,6 +281,8 @@ async fn an_answer_of_one_provider_is_none_of_another() {
     app.close().await;
 }
 
+/// What is made of a token.
+type Forge = fn(&str) -> String;
 /// `{"alg":"none"}` and `{"alg":"HS256"}`.
 const NONE: &str = "eyJhbGciOiJub25lIn0";
 const HS256: &str = "eyJhbGciOiJIUzI1NiJ9";
@@ -299,14 +311,17 @@ async fn an_id_token_of_another_issuer_audience_request_or_algorithm_is_refused(
         assert_eq!(arrives(&browser, &provider, "sso", ann()).await, failed, "{claims}");
     }
     provider.with(|inner| inner.claims = json!({}));
-    let forgeries: [(&str, fn(&str) -> String); 6] = [
+    let forgeries: [(&str, Forge); 6] = [
         ("none", |token| format!("{NONE}.{}.", token.split('.').nth(1).unwrap())),
         ("HS256", |token| {
             let mut parts = token.split('.').skip(1);
             format!("{HS256}.{}.{}", parts.next().unwrap(), parts.next().unwrap())
         }),
         ("no signature", |token| token.rsplit_once('.').unwrap().0.to_owned()),
-        ("another signature", |token| format!("{}A", &token[..token.len() - 1])),
+        ("another signature", |token| {
+            let (signed, signature) = token.rsplit_once('.').unwrap();
+            format!("{signed}.{}", signature.chars().rev().skip(1).chain(['A']).collect::<String>())
+        }),
         ("nothing", |_| "a.b.c".to_owned()),
         ("empty", |_| String::new()),
     ];
@@ -340,7 +355,7 @@ async fn an_id_token_of_another_issuer_audience_request_or_algorithm_is_refused(
 fn stray_token() -> String {
     let world = hedgerow::World::default();
     let key = hedgerow::auth::jwt::ed25519::SigningKey::generate(&world);
-    key.sign("stray", json!({ "sub": "1" }).as_object().unwrap())
+    key.sign("stray", json!({ "sub": "1" }).as_object().expect("is there"))
 }
 
 #[tokio::test]
@@ -391,7 +406,7 @@ async fn a_provider_that_fails_is_a_sign_in_that_fails_and_nothing_worse() {
     }
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433", "0x7f.1"] {
         provider.with(|inner| {
-            inner.discovery = json!({ "token_endpoint": format!("https://{host}:{port}/token") })
+            inner.discovery = json!({ "token_endpoint": format!("https://{host}:{port}/token") });
         });
         let fresh = app_with(vec![provider.settings("sso", ProviderKind::Oidc)], quick).await;
         let browser = fresh.browser();
@@ -519,7 +534,8 @@ async fn an_administrator_who_acts_as_somebody_gets_no_way_in_and_no_tokens() {
     let (provider, app) = gitlab().await;
     let ann = app.browser();
     assert_eq!(arrives(&ann, &provider, "gitlab", person(1, "ann@example.com", true)).await, "/welcome");
-    app.database.sql(r#"UPDATE public.session SET "impersonatedBy" = 'admin'"#).await;
+    let boss = app.user_with("boss", "admin", &["*"]).await.user.id;
+    app.database.sql(&format!(r#"UPDATE public.session SET "impersonatedBy" = '{boss}'"#)).await;
     let provider_id = json!({ "providerId": "gitlab" });
     assert_eq!(code(&ann.post("/link-social", json!({ "provider": "gitlab" })).await), "403 IMPERSONATING");
     assert_eq!(code(&ann.post("/get-access-token", provider_id.clone()).await), "403 IMPERSONATING");
@@ -595,12 +611,9 @@ async fn tokens_of_a_provider_are_asked_for_and_refreshed() {
         .await;
     let five =
         futures_util::future::join_all((0..5).map(|_| ann.post("/get-access-token", by_row.clone()))).await;
-    let tokens: Vec<String> =
-        five.into_iter().map(|answer| answer.expect(200).json()["accessToken"].to_string()).collect();
-    assert!(
-        tokens.iter().all(|token| *token == tokens[0] && *token != fresh["accessToken"].to_string()),
-        "{tokens:?}"
-    );
+    let tokens: Vec<Value> =
+        five.into_iter().map(|answer| answer.expect(200).json()["accessToken"].clone()).collect();
+    assert!(tokens.iter().all(|token| *token == tokens[0] && *token != fresh["accessToken"]), "{tokens:?}");
     assert_eq!(provider.asked("/oauth/token"), before + 1, "a refresh token was used twice");
 
     provider.with(|inner| inner.mood = Mood::Broken);

@@ -12,7 +12,9 @@ use crate::core::{PASSWORD, code};
 
 async fn sign_up(browser: &Browser<'_>, email: &str, more: Value) -> Answer {
     let mut body = json!({ "name": "A", "email": email, "password": PASSWORD });
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    for (name, value) in more.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
     browser.post("/sign-up/email", body).await
 }
 

@@ -287,10 +287,10 @@ fn meaning(error: &ureq::Error) -> HttpError {
         ureq::Error::Timeout(_) => HttpError::TooSlow,
         ureq::Error::BodyExceedsLimit(_) => HttpError::TooLarge,
         ureq::Error::HostNotFound => HttpError::Connection("the name is not known"),
-        ureq::Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<NotThere>()) => {
-            HttpError::PrivateAddress
-        }
         ureq::Error::Io(error) => match error.kind() {
+            _ if matches!(error.get_ref(), Some(inner) if inner.is::<NotThere>()) => {
+                HttpError::PrivateAddress
+            }
             ErrorKind::TimedOut | ErrorKind::WouldBlock => HttpError::TooSlow,
             ErrorKind::ConnectionRefused => HttpError::Connection("refused"),
             ErrorKind::InvalidData => HttpError::Connection("TLS"),

@@ -56,7 +56,7 @@ impl std::str::FromStr for OriginPattern {
         if host.is_empty() || !host.bytes().all(fits) || host.bytes().all(|b| b"*?.".contains(&b)) {
             return Err(wrong());
         }
-        if scheme.as_deref().is_some_and(|scheme| scheme.is_empty()) {
+        if scheme.as_deref().is_some_and(str::is_empty) {
             return Err(wrong());
         }
         Ok(Self { scheme, host: host.to_owned(), port, any_host: false })

@@ -246,6 +246,18 @@ mod tests {
     }
 
     #[test]
+    fn a_purpose_has_keys_of_its_own() {
+        // Computed by another implementation of RFC 5869.
+        let one = Secrets::single("conformance-secret-0123456789-abcdefghijklmnop");
+        let derived = one.for_purpose("oauth-link-session-token");
+        let expected = "affb79854be3fb3589a257aa0ce0b70d4213814427678028bd16bcb13ad5c834";
+        assert_eq!(versions(&derived), [(None, expected)]);
+        assert_ne!(versions(&one.for_purpose("oauth-state-cookie")), versions(&derived));
+        let many = Secrets::parse_versions("2:new,1:conformance-secret-0123456789-abcdefghijklmnop").unwrap();
+        assert_eq!(versions(&many.for_purpose("oauth-link-session-token"))[1], (Some(1), expected));
+    }
+
+    #[test]
     fn nothing_prints_a_secret() {
         let secrets = Secrets::parse_versions("7:hidden-one,3:hidden-two").unwrap();
         assert_eq!(format!("{secrets:?}"), "Secrets(version 7 and 1 older)");

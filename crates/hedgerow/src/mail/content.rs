@@ -219,7 +219,7 @@ pub(crate) enum Carries {
 pub(crate) fn in_words(time: Duration) -> String {
     let seconds = time.as_secs();
     let units = [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
-    let exact = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0);
+    let exact = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
     let (unit, name) = exact.unwrap_or((1, "second"));
     match seconds / unit {
         1 => format!("1 {name}"),

@@ -84,7 +84,7 @@ impl SmtpServer {
         for (key, value) in url.query_pairs() {
             match (&*key, &*value) {
                 ("tls", "required" | "opportunistic" | "none") if wanted.is_none() => {
-                    wanted = Some(value.into_owned())
+                    wanted = Some(value.into_owned());
                 }
                 _ => {
                     return Err(NotAServer(

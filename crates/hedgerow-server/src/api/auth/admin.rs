@@ -183,7 +183,7 @@ async fn stop_impersonating(AdminCall(mut call): AdminCall) -> Answered {
     Ok(call.json(&session_and_user(&app, &own.session, &own.user)))
 }
 
-/// `POST /admin/list-user-sessions`: each `token` is the session's id, which ends it and opens nothing.
+/// `POST /admin/list-user-sessions`: each `token` is a handle, which ends the session and opens nothing.
 async fn list_sessions(AdminCall(mut call): AdminCall) -> Answered {
     let id = user_id(&call)?;
     administrator(&mut call, Deed::ListSessions).await?;
@@ -191,7 +191,7 @@ async fn list_sessions(AdminCall(mut call): AdminCall) -> Answered {
         Ok(id) => session::list(&call.app, &id).await?,
         Err(_) => Vec::new(),
     };
-    sessions.iter_mut().for_each(|session| session.token = session.id.clone());
+    sessions.iter_mut().for_each(|session| session.token = session.handle());
     let sessions: Value = sessions.iter().map(|session| wire::session(&call.app, session)).collect();
     Ok(call.json(&json!({ "sessions": sessions })))
 }

@@ -223,7 +223,7 @@ pub(super) fn is_email(text: &str) -> bool {
     };
     local_fits
         && !labels.is_empty()
-        && labels.iter().all(|label| label_fits(&label))
+        && labels.iter().all(label_fits)
         && top.len() >= 2
         && top.bytes().all(|b| b.is_ascii_alphabetic())
 }

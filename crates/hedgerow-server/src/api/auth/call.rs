@@ -270,7 +270,9 @@ impl Call {
     /// The answer sets this cookie.
     pub(super) fn set_cookie(&mut self, own: &str, value: &str, keep: Keep) {
         let line = cookies::set(&self.app, own, value, keep);
-        self.cookies.push(line);
+        if !self.cookies.contains(&line) {
+            self.cookies.push(line);
+        }
     }
 
     /// The answer has this header.

@@ -59,7 +59,7 @@ pub(super) async fn list(mut call: Call) -> Answered {
     let mut all = session::list(&call.app, &current.user.id).await?;
     if current.session.impersonated_by.is_some() {
         // An administrator who acts as the user does not get what outlasts that.
-        all.iter_mut().for_each(|one| one.token = one.id.clone());
+        all.iter_mut().for_each(|one| one.token = one.handle());
     }
     // Whoever an administrator acts as does not see that session.
     let shown = all.iter().filter(|one| one.impersonated_by.is_none());

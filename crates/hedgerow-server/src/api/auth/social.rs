@@ -114,12 +114,9 @@ impl Wish {
 }
 
 fn read_id_token(fields: &mut Fields<'_>, object: Option<&Map<String, Value>>) -> Option<IdToken> {
-    let inner = match object?.get("idToken")? {
-        Value::Object(inner) => inner,
-        _ => {
-            fields.note("idToken", "Invalid input: expected object");
-            return None;
-        }
+    let Value::Object(inner) = object?.get("idToken")? else {
+        fields.note("idToken", "Invalid input: expected object");
+        return None;
     };
     let mut text = |name: &str| match inner.get(name) {
         Some(Value::String(text)) if !text.contains('\0') => Some(text.clone()),

@@ -130,7 +130,7 @@ fn check(
         None if audiences.len() == 1 => {}
         _ => return Err("somebody else asked for it"),
     }
-    if !says("sub").is_some_and(|subject| !subject.is_empty()) {
+    if says("sub").is_none_or(str::is_empty) {
         return Err("it is about nobody");
     }
     let issued = claims.get("iat").and_then(Value::as_f64).ok_or("it does not say when it was issued")?;

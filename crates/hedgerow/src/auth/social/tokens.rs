@@ -105,7 +105,8 @@ pub(super) fn opened(app: &App, kept: Option<&str>) -> Option<SecretString> {
     let kept = kept.filter(|kept| !kept.is_empty())?;
     let is_hex = kept.len() % 2 == 0 && kept.bytes().all(|byte| byte.is_ascii_hexdigit());
     // Tokens of some providers are hexadecimal too, but shorter.
-    if !kept.starts_with("$ba$") && !(is_hex && kept.len() >= SHORTEST_SEALED) {
+    let is_sealed = kept.starts_with("$ba$") || (is_hex && kept.len() >= SHORTEST_SEALED);
+    if !is_sealed {
         return Some(SecretString::from(kept));
     }
     match sealed::open(app.auth().secrets(), kept) {
@@ -133,7 +134,7 @@ mod tests {
             "access_token": "a", "refresh_token": "r", "token_type": "Bearer", "expires_in": 7200, "scope": "read_user  api"
         }));
         let tokens = tokens.unwrap();
-        assert_eq!(tokens.access.as_ref().map(|token| token.expose_secret()), Some("a"));
+        assert_eq!(tokens.access.as_ref().map(ExposeSecret::expose_secret), Some("a"));
         assert_eq!(tokens.access_expires_at.unwrap().to_string(), "2026-11-22T13:30:33.936Z");
         assert_eq!(tokens.scope().as_deref(), Some("read_user,api"));
         assert_eq!(tokens.refresh_expires_at, None);
@@ -141,9 +142,8 @@ mod tests {
         let github =
             read(json!({ "access_token": "a", "token_type": "bearer", "scope": "read:user,user:email" }));
         assert_eq!(github.unwrap().scope().as_deref(), Some("read:user,user:email"));
-        assert_eq!(
-            read(json!({ "access_token": "a", "expires_in": "60" })).unwrap().access_expires_at.is_some(),
-            true
+        assert!(
+            read(json!({ "access_token": "a", "expires_in": "60" })).unwrap().access_expires_at.is_some()
         );
         for bad in [
             json!({}),

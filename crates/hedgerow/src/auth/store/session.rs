@@ -135,6 +135,15 @@ pub async fn prolong(app: &App, session: &Session, expires_at: Timestamp) -> Res
     }
 }
 
+impl Session {
+    /// Names the session to those who may end it and may not be in it; told from a token by its beginning.
+    pub fn handle(&self) -> String {
+        format!("{HANDLE}{}", self.id)
+    }
+}
+
+const HANDLE: &str = "session_";
+
 /// Which sessions to end.
 #[derive(Clone, Copy, Debug)]
 pub enum End<'a> {
@@ -142,7 +151,7 @@ pub enum End<'a> {
     Id(&'a str),
     /// The user's one with this token, as presented or as kept.
     Token(&'a UserId, &'a str),
-    /// Whoever's one with this token or id.
+    /// Whoever's one with this token, id or [`Session::handle`].
     AnyTokenOrId(&'a str),
     /// All of the user's.
     All(&'a UserId),
@@ -164,8 +173,9 @@ pub async fn end(app: &App, which: End<'_>) -> Result<u64, Error> {
             flight.execute(sql, &[&user.as_str(), &token, &hashed(token)]).await
         }
         End::AnyTokenOrId(token) => {
-            let sql = "DELETE FROM public.session WHERE token IN ($1, $2) OR id = $1";
-            flight.execute(sql, &[&token, &hashed(token)]).await
+            let sql = "DELETE FROM public.session WHERE token IN ($1, $2) OR id IN ($1, $3)";
+            let id = token.strip_prefix(HANDLE).unwrap_or(token);
+            flight.execute(sql, &[&token, &hashed(token), &id]).await
         }
         End::All(user) => {
             flight.execute(r#"DELETE FROM public.session WHERE "userId" = $1"#, &[&user.as_str()]).await

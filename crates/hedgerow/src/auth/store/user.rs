@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::linked::New;
 use crate::app::App;
+use crate::auth::settings::Plugin;
 use crate::error::Error;
 use crate::token;
 use crate::users::{self, User, user_columns};
@@ -183,6 +184,9 @@ async fn make(app: &App, email: &str, values: Changes, first: First<'_>) -> Resu
         .text("email", Some(email))
         .moment("createdAt", Some(now))
         .moment("updatedAt", Some(now));
+    // As Better Auth writes it, so that a server beside this one says the same.
+    let values =
+        if app.auth().has(Plugin::TwoFactor) { values.flag("twoFactorEnabled", false) } else { values };
     let mut sql = Sql::new("WITH made AS (INSERT INTO public.\"user\" (");
     sql.join(", ", values.0.iter(), |sql, change| {
         sql.name(&change.column);

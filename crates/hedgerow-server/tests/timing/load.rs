@@ -15,6 +15,7 @@ fn resident() -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_sign_ins_at_once_neither_exhaust_memory_nor_stop_the_others() {
+    let _alone = crate::ALONE.lock().await;
     let app = TestApp::with(&[]).await;
     let body = json!({ "name": "x", "email": "ann@example.com", "password": "password-1234" });
     let _ = app.browser().post("/sign-up/email", body).await.expect(200);
