@@ -162,7 +162,8 @@ async fn a_database_without_anything_is_told_what_to_run() {
 async fn a_database_that_was_only_set_up_is_told_what_to_run() {
     let test = TestDatabase::empty().await;
     let app = app_with(test.logins.clone(), schema_of(&[NOTES]));
-    let nothing = "error no_tables, error missing_table, error missing_table, error missing_table";
+    // The seven of Hedgerow's own, and notes.
+    let nothing = format!("error no_tables{}", ", error missing_table".repeat(8));
     assert_eq!(findings(&app).await, nothing);
     // Requests may not look into schema hedgerow yet, so no migration excuses a table without FORCE.
     test.sql("CREATE TABLE half (); ALTER TABLE half ENABLE ROW LEVEL SECURITY").await;
