@@ -22,6 +22,7 @@ pub(crate) async fn sign_in() -> Response {
          <label id=second hidden>Code of your authenticator app \
          <input name=code inputmode=numeric autocomplete=one-time-code></label>",
         "Sign in",
+        "<a href=\"/sign-up\">Make an account</a> · <a href=\"#\" id=forgot>Forgot your password?</a>",
     )
 }
 
@@ -34,6 +35,7 @@ pub(crate) async fn sign_up() -> Response {
          <label>E-mail <input name=email type=email autocomplete=username required></label>\
          <label>Password <input name=password type=password autocomplete=new-password minlength=8 required></label>",
         "Make the account",
+        "<a href=\"/sign-in\">Sign in</a>",
     )
 }
 
@@ -44,16 +46,17 @@ pub(crate) async fn set_password() -> Response {
         "set-password",
         "<label>New password <input name=password type=password autocomplete=new-password minlength=8 required autofocus></label>",
         "Set the password",
+        "<a href=\"/sign-in\">Sign in</a>",
     )
 }
 
-fn page(title: &str, form: &str, fields: &str, button: &str) -> Response {
+fn page(title: &str, form: &str, fields: &str, button: &str, links: &str) -> Response {
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n\
          <body>\n<h1>{title}</h1>\n<form data-form=\"{form}\" method=\"post\">{fields}\
-         <p id=\"problem\" role=\"alert\"></p><button>{button}</button></form>\n\
+         <p id=\"problem\" role=\"alert\"></p><button>{button}</button></form>\n<nav><p>{links}</p></nav>\n\
          <noscript><p>This page needs JavaScript.</p></noscript>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     );
     let mut response = Html(html).into_response();

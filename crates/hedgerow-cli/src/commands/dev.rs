@@ -54,6 +54,9 @@ pub(crate) async fn run(arguments: &Arguments, command: &Dev) -> anyhow::Result<
     plant_seeds(&project, &place, &user).await?;
 
     let server = serve::bind(&app, &project.config).await?;
+    let url = project.state_directory().join("url");
+    write_private(&url, &format!("http://{}", server.address()))
+        .with_context(|| format!("cannot write {}", url.display()))?;
     greet(&server.address().to_string(), &app.schema(), &key, &password);
     let watcher = watch(&project, &place, &app, command);
     let failure = server_failure(&place);
@@ -72,6 +75,7 @@ pub(crate) async fn run(arguments: &Arguments, command: &Dev) -> anyhow::Result<
     let failed = stop.await;
     drop(done);
     serving.await.context("the server ended unexpectedly")?;
+    let _ = fs::remove_file(url);
     app.close().await;
     place.close().await?;
     match failed {

@@ -141,6 +141,11 @@ async fn create(app: &App, words: &NewUserWords) -> anyhow::Result<Exit> {
 
 /// Links lead to where people reach the server; where nobody said, to where it listens by its settings.
 pub(crate) fn know_address(app: &App, project: &Project) {
+    // A `dev` that runs says where it listens.
+    let running = std::fs::read_to_string(project.state_directory().join("url"));
+    if let Some(url) = running.ok().and_then(|text| text.trim().parse().ok()) {
+        return app.auth().listens_at(url);
+    }
     let server = &project.config.server;
     let host = if server.host == "0.0.0.0" || server.host == "::" { "127.0.0.1" } else { &server.host };
     if let Ok(url) = format!("http://{host}:{}", server.port).parse() {

@@ -15,14 +15,29 @@ async function send(path, body) {
   return said;
 }
 
-// A path of this server, whatever the link says.
-function onwards() {
-  const next = asked.get("next") || "/dashboard";
-  try {
-    const url = new URL(next, location.origin);
-    if (url.origin === location.origin && next.startsWith("/")) return url.pathname + url.search;
-  } catch (_) { /* not an address */ }
-  return "/dashboard";
+// A path of this server that the link names, whatever it says; without one, the page tells who is signed in.
+async function onwards() {
+  const next = asked.get("next") || "";
+  if (next.startsWith("/")) {
+    try {
+      const url = new URL(next, location.origin);
+      if (url.origin === location.origin) return location.assign(url.pathname + url.search);
+    } catch (_) { /* not an address */ }
+  }
+  await tell();
+}
+
+async function tell() {
+  const answer = await fetch("/api/auth/get-session");
+  const session = await answer.json();
+  if (!session) return;
+  form.hidden = true;
+  document.querySelector("nav").hidden = true;
+  document.querySelector("h1").textContent = "Signed in as " + session.user.email;
+  const out = document.createElement("button");
+  out.textContent = "Sign out";
+  out.addEventListener("click", async () => { await send("/sign-out", {}); location.assign("/sign-in"); });
+  document.body.append(out);
 }
 
 async function signedIn(said) {
@@ -33,14 +48,14 @@ async function signedIn(said) {
     say("Enter the code of your authenticator app.");
     return;
   }
-  location.assign(onwards());
+  await onwards();
 }
 
 const flows = {
   async "sign-in"(fields) {
     if (!document.getElementById("second").hidden) {
       await send("/two-factor/verify-totp", { code: fields.code.value.trim() });
-      return location.assign(onwards());
+      return onwards();
     }
     await signedIn(await send("/sign-in/email", { email: fields.email.value, password: fields.password.value }));
   },
@@ -48,7 +63,7 @@ const flows = {
     const body = { name: fields.name.value, email: fields.email.value, password: fields.password.value };
     if (asked.get("invitation")) body.invitation = asked.get("invitation");
     const said = await send("/sign-up/email", body);
-    if (said.token) return location.assign(onwards());
+    if (said.token) return onwards();
     form.hidden = true;
     document.querySelector("h1").textContent = "Look into your mail and follow the link in it.";
   },
@@ -59,6 +74,20 @@ const flows = {
 };
 
 if (asked.get("error")) say("The link does not work any more. Ask for a new one.");
+const forgot = document.getElementById("forgot");
+if (forgot) forgot.addEventListener("click", async (event) => {
+  event.preventDefault();
+  const email = form.elements.email.value;
+  if (!email) return say("Enter your e-mail address first.");
+  try {
+    const said = await send("/request-password-reset", { email, redirectTo: "/set-password" });
+    say(said.message);
+  } catch (error) {
+    say(error.message);
+  }
+});
+if (form.dataset.form === "sign-in") tell();
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   say("");

@@ -324,3 +324,94 @@ async fn a_front_end_of_another_origin_reads_answers_only_when_it_is_trusted() {
     assert_eq!(value["ok"], true);
     app.close().await;
 }
+
+#[tokio::test]
+async fn an_account_is_guarded_over_many_addresses_whether_it_exists_or_not() {
+    use hedgerow::auth::settings::Switch;
+    let app = TestApp::with_options(
+        &[],
+        hedgerow_server::ServerOptions {
+            trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
+            ..hedgerow_server::ServerOptions::default()
+        },
+        |options| {
+            if let Some(auth) = &mut options.auth {
+                auth.rate_limit = Switch::On;
+            }
+        },
+    )
+    .await;
+    let _ = signed_up(&app, "ann").await;
+    let throttle = app.app.auth().throttle().unwrap();
+    for address in ["ann@example.com", "nobody@example.com"] {
+        while throttle.account(address, app.app.world().now()).is_ok() {}
+        // An address that never asked before: what is counted is the account.
+        let headers = [("x-forwarded-for", "203.0.113.77")];
+        let body = json!({ "email": address, "password": PASSWORD }).to_string();
+        let answer = app.ask(Who::Headers(&headers), "POST", "/api/auth/sign-in/email", Some(body)).await;
+        assert_eq!(answer.status, 429, "{}", answer.text);
+        assert!(answer.header("x-retry-after").is_some());
+    }
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_hop_that_the_client_made_up_is_not_believed() {
+    use hedgerow::auth::settings::Switch;
+    let app = TestApp::with_options(
+        &[],
+        hedgerow_server::ServerOptions {
+            trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
+            ..hedgerow_server::ServerOptions::default()
+        },
+        |options| {
+            if let Some(auth) = &mut options.auth {
+                auth.rate_limit = Switch::On;
+            }
+        },
+    )
+    .await;
+    let body = json!({ "email": "nobody@example.com", "password": PASSWORD }).to_string();
+    let mut statuses = Vec::new();
+    for n in 0..5 {
+        // The proxy adds the last one; everything before it is the client's word.
+        let hops = format!("198.51.100.{n}, ::ffff:203.0.113.9");
+        let headers = [("x-forwarded-for", hops.as_str())];
+        let answer =
+            app.ask(Who::Headers(&headers), "POST", "/api/auth/sign-in/email", Some(body.clone())).await;
+        statuses.push(answer.status);
+    }
+    assert_eq!(statuses, [401, 401, 401, 429, 429]);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn an_invitation_is_not_used_up_by_somebody_else() {
+    let app = TestApp::with(&[]).await;
+    let (_, link) =
+        hedgerow::auth::invitations::invite(&app.app, "eve@example.com", Some("editor")).await.unwrap();
+    let token = link.url.split("invitation=").nth(1).unwrap();
+    let body =
+        |email: &str| json!({ "name": "x", "email": email, "password": PASSWORD, "invitation": token });
+    let other = app.browser().post("/sign-up/email", body("mallory@example.com")).await;
+    assert_eq!(code(&other), "403 INVALID_INVITATION");
+    let invited = app.browser().post("/sign-up/email", body("eve@example.com")).await.expect(200);
+    assert_eq!(invited.json()["user"]["role"], "editor");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_link_to_set_a_password_leads_to_a_page_when_nobody_said_where_to() {
+    let app = TestApp::with(&[]).await;
+    let ann = signed_up(&app, "ann").await;
+    let _ = ann.post("/request-password-reset", json!({ "email": "ann@example.com" })).await.expect(200);
+    let link = app.mail_to("ann@example.com").await.url.unwrap();
+    let location = ann.open(&link).await.expect(302).header("location").unwrap().to_owned();
+    assert!(location.contains("/set-password?token="), "{location}");
+    for page in ["/sign-in", "/sign-up", "/set-password"] {
+        let page = app.get(Who::Anyone, page).await.expect(200);
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.contains("script-src 'sha256-") && policy.contains("default-src 'none'"), "{policy}");
+    }
+    app.close().await;
+}

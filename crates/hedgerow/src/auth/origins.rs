@@ -5,7 +5,7 @@
 
 use url::{Host, Url};
 
-/// An origin, or a pattern of origins: `https://app.example.com`, `https://*.example.com`, `*.example.com`, `myapp://`.
+/// An origin, or a pattern of origins: `https://app.example.com`, `https://*.example.com`, `*.example.com`, `http://localhost:*`, `myapp://`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginPattern {
     /// In lower case; `None` fits http and https.
@@ -14,6 +14,7 @@ pub struct OriginPattern {
     host: String,
     /// `None` is the scheme's own port.
     port: Option<u16>,
+    any_port: bool,
     any_host: bool,
 }
 
@@ -38,12 +39,17 @@ impl std::str::FromStr for OriginPattern {
                 scheme: Some(scheme.to_owned()),
                 host: String::new(),
                 port: None,
+                any_port: false,
                 any_host: true,
             });
         }
         let (scheme, rest) = match lower.split_once("://") {
             Some((scheme, rest)) => (Some(scheme.to_owned()), rest),
             None => (None, lower.as_str()),
+        };
+        let (rest, any_port) = match rest.strip_suffix(":*") {
+            Some(rest) => (rest, true),
+            None => (rest, false),
         };
         let (host, port) = match rest.rsplit_once(':') {
             Some((host, port)) if !rest.ends_with(']') => {
@@ -59,7 +65,11 @@ impl std::str::FromStr for OriginPattern {
         if scheme.as_deref().is_some_and(str::is_empty) {
             return Err(wrong());
         }
-        Ok(Self { scheme, host: host.to_owned(), port, any_host: false })
+        // A word alone is a mistake more often than a host.
+        if scheme.is_none() && !host.contains(['.', '*', '[']) && host != "localhost" {
+            return Err(wrong());
+        }
+        Ok(Self { scheme, host: host.to_owned(), port, any_port, any_host: false })
     }
 }
 
@@ -70,6 +80,7 @@ impl OriginPattern {
             scheme: Some(url.scheme().to_owned()),
             host: url.host_str().unwrap_or_default().to_owned(),
             port: url.port(),
+            any_port: false,
             any_host: false,
         }
     }
@@ -87,14 +98,13 @@ impl OriginPattern {
             return true;
         }
         let Some(host) = url.host() else { return false };
-        let own = |port: Option<u16>| port.or(url.port_or_known_default().filter(|_| false));
         // Without a port, the pattern means the scheme's own.
         let default = match url.scheme() {
             "http" => Some(80),
             "https" => Some(443),
             _ => None,
         };
-        if own(self.port).or(default) != url.port().or(default) {
+        if !self.any_port && self.port.or(default) != url.port().or(default) {
             return false;
         }
         let digits_only = self.host.bytes().all(|b| b.is_ascii_digit() || b"*?.".contains(&b));
@@ -264,9 +274,23 @@ mod tests {
         check("192.168.*", "http://192.168.evil.com", false);
         check("http://localhost:3000", "http://localhost:3000", true);
         check("http://localhost:3000", "http://localhost:3001", false);
+        check("http://localhost:*", "http://localhost:3001", true);
+        check("http://localhost:*", "http://localhost", true);
+        check("http://localhost:*", "http://localhost.evil.test:80", false);
         check("myapp://", "myapp://done", true);
         check("myapp://", "https://done", false);
-        for bad in ["", "*", "https://*", "https://", "javascript://", "http://", "a b", "https://a:x"] {
+        for bad in [
+            "",
+            "*",
+            "https://*",
+            "https://",
+            "javascript://",
+            "http://",
+            "a b",
+            "https://a:x",
+            "garbage",
+            "garbage:80",
+        ] {
             assert!(bad.parse::<OriginPattern>().is_err(), "{bad}");
         }
     }

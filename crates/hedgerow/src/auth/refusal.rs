@@ -181,6 +181,12 @@ pub const REGISTRATION_DOMAIN: Refusal = Refusal::new(
     "REGISTRATION_DOMAIN",
     "New accounts need an address of one of this application's domains",
 );
+/// The invitation is somebody else's, or over.
+pub const INVALID_INVITATION: Refusal = Refusal::new(
+    Kind::Forbidden,
+    "INVALID_INVITATION",
+    "This invitation is not for this address, or not valid any more; sign up with the address that it was sent to, or without it",
+);
 /// Accounts are made by invitation.
 pub const INVITATION_REQUIRED: Refusal = Refusal::new(
     Kind::Forbidden,

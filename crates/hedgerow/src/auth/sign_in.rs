@@ -28,11 +28,21 @@ pub enum Remember {
     No,
 }
 
+/// Counts a try to be somebody, from wherever it comes and whether there is such a user or not.
+///
+/// # Errors
+/// When there were too many.
+pub fn guard(app: &App, name: &str) -> Result<(), Refusal> {
+    let Some(throttle) = app.auth().throttle() else { return Ok(()) };
+    throttle.account(name, app.world().now()).map_err(Refusal::too_many)
+}
+
 /// The user with this address and password.
 ///
 /// # Errors
 /// [`refusal::INVALID_EMAIL_OR_PASSWORD`], whichever of both is wrong.
 pub async fn by_password(app: &App, email: &str, password: &str) -> Result<User, AuthError> {
+    guard(app, email)?;
     let user = user::by_email(app, email).await?;
     has_password(app, user, password, refusal::INVALID_EMAIL_OR_PASSWORD).await
 }

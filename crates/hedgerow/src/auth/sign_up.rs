@@ -110,6 +110,10 @@ pub async fn admitted(app: &App, email: &str, invitation: Option<&str>) -> Resul
         {
             return Ok(role.to_owned());
         }
+        // Said, not passed over: who was invited as something would become something else, and the link would be gone.
+        if settings.registration != Registration::Invitation {
+            return Err(refusal::INVALID_INVITATION.into());
+        }
     }
     match &settings.registration {
         Registration::Open => {}

@@ -61,6 +61,7 @@ pub async fn is_free(app: &App, normal: &str, owner: Option<&UserId>) -> Result<
 /// # Errors
 /// [`refusal::INVALID_USERNAME_OR_PASSWORD`], whichever of both is wrong.
 pub async fn by_password(app: &App, normal: &str, password: &str) -> Result<User, AuthError> {
+    sign_in::guard(app, normal)?;
     let user = user::by_username(app, normal).await?;
     sign_in::has_password(app, user, password, refusal::INVALID_USERNAME_OR_PASSWORD).await
 }

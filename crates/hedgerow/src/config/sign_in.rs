@@ -121,7 +121,14 @@ impl SignInConfig {
     /// The settings of sign-in.
     pub fn settings(&self, mode: Mode) -> AuthSettings {
         let usual = if mode == Mode::Development { Switch::On } else { Switch::Off };
+        let mut trusted_origins = self.settings.trusted_origins.clone();
+        if mode == Mode::Development {
+            // Front ends that are tried out on this computer, whatever port their tool takes.
+            let own = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
+            trusted_origins.extend(own.into_iter().filter_map(|origin| origin.parse().ok()));
+        }
         AuthSettings {
+            trusted_origins,
             change_email: self.change_email.unwrap_or(usual),
             delete_user: self.delete_user.unwrap_or(usual),
             ..self.settings.clone()
@@ -155,7 +162,11 @@ impl SignInConfig {
 
 /// http or https with a host, and nothing behind it.
 pub(super) fn base_url(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
+    let mut url = Url::parse(text).ok()?;
+    // Better Auth's own base URL may say where it is mounted, which is where it is here.
+    if url.path().trim_end_matches('/') == "/api/auth" {
+        url.set_path("/");
+    }
     let plain = matches!(url.scheme(), "http" | "https")
         && url.has_host()
         && url.path() == "/"

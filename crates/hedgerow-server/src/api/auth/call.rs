@@ -436,6 +436,16 @@ fn peer_of(service: &Service, headers: &HeaderMap, peer: Option<Peer>) -> Option
     let peer = peer?.0.ip().to_canonical();
     let proxies = &service.options.trusted_proxies;
     if !proxies.iter().any(|net| net.contains(&peer)) {
+        if headers.contains_key("x-forwarded-for") {
+            static TOLD: std::sync::Once = std::sync::Once::new();
+            TOLD.call_once(|| {
+                tracing::warn!(
+                    %peer,
+                    "a request says with X-Forwarded-For where it comes from, and is not believed; if this is your proxy, name it in \
+                     server.trusted_proxies, or everybody behind it shares one limit on tries (said once)"
+                );
+            });
+        }
         return Some(peer);
     }
     let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());

@@ -66,11 +66,9 @@ pub(super) async fn open_reset(
     call: Call,
 ) -> Answered {
     let callback = call.required_query("callbackURL")?;
-    let Some(target) = call.target(Some(callback)) else {
-        // Nobody said where to; the page says what happened.
-        let page = call.app.auth().endpoint("error");
-        return Ok(call.redirect(&format!("{page}?error=INVALID_TOKEN")));
-    };
+    // Nobody said where to: this server has a page of its own for it.
+    let callback = if callback.is_empty() { "/set-password" } else { callback };
+    let target = call.target(Some(callback)).ok_or(refusal::INVALID_CALLBACK_URL)?;
     let target = if passwords::is_reset_token(&call.app, &token).await? {
         target.with("token", &token)
     } else {
