@@ -47,7 +47,7 @@ fn people_come_in_and_are_shut_out() {
     assert!(bob.err.contains("set HEDGEROW_URL"), "{}", bob.err);
     let bob = bob.json();
     let link = text(&bob, "setPasswordUrl");
-    assert!(link.starts_with("http://127.0.0.1:4400/set-password?token="), "{link}");
+    assert!(link.starts_with(&format!("http://{address}/set-password?token=")), "{link}");
     let reset = |password: &str| {
         let body = json!({ "token": token(link), "newPassword": password }).to_string();
         send(&address, "", "POST", "/api/auth/reset-password", &body).0
