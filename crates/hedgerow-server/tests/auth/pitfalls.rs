@@ -415,3 +415,66 @@ async fn a_link_to_set_a_password_leads_to_a_page_when_nobody_said_where_to() {
     }
     app.close().await;
 }
+
+/// Keys for anybody (CVE-2025-61928), devices approved by anybody (CVE-2026-45337), passkeys deleted by their id
+/// (GHSA-4vcf-q4xf-f48m): what is not there cannot be asked for, with a session or without.
+#[tokio::test]
+async fn endpoints_that_went_wrong_elsewhere_are_not_there() {
+    let app = TestApp::with(&[]).await;
+    let ann = signed_up(&app, "ann").await;
+    let id = ann.get("/get-session").await.json()["user"]["id"].clone();
+    for path in [
+        "/api-key/create",
+        "/api-key/update",
+        "/api-key/verify",
+        "/device/approve",
+        "/device/deny",
+        "/passkey/delete-passkey",
+        "/set-password",
+        "/two-factor/view-backup-codes",
+    ] {
+        let body = json!({ "userId": id, "name": "x", "id": "x", "userCode": "x", "newPassword": PASSWORD });
+        for browser in [&ann, &app.browser()] {
+            let answer = browser.post(path, body.clone()).await;
+            assert_eq!((answer.status, answer.text.as_str()), (404, ""), "{path}");
+        }
+    }
+    assert_eq!(app.database.column("SELECT count(*)::text FROM api_keys").await, ["0"]);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_cookie_that_names_another_session_ends_none_at_sign_out() {
+    let app = TestApp::with(&[]).await;
+    let (ann, eve) = (signed_up(&app, "ann").await, signed_up(&app, "eve").await);
+    let token = token_of(&ann).await;
+    eve.set_cookie(&format!("better-auth.session_token_multi-{}", token.to_lowercase()), &token);
+    eve.set_cookie("better-auth.admin_session", &token);
+    let _ = eve.post("/sign-out", json!({})).await.expect(200);
+    assert_ne!(ann.get("/get-session").await.text, "null", "the other's session lives");
+    app.close().await;
+}
+
+/// Whatever is switched on beside it, an address that nobody proved stays unproved.
+#[tokio::test]
+async fn no_combination_of_settings_confirms_an_address_by_itself() {
+    use hedgerow::auth::settings::{AuthSettings, Switch, Verification};
+    for verification in [Verification::Optional, Verification::Required] {
+        for change_email in [Switch::On, Switch::Off] {
+            let app = TestApp::with_options(&[], hedgerow_server::ServerOptions::default(), |options| {
+                if let Some(auth) = &mut options.auth {
+                    auth.settings =
+                        AuthSettings { verification, change_email, ..AuthSettings::development() };
+                }
+            })
+            .await;
+            let ann = signed_up(&app, "ann").await;
+            let _ = ann.post("/change-email", json!({ "newEmail": "ann2@example.com" })).await;
+            let _ = ann.post("/update-user", json!({ "name": "Ann", "emailVerified": true })).await;
+            app.all_mail().await;
+            let rows = app.database.column("SELECT email || ' ' || \"emailVerified\" FROM \"user\"").await;
+            assert_eq!(rows, ["ann@example.com false"], "{verification:?} {change_email:?}");
+            app.close().await;
+        }
+    }
+}
