@@ -48,10 +48,9 @@ pub(crate) async fn around_request(State(service): State<Service>, request: Requ
 /// The origin of the page that asks, if it is another one than this server's and trusted.
 fn trusted(service: &Service, headers: &HeaderMap) -> Option<HeaderValue> {
     let value = headers.get(header::ORIGIN)?;
-    let text = value.to_str().ok()?;
-    let url = Url::parse(text).ok()?;
+    let url = Url::parse(value.to_str().ok()?).ok()?;
     let auth = service.app.auth();
     let is_trusted = url.origin() != auth.base_url().origin()
-        && (auth.origins().trusts(text) || service.options.cors_origins.iter().any(|one| one.fits(&url)));
+        && (auth.origins().trusts_url(&url) || service.options.cors_origins.iter().any(|one| one.fits(&url)));
     is_trusted.then(|| value.clone())
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use hedgerow_database::{Identity, Row, UserId};
 use hedgerow_schema::{InputError, Scope};
 use jiff::Timestamp;
@@ -57,7 +58,7 @@ impl ApiKeySecret {
 
     /// What is kept of the rest.
     fn hash(&self) -> String {
-        Sha256::digest(self.reveal().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        HEXLOWER.encode(&Sha256::digest(self.reveal().as_bytes()))
     }
 }
 

@@ -5,6 +5,16 @@ use serde_json::{Value, json};
 
 use crate::core::{PASSWORD, code, signed_up};
 
+/// An application that counts tries, behind a proxy that is believed.
+async fn behind_a_proxy() -> TestApp {
+    let proxies = vec!["127.0.0.1/32".parse().expect("a network")];
+    let server = hedgerow_server::ServerOptions { trusted_proxies: proxies, ..Default::default() };
+    let counting = |options: &mut hedgerow::AppOptions| {
+        options.auth.as_mut().expect("sign-in").rate_limit = hedgerow::auth::settings::Switch::On;
+    };
+    TestApp::with_options(&[], server, counting).await
+}
+
 async fn token_of(browser: &Browser<'_>) -> String {
     browser.get("/get-session").await.json()["session"]["token"].as_str().expect("a token").to_owned()
 }
@@ -327,20 +337,7 @@ async fn a_front_end_of_another_origin_reads_answers_only_when_it_is_trusted() {
 
 #[tokio::test]
 async fn an_account_is_guarded_over_many_addresses_whether_it_exists_or_not() {
-    use hedgerow::auth::settings::Switch;
-    let app = TestApp::with_options(
-        &[],
-        hedgerow_server::ServerOptions {
-            trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
-            ..hedgerow_server::ServerOptions::default()
-        },
-        |options| {
-            if let Some(auth) = &mut options.auth {
-                auth.rate_limit = Switch::On;
-            }
-        },
-    )
-    .await;
+    let app = behind_a_proxy().await;
     let _ = signed_up(&app, "ann").await;
     let throttle = app.app.auth().throttle().unwrap();
     for address in ["ann@example.com", "nobody@example.com"] {
@@ -357,20 +354,7 @@ async fn an_account_is_guarded_over_many_addresses_whether_it_exists_or_not() {
 
 #[tokio::test]
 async fn a_hop_that_the_client_made_up_is_not_believed() {
-    use hedgerow::auth::settings::Switch;
-    let app = TestApp::with_options(
-        &[],
-        hedgerow_server::ServerOptions {
-            trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()],
-            ..hedgerow_server::ServerOptions::default()
-        },
-        |options| {
-            if let Some(auth) = &mut options.auth {
-                auth.rate_limit = Switch::On;
-            }
-        },
-    )
-    .await;
+    let app = behind_a_proxy().await;
     let body = json!({ "email": "nobody@example.com", "password": PASSWORD }).to_string();
     let mut statuses = Vec::new();
     for n in 0..5 {

@@ -47,9 +47,7 @@ pub async fn find(app: &App, current: &Current, which: &Which) -> Result<account
 /// # Errors
 /// [`refusal::SESSION_NOT_FRESH`], [`refusal::ACCOUNT_NOT_FOUND`], [`refusal::FAILED_TO_UNLINK_LAST_ACCOUNT`]
 pub async fn unlink(app: &App, current: &Current, which: &Which) -> Result<(), AuthError> {
-    if current.session.impersonated_by.is_some() {
-        return Err(refusal::IMPERSONATING.into());
-    }
+    sessions::require_own(current)?;
     sessions::require_fresh(app, &current.session)?;
     if account::list(app, &current.user.id).await?.len() < 2 {
         return Err(refusal::FAILED_TO_UNLINK_LAST_ACCOUNT.into());
@@ -96,9 +94,7 @@ pub async fn delete(
         return Err(Refusal::silent(Kind::NotFound).into());
     }
     // Who acts as somebody else does not end their account.
-    if current.session.impersonated_by.is_some() {
-        return Err(refusal::IMPERSONATING.into());
-    }
+    sessions::require_own(current)?;
     let id = current.user.id.as_str();
     match proof {
         Proof::Token(text) => {

@@ -6,7 +6,6 @@
 use crate::app::App;
 use crate::auth::refusal::{AuthError, Kind, Refusal};
 use crate::auth::store::user::{self, Changes, Clash};
-use crate::auth::store::verification;
 use crate::auth::{email, sign_in, sign_up};
 use crate::error::Error;
 use crate::users::User;
@@ -77,9 +76,7 @@ pub async fn arrive(app: &App, arrival: Arrival) -> Result<Arrived, AuthError> {
         .text("role", Some(role));
     match user::create(app, &address, values, None).await {
         Ok(user) => {
-            if let Some(token) = &arrival.invitation {
-                verification::take(app, sign_up::INVITATION, token).await?;
-            }
+            sign_up::use_up(app, arrival.invitation.as_deref()).await?;
             Ok(Arrived::New(user))
         }
         // Somebody was faster; perhaps not the owner.

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::auth::jwt::TokenError;
 use crate::auth::jwt::email::{EmailToken, Purpose};
 use crate::auth::refusal::{self, AuthError, Kind, Refusal};
-use crate::auth::sessions::Current;
+use crate::auth::sessions::{self, Current};
 use crate::auth::settings::Switch;
 use crate::auth::store::user::{self, Changes, Clash};
 use crate::error::Error;
@@ -170,9 +170,7 @@ pub async fn change(
     if app.auth().settings().change_email == Switch::Off {
         return Err(refusal::CHANGE_EMAIL_DISABLED.into());
     }
-    if current.session.impersonated_by.is_some() {
-        return Err(refusal::IMPERSONATING.into());
-    }
+    sessions::require_own(current)?;
     let new = new.to_lowercase();
     if new == current.user.email {
         return Err(refusal::EMAIL_IS_THE_SAME.into());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::auth::arrivals::{self, Arrival, Arrived};
 use crate::auth::refusal::{self, AuthError, Kind, Refusal};
-use crate::auth::sessions::Current;
+use crate::auth::sessions::{self, Current};
 use crate::auth::settings::Switch;
 use crate::auth::store::code::{self, Then, Tried};
 use crate::auth::store::user::{self, Changes, Clash};
@@ -236,9 +236,7 @@ fn may_change(app: &App, current: &Current, new: &str) -> Result<String, AuthErr
     if app.auth().settings().change_email == Switch::Off {
         return Err(CHANGE_DISABLED.into());
     }
-    if current.session.impersonated_by.is_some() {
-        return Err(refusal::IMPERSONATING.into());
-    }
+    sessions::require_own(current)?;
     let new = new.to_lowercase();
     if new == current.user.email { Err(refusal::EMAIL_IS_THE_SAME.into()) } else { Ok(new) }
 }

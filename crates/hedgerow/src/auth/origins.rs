@@ -166,7 +166,8 @@ impl Origins<'_> {
         }
     }
 
-    fn trusts_url(&self, url: &Url) -> bool {
+    /// The same of a URL that was read already.
+    pub fn trusts_url(&self, url: &Url) -> bool {
         url.username().is_empty()
             && url.password().is_none()
             && (OriginPattern::of(self.base).fits(url) || self.trusted.iter().any(|one| one.fits(url)))

@@ -136,7 +136,6 @@ refusals! {
     PASSWORD_TOO_SHORT = Bad, "Password too short";
     PASSWORD_TOO_LONG = Bad, "Password too long";
     USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL = Unprocessable, "User already exists. Use another email.";
-    EMAIL_PASSWORD_SIGN_UP_DISABLED = Bad, "Email and password sign up is not enabled";
     EMAIL_NOT_VERIFIED = Forbidden, "Email not verified";
     BANNED_USER = Forbidden, "You have been banned from this application. Please contact support if you believe this is an error.";
     EMAIL_CAN_NOT_BE_UPDATED = Bad, "Email can not be updated";

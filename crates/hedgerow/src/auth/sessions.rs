@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use crate::app::App;
 use crate::auth::admin;
-use crate::auth::refusal::{self, AuthError};
+use crate::auth::refusal::{self, AuthError, Refusal};
 use crate::auth::sign_in::{Remember, after};
 use crate::auth::store::session::{self, End, Session};
 use crate::context::SignedIn;
@@ -90,4 +90,12 @@ pub fn is_fresh(app: &App, session: &Session) -> bool {
 /// [`refusal::SESSION_NOT_FRESH`]
 pub fn require_fresh(app: &App, session: &Session) -> Result<(), AuthError> {
     if is_fresh(app, session) { Ok(()) } else { Err(refusal::SESSION_NOT_FRESH.into()) }
+}
+
+/// Insists on somebody who is signed in as themselves: who acts as somebody else does not change how they sign in.
+///
+/// # Errors
+/// [`refusal::IMPERSONATING`]
+pub fn require_own(current: &Current) -> Result<(), Refusal> {
+    if current.session.impersonated_by.is_some() { Err(refusal::IMPERSONATING) } else { Ok(()) }
 }

@@ -37,6 +37,13 @@ pub fn guard(app: &App, name: &str) -> Result<(), Refusal> {
     throttle.account(name, app.world().now()).map_err(Refusal::too_many)
 }
 
+impl Remember {
+    /// As a front end says it: everything but `false` is yes.
+    pub fn of(flag: Option<bool>) -> Self {
+        if flag == Some(false) { Self::No } else { Self::Yes }
+    }
+}
+
 /// The user with this address and password.
 ///
 /// # Errors

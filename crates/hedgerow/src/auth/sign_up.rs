@@ -10,7 +10,7 @@ use crate::auth::refusal::{self, AuthError, Kind, Refusal};
 use crate::auth::settings::{Registration, Verification};
 use crate::auth::store::user::{self, Changes, Clash};
 use crate::auth::store::verification::{self, Purpose};
-use crate::auth::{email, password, passwords};
+use crate::auth::{email, passwords};
 use crate::mail::Content;
 use crate::users::{self, User};
 
@@ -67,9 +67,7 @@ pub async fn sign_up(app: &App, new: SignUp) -> Result<SignedUp, AuthError> {
         .text("role", Some(role.as_str()));
     match user::create(app, &email, values, Some(&hash)).await {
         Ok(user) => {
-            if let Some(token) = &new.invitation {
-                verification::take(app, INVITATION, token).await?;
-            }
+            use_up(app, new.invitation.as_deref()).await?;
             match verification {
                 Verification::Optional => Ok(SignedUp::New(user)),
                 Verification::Required => {
@@ -129,6 +127,14 @@ pub async fn admitted(app: &App, email: &str, invitation: Option<&str>) -> Resul
     Ok(settings.default_role.clone())
 }
 
+/// The invitation that made an account makes no other.
+pub(crate) async fn use_up(app: &App, invitation: Option<&str>) -> Result<(), crate::Error> {
+    if let Some(token) = invitation {
+        verification::take(app, INVITATION, token).await?;
+    }
+    Ok(())
+}
+
 /// Somebody tried to make an account with an address that has one: its owner should know.
 fn tell_owner(app: &App, email: &str) -> Result<(), Refusal> {
     let (app_later, email) = (app.clone(), email.to_owned());
@@ -164,5 +170,5 @@ fn like_new(app: &App, new: &SignUp, email: &str, role: String) -> Result<User, 
 
 /// Checks that a text can be an address of ours: what mail programs agree on, in ASCII.
 pub fn is_address(text: &str) -> bool {
-    text.len() <= 254 && password::length(text) > 2 && hedgerow_schema::value::is_email(text)
+    text.len() <= 254 && hedgerow_schema::value::is_email(text)
 }

@@ -12,6 +12,7 @@ pub mod two_factor;
 pub mod user;
 pub mod verification;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// What a stored hash starts with. A token that somebody presents and that starts so is none: a copy of the database is
@@ -20,9 +21,7 @@ const HASHED: &str = "h1_";
 
 /// What is kept of a token where nobody else must read it: `h1_` and the SHA-256 in hexadecimal.
 pub(crate) fn hashed(token: &str) -> String {
-    let digest = Sha256::digest(token.as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{HASHED}{hex}")
+    format!("{HASHED}{}", HEXLOWER.encode(&Sha256::digest(token.as_bytes())))
 }
 
 /// What a presented token may be kept as: in clear, or hashed. `None` is one that nobody was ever given.

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 
 use crate::app::App;
 use crate::auth::refusal::{self, AuthError, Kind, Refusal};
-use crate::auth::sessions::Current;
+use crate::auth::sessions::{self, Current};
 use crate::auth::settings::Plugin;
 use crate::auth::store::two_factor::{self as store, Begun, Setup, Try, TwoFactor};
 use crate::auth::store::verification;
@@ -112,7 +112,7 @@ pub async fn switch_off(app: &App, current: &Current, password: &str) -> Result<
 /// # Errors
 /// [`TOTP_NOT_ENABLED`], [`refusal::INVALID_PASSWORD`], [`refusal::IMPERSONATING`]
 pub async fn uri(app: &App, current: &Current, password: &str) -> Result<String, AuthError> {
-    is_no_administrator(current)?;
+    sessions::require_own(current)?;
     let factor = store::find(app, &current.user.id).await?.ok_or(TOTP_NOT_ENABLED)?;
     is_owner(app, current, password).await?;
     let secret = open(app, &factor.secret)?;
@@ -128,7 +128,7 @@ pub async fn new_backup_codes(
     current: &Current,
     password: &str,
 ) -> Result<Vec<String>, AuthError> {
-    is_no_administrator(current)?;
+    sessions::require_own(current)?;
     if !is_on(app, &current.user) {
         return Err(TWO_FACTOR_NOT_ENABLED.into());
     }
@@ -321,7 +321,7 @@ async fn be_counted(app: &App, user: &User) -> Result<(), Error> {
 
 /// Insists on the owner of the account: by the password, and not by an administrator who acts as them.
 async fn is_owner(app: &App, current: &Current, text: &str) -> Result<(), AuthError> {
-    is_no_administrator(current)?;
+    sessions::require_own(current)?;
     if password::length(text) > app.auth().settings().password_max {
         return Err(refusal::PASSWORD_TOO_LONG.into());
     }
@@ -331,14 +331,6 @@ async fn is_owner(app: &App, current: &Current, text: &str) -> Result<(), AuthEr
         }
         outcome => outcome,
     }
-}
-
-/// Insists on somebody who is signed in as themselves.
-///
-/// # Errors
-/// [`refusal::IMPERSONATING`]
-pub fn is_no_administrator(current: &Current) -> Result<(), Refusal> {
-    if current.session.impersonated_by.is_some() { Err(refusal::IMPERSONATING) } else { Ok(()) }
 }
 
 fn seal(app: &App, plain: &str) -> String {

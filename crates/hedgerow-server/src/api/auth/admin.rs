@@ -9,14 +9,11 @@ mod finding;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use hedgerow::auth::admin::{self, Actor, Deed};
 use hedgerow::auth::refusal::{Kind, Refusal};
 use hedgerow::auth::sessions::Current;
-use hedgerow::auth::settings::Plugin;
 use hedgerow::auth::sign_in::Remember;
 use hedgerow::auth::store::session::{self, End, Session};
 use hedgerow::users::User;
@@ -51,20 +48,6 @@ pub(super) fn router() -> Router<Service> {
         .route("/admin/has-permission", quiet(post(has_permission)))
 }
 
-/// A call, where the plugin is there.
-struct AdminCall(Call);
-
-impl FromRequest<Service> for AdminCall {
-    type Rejection = Response;
-
-    async fn from_request(request: Request, service: &Service) -> Result<Self, Response> {
-        if !service.app.auth().has(Plugin::Admin) {
-            return Err(StatusCode::NOT_FOUND.into_response());
-        }
-        Call::from_request(request, service).await.map(Self)
-    }
-}
-
 /// Who asks, if they may.
 async fn administrator(call: &mut Call, deed: Deed) -> Result<Current, Refused> {
     let current = somebody(call).await?;
@@ -86,7 +69,7 @@ fn user_id(call: &Call) -> Result<String, Refusal> {
 }
 
 /// `POST /admin/set-user-password`
-async fn set_password(AdminCall(mut call): AdminCall) -> Answered {
+async fn set_password(mut call: Call) -> Answered {
     let mut fields = call.fields(Shape::Object);
     let new = fields.string("newPassword").to_owned();
     if new.is_empty() && matches!(fields.any("newPassword"), Some(Value::String(_))) {
@@ -104,7 +87,7 @@ async fn set_password(AdminCall(mut call): AdminCall) -> Answered {
 }
 
 /// `POST /admin/ban-user`
-async fn ban(AdminCall(mut call): AdminCall) -> Answered {
+async fn ban(mut call: Call) -> Answered {
     let mut fields = call.fields(Shape::Object);
     let id = fields.coerced("userId");
     let reason = fields.optional("banReason").map(str::to_owned);
@@ -133,7 +116,7 @@ fn from_now(now: Timestamp, seconds: f64) -> Result<Timestamp, Refusal> {
 }
 
 /// `POST /admin/unban-user`
-async fn unban(AdminCall(mut call): AdminCall) -> Answered {
+async fn unban(mut call: Call) -> Answered {
     let id = user_id(&call)?;
     let current = administrator(&mut call, Deed::BanUsers).await?;
     let user = admin::unban(&call.app, Actor::Administrator(&current.user.id), &id).await?;
@@ -142,7 +125,7 @@ async fn unban(AdminCall(mut call): AdminCall) -> Answered {
 }
 
 /// `POST /admin/impersonate-user`: the administrator's own session waits in a cookie.
-async fn impersonate(AdminCall(mut call): AdminCall) -> Answered {
+async fn impersonate(mut call: Call) -> Answered {
     let id = user_id(&call)?;
     let current = administrator(&mut call, Deed::Impersonate).await?;
     let app = call.app.clone();
@@ -160,7 +143,7 @@ fn session_and_user(app: &App, session: &Session, user: &User) -> Value {
 }
 
 /// `POST /admin/stop-impersonating`: back to the administrator's own session.
-async fn stop_impersonating(AdminCall(mut call): AdminCall) -> Answered {
+async fn stop_impersonating(mut call: Call) -> Answered {
     let current = somebody(&mut call).await?;
     let app = call.app.clone();
     let kept = call.cookie(ADMIN_SESSION).unwrap_or_default();
@@ -184,7 +167,7 @@ async fn stop_impersonating(AdminCall(mut call): AdminCall) -> Answered {
 }
 
 /// `POST /admin/list-user-sessions`: each `token` is a handle, which ends the session and opens nothing.
-async fn list_sessions(AdminCall(mut call): AdminCall) -> Answered {
+async fn list_sessions(mut call: Call) -> Answered {
     let id = user_id(&call)?;
     administrator(&mut call, Deed::ListSessions).await?;
     let mut sessions = match id.parse::<UserId>() {
@@ -197,7 +180,7 @@ async fn list_sessions(AdminCall(mut call): AdminCall) -> Answered {
 }
 
 /// `POST /admin/revoke-user-session`
-async fn revoke_session(AdminCall(mut call): AdminCall) -> Answered {
+async fn revoke_session(mut call: Call) -> Answered {
     let mut fields = call.fields(Shape::Object);
     let token = fields.string("sessionToken").to_owned();
     fields.finish()?;
@@ -208,7 +191,7 @@ async fn revoke_session(AdminCall(mut call): AdminCall) -> Answered {
 }
 
 /// `POST /admin/revoke-user-sessions`
-async fn revoke_sessions(AdminCall(mut call): AdminCall) -> Answered {
+async fn revoke_sessions(mut call: Call) -> Answered {
     let id = user_id(&call)?;
     let current = administrator(&mut call, Deed::RevokeSessions).await?;
     if let Ok(id) = id.parse::<UserId>() {
@@ -219,7 +202,7 @@ async fn revoke_sessions(AdminCall(mut call): AdminCall) -> Answered {
 }
 
 /// `POST /admin/remove-user`
-async fn remove(AdminCall(mut call): AdminCall) -> Answered {
+async fn remove(mut call: Call) -> Answered {
     let id = user_id(&call)?;
     let current = administrator(&mut call, Deed::DeleteUsers).await?;
     admin::remove(&call.app, Actor::Administrator(&current.user.id), &id).await?;
@@ -227,7 +210,7 @@ async fn remove(AdminCall(mut call): AdminCall) -> Answered {
 }
 
 /// `POST /admin/has-permission`: what whoever asks may do; `userId` and `role` of the body are for programs beside a server.
-async fn has_permission(AdminCall(mut call): AdminCall) -> Answered {
+async fn has_permission(mut call: Call) -> Answered {
     let fields = call.fields(Shape::Object);
     let wanted = match (fields.any("permissions"), fields.any("permission")) {
         (Some(Value::Object(wanted)), None) => Some(wanted.clone()),

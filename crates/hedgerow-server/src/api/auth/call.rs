@@ -125,6 +125,7 @@ const PLUGINS: &[(&str, Plugin)] = &[
     ("/forget-password/email-otp", Plugin::EmailOtp),
     ("/token", Plugin::Jwt),
     ("/jwks", Plugin::Jwt),
+    ("/admin/", Plugin::Admin),
 ];
 
 fn plugin_of(path: &str) -> Option<Plugin> {

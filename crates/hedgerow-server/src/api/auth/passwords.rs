@@ -2,6 +2,7 @@
 
 use hedgerow::auth::passwords;
 use hedgerow::auth::refusal;
+use hedgerow::auth::sessions;
 use hedgerow::auth::sign_in;
 use hedgerow::auth::store::session::{self, End};
 use serde_json::json;
@@ -20,9 +21,7 @@ pub(super) async fn change(mut call: Call) -> Answered {
     fields.finish()?;
     let current = call.session().await?;
     let app = call.app.clone();
-    if current.session.impersonated_by.is_some() {
-        return Err(refusal::IMPERSONATING.into());
-    }
+    sessions::require_own(&current)?;
     passwords::check_length(&app, &new)?;
     passwords::verify(&app, &current.user.id, &old).await?;
     passwords::set(&app, &current.user.id, &new).await?;

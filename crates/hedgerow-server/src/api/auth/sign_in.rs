@@ -29,12 +29,11 @@ pub(super) async fn sign_up(mut call: Call) -> Answered {
         invitation: fields.optional("invitation").map(str::to_owned),
         extra: Changes::new(),
     };
-    let remember = fields.flag("rememberMe");
+    let remember = Remember::of(fields.flag("rememberMe"));
     let object = fields.object().cloned().unwrap_or_default();
     fields.finish()?;
     new.extra = own_fields(call.app.auth(), &object, Moment::SignUp)?;
     new.extra = username::add(&call.app, new.extra, &object, None).await?;
-    let remember = if remember == Some(false) { Remember::No } else { Remember::Yes };
     match sign_up::sign_up(&call.app, new).await? {
         SignedUp::New(user) => {
             let app = call.app.clone();
@@ -114,7 +113,7 @@ pub(super) async fn sign_in(call: Call) -> Answered {
     let email = fields.string("email").to_owned();
     let text = fields.string("password").to_owned();
     let callback = fields.optional("callbackURL").map(str::to_owned);
-    let remember = fields.flag("rememberMe");
+    let remember = Remember::of(fields.flag("rememberMe"));
     fields.finish()?;
     if !is_email(&email) {
         return Err(refusal::INVALID_EMAIL.into());
@@ -123,7 +122,6 @@ pub(super) async fn sign_in(call: Call) -> Answered {
         return Err(refusal::PASSWORD_TOO_LONG.into());
     }
     let user = sign_in::by_password(&call.app, &email, &text).await?;
-    let remember = if remember == Some(false) { Remember::No } else { Remember::Yes };
     proved(call, user, remember, callback).await
 }
 

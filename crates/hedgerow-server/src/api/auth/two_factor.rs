@@ -5,7 +5,7 @@
 
 use axum::response::IntoResponse;
 use hedgerow::auth::refusal::AuthError;
-use hedgerow::auth::sessions::Current;
+use hedgerow::auth::sessions::{self, Current};
 use hedgerow::auth::sign_in::{self, Remember};
 use hedgerow::auth::store::session::{self, End, Session};
 use hedgerow::auth::two_factor::challenge::{self, Challenge, Method};
@@ -191,7 +191,7 @@ pub(super) async fn verify_backup_code(mut call: Call) -> Answered {
 /// Who is asked: whoever is signed in, else whose sign-in waits.
 async fn asked(call: &mut Call) -> Result<Asked, Refused> {
     if let Some(current) = call.find_session().await? {
-        two_factor::is_no_administrator(&current)?;
+        sessions::require_own(&current)?;
         return Ok(Asked::SignedIn(Box::new(current)));
     }
     let identifier = call.cookie(TWO_FACTOR).ok_or(two_factor::INVALID_TWO_FACTOR_COOKIE)?;

@@ -19,7 +19,7 @@ pub(super) async fn sign_in(call: Call) -> Answered {
     let mut fields = call.fields(Shape::Object);
     let name = fields.string("username").to_owned();
     let text = fields.string("password").to_owned();
-    let remember = fields.flag("rememberMe");
+    let remember = Remember::of(fields.flag("rememberMe"));
     let callback = fields.optional("callbackURL").map(str::to_owned);
     fields.finish()?;
     if name.is_empty() || text.is_empty() {
@@ -30,7 +30,6 @@ pub(super) async fn sign_in(call: Call) -> Answered {
         return Err(refusal::PASSWORD_TOO_LONG.into());
     }
     let user = username::by_password(&call.app, &name, &text).await?;
-    let remember = if remember == Some(false) { Remember::No } else { Remember::Yes };
     proved(call, user, remember, callback).await
 }
 

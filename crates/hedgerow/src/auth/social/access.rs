@@ -12,7 +12,7 @@ use super::tokens::{self, Tokens};
 use crate::app::App;
 use crate::auth::accounts::{self, Which};
 use crate::auth::refusal::{self, AuthError, Kind, Refusal};
-use crate::auth::sessions::Current;
+use crate::auth::sessions::{self, Current};
 use crate::auth::store::account::Account;
 use crate::auth::store::linked::{self, Kept, Linked};
 
@@ -66,9 +66,7 @@ pub async fn access_token(app: &App, current: &Current, which: &Which) -> Result
 }
 
 async fn own(app: &App, current: &Current, which: &Which) -> Result<Account, AuthError> {
-    if current.session.impersonated_by.is_some() {
-        return Err(refusal::IMPERSONATING.into());
-    }
+    sessions::require_own(current)?;
     accounts::find(app, current, which).await
 }
 

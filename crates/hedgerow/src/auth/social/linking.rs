@@ -15,14 +15,13 @@ use crate::app::App;
 use crate::auth::Client;
 use crate::auth::email;
 use crate::auth::refusal::{self, AuthError, Kind, Refusal};
-use crate::auth::sessions::Current;
+use crate::auth::sessions::{self, Current};
 use crate::auth::settings::{Switch, Verification};
 use crate::auth::sign_in::{self, Remember};
-use crate::auth::sign_up::{self, INVITATION};
+use crate::auth::sign_up;
 use crate::auth::store::linked::{self, Kept, Linked};
 use crate::auth::store::session::Session;
 use crate::auth::store::user::{self, Changes, Clash};
-use crate::auth::store::verification;
 use crate::error::Error;
 use crate::users::User;
 
@@ -188,9 +187,7 @@ async fn whose(
         .text("role", Some(role));
     match user::create_linked(app, email, values, &account).await {
         Ok(user) => {
-            if let Some(token) = invitation {
-                verification::take(app, INVITATION, token).await?;
-            }
+            sign_up::use_up(app, invitation).await?;
             Ok(Some((user, true)))
         }
         Err(Clash::Email | Clash::Other) => Ok(None),
@@ -358,9 +355,7 @@ pub async fn sign_in_by_id_token(
 /// # Errors
 /// [`AuthError`]
 pub async fn link_by_id_token(app: &App, current: &Current, by: ByIdToken<'_>) -> Result<(), AuthError> {
-    if current.session.impersonated_by.is_some() {
-        return Err(refusal::IMPERSONATING.into());
-    }
+    sessions::require_own(current)?;
     let (provider, profile, tokens) = by.checked(app).await?;
     let found = linked::of(app, &provider.settings.name, &profile.id).await?;
     if found.is_none() {

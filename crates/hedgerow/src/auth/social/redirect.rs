@@ -10,8 +10,8 @@ use super::state::{self, Link, State};
 use super::{PROVIDER_NOT_FOUND, PROVIDER_UNAVAILABLE};
 use crate::app::App;
 use crate::auth::Client;
-use crate::auth::refusal::{self, AuthError};
-use crate::auth::sessions::Current;
+use crate::auth::refusal::AuthError;
+use crate::auth::sessions::{self, Current};
 use crate::auth::store::session::Session;
 use crate::error::Error;
 use crate::token::{self, Alphabet};
@@ -63,9 +63,7 @@ pub async fn start(app: &App, start: Start<'_>) -> Result<Started, AuthError> {
     let social = app.auth().social();
     let provider = social.provider(start.provider).ok_or(PROVIDER_NOT_FOUND)?;
     // Who acts as somebody else does not give themselves a way in.
-    if start.link.is_some_and(|current| current.session.impersonated_by.is_some()) {
-        return Err(refusal::IMPERSONATING.into());
-    }
+    start.link.map_or(Ok(()), sessions::require_own)?;
     let name = token::random::<32>(app.world(), Alphabet::UrlSafe);
     let nonce = provider.wants_nonce().then(|| token::random::<32>(app.world(), Alphabet::UrlSafe));
     let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);

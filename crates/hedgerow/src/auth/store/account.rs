@@ -97,13 +97,3 @@ pub async fn unlink(app: &App, user: &UserId, id: &str) -> Result<bool, Error> {
     let done = app.database().flight(&Identity::Auth).execute(sql, &[&user.as_str(), &id]).await;
     done.map(|count| count > 0).map_err(|error| Error::without_entity("unlink an account", error))
 }
-
-/// Takes all accounts of a user away, so that only a proof of the address leads in.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn remove_all(app: &App, user: &UserId) -> Result<(), Error> {
-    let sql = r#"DELETE FROM public.account WHERE "userId" = $1"#;
-    let done = app.database().flight(&Identity::Auth).execute(sql, &[&user.as_str()]).await;
-    done.map(|_| ()).map_err(|error| Error::without_entity("remove accounts", error))
-}

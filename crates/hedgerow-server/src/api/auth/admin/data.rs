@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::super::answer::Answered;
 use super::super::body::{Fields, Shape, is_email};
+use super::super::call::Call;
 use super::super::sign_in::check_field;
 use super::super::wire;
-use super::{AdminCall, administrator};
+use super::administrator;
 
 const NO_DATA_TO_UPDATE: Refusal = Refusal::new(Kind::Bad, "NO_DATA_TO_UPDATE", "No data to update");
 const PASSWORD: Refusal = Refusal::new(
@@ -46,7 +47,7 @@ fn role_of(fields: &mut Fields<'_>) -> Option<Value> {
 }
 
 /// `POST /admin/set-role`
-pub(super) async fn set_role(AdminCall(mut call): AdminCall) -> Answered {
+pub(super) async fn set_role(mut call: Call) -> Answered {
     let mut fields = call.fields(Shape::Object);
     let id = fields.coerced("userId");
     let role = role_of(&mut fields);
@@ -148,7 +149,7 @@ fn deeds_of(object: &Map<String, Value>) -> impl Iterator<Item = Deed> {
 }
 
 /// `POST /admin/update-user`
-pub(super) async fn update_user(AdminCall(mut call): AdminCall) -> Answered {
+pub(super) async fn update_user(mut call: Call) -> Answered {
     let mut fields = call.fields(Shape::Object);
     let id = fields.coerced("userId");
     let object = fields.record("data").cloned().unwrap_or_default();
@@ -178,7 +179,7 @@ pub(super) async fn update_user(AdminCall(mut call): AdminCall) -> Answered {
 }
 
 /// `POST /admin/create-user`
-pub(super) async fn create_user(AdminCall(mut call): AdminCall) -> Answered {
+pub(super) async fn create_user(mut call: Call) -> Answered {
     let mut fields = call.fields(Shape::Object);
     let email = fields.string("email").to_lowercase();
     let password = fields.optional("password").filter(|text| !text.is_empty()).map(str::to_owned);

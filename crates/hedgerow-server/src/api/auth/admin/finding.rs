@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::super::answer::Answered;
 use super::super::call::Call;
 use super::super::wire;
-use super::{AdminCall, administrator};
+use super::administrator;
 
 /// `GET /admin/get-user`
-pub(super) async fn get_user(AdminCall(mut call): AdminCall) -> Answered {
+pub(super) async fn get_user(mut call: Call) -> Answered {
     let id = call.required_query("id")?.to_owned();
     administrator(&mut call, Deed::GetUsers).await?;
     let user = admin::find(&call.app, &id).await?;
@@ -20,7 +20,7 @@ pub(super) async fn get_user(AdminCall(mut call): AdminCall) -> Answered {
 }
 
 /// `GET /admin/list-users`: what cannot be asked about is nothing found, as Better Auth answers where its database refuses.
-pub(super) async fn list_users(AdminCall(mut call): AdminCall) -> Answered {
+pub(super) async fn list_users(mut call: Call) -> Answered {
     let wanted = read(&call)?;
     let limit = wanted.as_ref().and_then(|wanted| wanted.limit);
     let offset = wanted.as_ref().map(|wanted| wanted.offset).filter(|&offset| offset > 0);
