@@ -1,3 +1,4 @@
 //! The data API, version 1.
 
+pub(crate) mod prefer;
 pub(crate) mod records;

@@ -1,0 +1,281 @@
+//! Statements that write rows, and return what became of them.
+
+use super::conditions::Conditions;
+use super::{Asker, Query, output, parameter, rows, select_list};
+use crate::query::{Filter, Selected};
+use crate::write::RowInput;
+use crate::{Bind, Column, Entity, Field, Sql, SqlType, ddl};
+
+/// New rows that all have the same fields; `ids` and `rows` go together. Rows come back in the same order.
+///
+/// # Panics
+/// When rows differ in their fields; the caller groups them.
+pub fn insert(
+    entity: &Entity,
+    ids: &[String],
+    rows: &[&RowInput<'_>],
+    returning: Option<&[Selected<'_>]>,
+) -> Query {
+    let mut sql = Sql::new("INSERT INTO public.");
+    sql.name(&entity.name).push(" (id");
+    let fields: Vec<_> = rows.first().map(|row| row.fields()).unwrap_or_default();
+    for field in &fields {
+        sql.push(", ").name(&field.name);
+    }
+    sql.push(") ");
+    if let ([id], [row]) = (ids, rows) {
+        sql.push("VALUES (").bind(Bind::text(id.clone()));
+        for (field, bind) in &row.values {
+            sql.push(", ");
+            parameter(&mut sql, Column::Field(field), bind);
+        }
+        sql.push(")");
+    } else {
+        // One array for each column: the statement's text does not depend on the number of rows.
+        let casts: Vec<&'static str> = fields.iter().map(|field| item_cast(field)).collect();
+        let has_casts = casts.iter().any(|cast| !cast.is_empty());
+        sql.push("SELECT ");
+        if has_casts {
+            sql.push("id");
+            for (field, cast) in fields.iter().zip(casts) {
+                sql.push(", ").name(&field.name).push(cast);
+            }
+        } else {
+            sql.push("*");
+        }
+        sql.push(" FROM unnest(");
+        sql.bind(Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str()))));
+        for (at, field) in fields.iter().enumerate() {
+            let items = rows.iter().map(|row| {
+                let (own, bind) = &row.values[at];
+                assert_eq!(own.name, field.name, "rows of one statement have the same fields");
+                bind.value.as_deref()
+            });
+            sql.push(", ").bind(Bind::array(field.kind.sql_type(), items));
+        }
+        sql.push(")");
+        if has_casts {
+            sql.push(" AS given (id");
+            for field in &fields {
+                sql.push(", ").name(&field.name);
+            }
+            sql.push(")");
+        }
+    }
+    finish(sql, entity, returning)
+}
+
+/// Changes one row.
+pub fn update_one(
+    entity: &Entity,
+    id: &str,
+    row: &RowInput<'_>,
+    select: &[Selected<'_>],
+    asker: Asker<'_>,
+) -> Query {
+    let (mut sql, returning) = update(entity, row, select);
+    let mut conditions = Conditions::new();
+    conditions.id(&mut sql, id);
+    conditions.writable(&mut sql, entity, asker);
+    finish_change(sql, entity, select, returning)
+}
+
+/// Changes all rows that the filters match.
+pub fn update_many(
+    entity: &Entity,
+    filters: &[Filter<'_>],
+    row: &RowInput<'_>,
+    select: &[Selected<'_>],
+    asker: Asker<'_>,
+) -> Query {
+    let (mut sql, returning) = update(entity, row, select);
+    let mut conditions = Conditions::new();
+    conditions.writable(&mut sql, entity, asker);
+    conditions.filters(&mut sql, filters);
+    finish_change(sql, entity, select, returning)
+}
+
+/// Whether the rows of a statement come back by RETURNING, or are what it selects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Returning {
+    Clause,
+    Itself,
+}
+
+fn finish_change(sql: Sql, entity: &Entity, select: &[Selected<'_>], returning: Returning) -> Query {
+    match returning {
+        Returning::Clause => finish(sql, entity, Some(select)),
+        Returning::Itself => Query { sql, columns: output(select) },
+    }
+}
+
+fn update(entity: &Entity, row: &RowInput<'_>, select: &[Selected<'_>]) -> (Sql, Returning) {
+    let mut sql = Sql::new("UPDATE public.");
+    sql.name(&entity.name).push(" SET ");
+    if row.values.is_empty() && row.to_default.is_empty() {
+        // Only links change. Writing a column as it is moves `updatedAt`; where none can be written, nothing does.
+        let Some(field) = entity.columns().find(|field| !field.read_only && !field.immutable) else {
+            return (rows(entity, select), Returning::Itself);
+        };
+        sql.name(&field.name).push(" = ").name(&field.name);
+        return (sql, Returning::Clause);
+    }
+    sql.join(", ", &row.values, |sql, (field, bind)| {
+        sql.name(&field.name).push(" = ");
+        parameter(sql, Column::Field(field), bind);
+    });
+    for (at, field) in row.to_default.iter().enumerate() {
+        sql.push(if at > 0 || !row.values.is_empty() { ", " } else { "" });
+        sql.name(&field.name).push(" = DEFAULT");
+    }
+    (sql, Returning::Clause)
+}
+
+/// New rows by their ids, in the order of the ids: what `relation_many` fields show is there only when they are.
+pub fn created(entity: &Entity, ids: &[String], select: &[Selected<'_>]) -> Query {
+    let all = || Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str())));
+    let mut sql = rows(entity, select);
+    sql.push(" WHERE id = ANY (").bind(all());
+    sql.push(") ORDER BY array_position(").bind(all()).push(", id)");
+    Query { sql, columns: output(select) }
+}
+
+/// The links of new rows, one statement for each field that has any; `ids` and `rows` go together.
+pub fn link_new(entity: &Entity, ids: &[String], rows: &[&RowInput<'_>]) -> Vec<Sql> {
+    let mut statements = Vec::new();
+    for (field, _) in entity.links() {
+        let pairs: Vec<(&str, &str)> = ids
+            .iter()
+            .zip(rows)
+            .flat_map(|(id, row)| {
+                let links = row.links.iter().filter(|(own, _)| own.name == field.name);
+                links.flat_map(move |(_, targets)| {
+                    targets.iter().map(move |target| (id.as_str(), target.as_str()))
+                })
+            })
+            .collect();
+        if pairs.is_empty() {
+            continue;
+        }
+        let mut sql = insert_links(entity, field);
+        sql.push(" SELECT * FROM unnest(");
+        sql.bind(Bind::array(SqlType::Text, pairs.iter().map(|(source, _)| Some(*source)))).push(", ");
+        sql.bind(Bind::array(SqlType::Text, pairs.iter().map(|(_, target)| Some(*target)))).push(")");
+        statements.push(sql);
+    }
+    statements
+}
+
+fn insert_links(entity: &Entity, field: &Field) -> Sql {
+    let mut sql = Sql::new("INSERT INTO public.");
+    sql.name(&ddl::link_table(entity, field)).push(" (\"sourceId\", \"targetId\")");
+    sql
+}
+
+/// Makes the links of one row what `row` says; to be sent before [`update_one`], which shows them.
+pub fn link_one(entity: &Entity, id: &str, row: &RowInput<'_>, asker: Asker<'_>) -> Vec<Sql> {
+    relink(entity, row, |sql| {
+        let mut conditions = Conditions::new();
+        conditions.id(sql, id);
+        conditions.writable(sql, entity, asker);
+    })
+}
+
+/// The same for all rows that the filters match, before [`update_many`] changes what they match.
+pub fn link_many(entity: &Entity, filters: &[Filter<'_>], row: &RowInput<'_>, asker: Asker<'_>) -> Vec<Sql> {
+    relink(entity, row, |sql| {
+        let mut conditions = Conditions::new();
+        conditions.writable(sql, entity, asker);
+        conditions.filters(sql, filters);
+    })
+}
+
+/// Only rows that the asker may write are linked; a link that stays is not written anew.
+fn relink(entity: &Entity, row: &RowInput<'_>, which: impl Fn(&mut Sql)) -> Vec<Sql> {
+    let mut statements = Vec::new();
+    for (field, ids) in &row.links {
+        let all = || Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str())));
+        let mut sql = Sql::new("DELETE FROM public.");
+        sql.name(&ddl::link_table(entity, field));
+        sql.push(" WHERE \"sourceId\" IN (SELECT id FROM public.").name(&entity.name);
+        which(&mut sql);
+        sql.push(") AND NOT (\"targetId\" = ANY (").bind(all()).push("))");
+        statements.push(sql);
+        if ids.is_empty() {
+            continue;
+        }
+        let mut sql = insert_links(entity, field);
+        sql.push(" SELECT source.id, target.id FROM (SELECT id FROM public.").name(&entity.name);
+        which(&mut sql);
+        sql.push(") AS source CROSS JOIN unnest(")
+            .bind(all())
+            .push(") AS target (id) ON CONFLICT DO NOTHING");
+        statements.push(sql);
+    }
+    statements
+}
+
+/// Deletes one row; returns its id.
+pub fn delete_one(entity: &Entity, id: &str, asker: Asker<'_>) -> Sql {
+    let mut sql = removal(entity);
+    let mut conditions = Conditions::new();
+    conditions.id(&mut sql, id);
+    conditions.writable(&mut sql, entity, asker);
+    sql
+}
+
+/// Takes rows away: for good, or into the trash.
+fn removal(entity: &Entity) -> Sql {
+    let mut sql = Sql::new(if entity.soft_delete { "UPDATE public." } else { "DELETE FROM public." });
+    sql.name(&entity.name);
+    if entity.soft_delete {
+        sql.push(" SET \"deletedAt\" = CURRENT_TIMESTAMP");
+    }
+    sql
+}
+
+/// Takes one row out of the trash, and returns it.
+pub fn restore(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<'_>) -> Query {
+    let mut sql = Sql::new("UPDATE public.");
+    sql.name(&entity.name).push(" SET \"deletedAt\" = NULL");
+    Conditions::new().in_trash(&mut sql, entity, id, asker);
+    finish(sql, entity, Some(select))
+}
+
+/// Deletes one row of the trash for good.
+pub fn purge(entity: &Entity, id: &str, asker: Asker<'_>) -> Sql {
+    let mut sql = Sql::new("DELETE FROM public.");
+    sql.name(&entity.name);
+    Conditions::new().in_trash(&mut sql, entity, id, asker);
+    sql
+}
+
+/// Deletes all rows that the filters match, and returns them.
+pub fn delete_many(
+    entity: &Entity,
+    filters: &[Filter<'_>],
+    select: &[Selected<'_>],
+    asker: Asker<'_>,
+) -> Query {
+    let mut sql = removal(entity);
+    let mut conditions = Conditions::new();
+    conditions.writable(&mut sql, entity, asker);
+    conditions.filters(&mut sql, filters);
+    finish(sql, entity, Some(select))
+}
+
+fn finish(mut sql: Sql, entity: &Entity, returning: Option<&[Selected<'_>]>) -> Query {
+    let Some(select) = returning else { return Query { sql, columns: Vec::new() } };
+    sql.push(" RETURNING ");
+    select_list(&mut sql, entity, select);
+    Query { sql, columns: output(select) }
+}
+
+/// What makes an item of a column's array a value of the column's type.
+fn item_cast(field: &Field) -> &'static str {
+    match (field.sql_type, field.kind.sql_type()) {
+        (Some(stored), _) => stored.write_cast(),
+        (None, SqlType::TextArray) => "::text[]",
+        (None, _) => "",
+    }
+}
