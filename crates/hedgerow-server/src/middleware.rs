@@ -2,14 +2,15 @@
 //! the log, and an answer even when a handler panics.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{Extensions, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use hedgerow::World;
+use hedgerow::{Caller, World};
 
 use crate::respond::{Failure, Problem};
 use crate::service::Service;
@@ -19,6 +20,29 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The id of a request, for its answer, its log line and its context.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(pub(crate) String);
+
+/// What handlers find out about a request and what is done around it needs: one for each request, in its extensions.
+#[derive(Clone, Default)]
+pub(crate) struct Facts(Arc<FactsInner>);
+
+#[derive(Default)]
+struct FactsInner {
+    caller: OnceLock<Caller>,
+}
+
+impl Facts {
+    pub(crate) fn of(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn asked_by(&self, caller: &Caller) {
+        let _ = self.0.caller.set(caller.clone());
+    }
+
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        self.0.caller.get()
+    }
+}
 
 pub(crate) async fn around_request(
     State(service): State<Service>,
@@ -32,6 +56,8 @@ pub(crate) async fn around_request(
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
     let path = request.uri().path().to_owned();
     request.extensions_mut().insert(id.clone());
+    let facts = Facts::default();
+    request.extensions_mut().insert(facts.clone());
 
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
     let mut response = match tokio::time::timeout(service.options.request_timeout, work).await {
@@ -59,6 +85,7 @@ pub(crate) async fn around_request(
         method = method.as_str(),
         route,
         status = response.status().as_u16(),
+        signed_in = matches!(facts.caller(), Some(Caller::User(_))),
         millis,
         "answered a request"
     );

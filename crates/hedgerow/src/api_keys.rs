@@ -218,7 +218,7 @@ pub async fn revoke(app: &App, id: &str) -> Result<(), Error> {
 /// answer does not say.
 pub async fn authenticate(app: &App, key: &ApiKeySecret) -> Result<SignedIn, Error> {
     // The hash is compared by the index; how long that takes says nothing about a key that is not known.
-    let sql = r#"SELECT k."userId", k.scopes, coalesce(u.role, 'member') FROM public.api_keys k JOIN public."user" u ON u.id = k."userId"
+    let sql = r#"SELECT k."userId", k.scopes, coalesce(u.role, 'member'), k.id FROM public.api_keys k JOIN public."user" u ON u.id = k."userId"
         WHERE k.key = $1 AND NOT coalesce(k.revoked, false) AND (k."expiresAt" IS NULL OR k."expiresAt" > CURRENT_TIMESTAMP)
           AND NOT (coalesce(u.banned, false) AND (u."banExpires" IS NULL OR u."banExpires" > CURRENT_TIMESTAMP))"#;
     let rows = app.database().flight(&Identity::Auth).rows(sql, &[&key.hash()]).await;
@@ -229,11 +229,13 @@ pub async fn authenticate(app: &App, key: &ApiKeySecret) -> Result<SignedIn, Err
     let id: String = row.get(0).map_err(internal)?;
     let scopes: Vec<String> = row.get(1).map_err(internal)?;
     let role: String = row.get(2).map_err(internal)?;
+    let key_id: String = row.get(3).map_err(internal)?;
     Ok(SignedIn {
         id: id.parse().map_err(|_| Error::InvalidCredential)?,
         is_admin: is_admin_role(&role),
         // A scope that this version cannot read allows nothing.
         scopes: Some(scopes.iter().filter_map(|scope| scope.parse().ok()).collect()),
+        key: Some(key_id),
     })
 }
 

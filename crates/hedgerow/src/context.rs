@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hedgerow_database::{Identity, UserId};
+use hedgerow_database::{Flight, Identity, UserId};
 use hedgerow_schema::{Action, Scope};
 use jiff::Timestamp;
 
+use crate::app::App;
 use crate::error::Error;
 
 /// Where the time comes from.
@@ -113,6 +114,8 @@ pub struct SignedIn {
     pub is_admin: bool,
     /// What the credential allows; `None` allows what the user may do.
     pub scopes: Option<Vec<Scope>>,
+    /// The id of the API key, where one was presented.
+    pub key: Option<String>,
 }
 
 /// The context of one request or command.
@@ -131,7 +134,7 @@ impl Ctx {
 
     /// For a user whom the program itself speaks for, as a command does; not with an administrator's rights.
     pub fn for_user(world: &World, id: UserId) -> Self {
-        Self::new(world, Caller::User(SignedIn { id, is_admin: false, scopes: None }), "command")
+        Self::new(world, Caller::User(SignedIn { id, is_admin: false, scopes: None, key: None }), "command")
     }
 
     /// Who asks.
@@ -164,6 +167,17 @@ impl Ctx {
         } else {
             Err(Error::MissingScope { scope: format!("{resource}:{}", action.name()) })
         }
+    }
+
+    /// What the request reads, about to be sent.
+    pub(crate) fn reads<'a>(&self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
+        app.database().flight(identity)
+    }
+
+    /// What the request writes, about to be sent. All writes of the data API begin here, so that what belongs to
+    /// every write goes with each.
+    pub(crate) fn writes<'a>(&self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
+        app.database().flight(identity)
     }
 
     /// The identity of the signed-in user, or of nobody.

@@ -53,7 +53,7 @@ pub async fn find(app: &App, token: &str) -> Result<Option<Current>, Error> {
 pub async fn authenticate(app: &App, token: &str) -> Result<SignedIn, Error> {
     let current = find(app, token).await?.ok_or(Error::InvalidCredential)?;
     let is_admin = current.user.is_admin();
-    Ok(SignedIn { id: current.user.id, is_admin, scopes: None })
+    Ok(SignedIn { id: current.user.id, is_admin, scopes: None, key: None })
 }
 
 /// Prolongs the session when its time has come; whether it was.

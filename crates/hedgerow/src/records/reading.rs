@@ -16,7 +16,7 @@ use crate::error::Error;
 pub async fn list(ctx: &Ctx, app: &App, entity: &Entity, query: &ListQuery<'_>) -> Result<JsonRows, Error> {
     let identity = reader(ctx, entity)?;
     let built = statement::list(entity, query, asker(ctx));
-    let rows = app.database().flight(&identity).json(&built, query.limit as usize).await;
+    let rows = ctx.reads(app, &identity).json(&built, query.limit as usize).await;
     rows.map_err(|error| Error::from_database("list rows", entity, error))
 }
 
@@ -34,7 +34,7 @@ pub async fn get(
     let identity = reader(ctx, entity)?;
     let id = possible_id(id)?;
     let built = statement::get(entity, id, select, asker(ctx));
-    let rows = app.database().flight(&identity).json(&built, 1).await;
+    let rows = ctx.reads(app, &identity).json(&built, 1).await;
     one(rows.map_err(|error| Error::from_database("get a row", entity, error))?)
 }
 /// The deleted rows that the caller may restore.
@@ -45,7 +45,7 @@ pub async fn trash(ctx: &Ctx, app: &App, entity: &Entity, query: &ListQuery<'_>)
     let identity = writer(ctx, entity, Action::Read)?;
     refuse_no_trash(entity)?;
     let built = statement::trash(entity, query, asker(ctx));
-    let rows = app.database().flight(&identity).with_trash().json(&built, query.limit as usize).await;
+    let rows = ctx.reads(app, &identity).with_trash().json(&built, query.limit as usize).await;
     rows.map_err(|error| Error::from_database("list deleted rows", entity, error))
 }
 /// Who reads: nobody reads only what is public, a user needs the scope.

@@ -50,12 +50,12 @@ pub async fn create(
         let mut statements: Vec<_> = groups.iter().map(|group| insert(group, None).sql).collect();
         statements.extend(statement::link_new(entity, &ids, &rows.iter().collect::<Vec<_>>()));
         let created = statement::created(entity, &ids, select);
-        let answer = app.database().flight(&identity).json_after(&statements, &created, None).await;
+        let answer = ctx.writes(app, &identity).json_after(&statements, &created, None).await;
         let (rows, _) = answer.map_err(|error| Error::from_database("create rows", entity, error))?;
         return Ok(Created { ids, objects: rows.objects, many });
     }
     let queries: Vec<_> = groups.iter().map(|group| insert(group, Some(select))).collect();
-    let answers = app.database().flight(&identity).json_each(&queries).await;
+    let answers = ctx.writes(app, &identity).json_each(&queries).await;
     let answers = answers.map_err(|error| Error::from_database("create rows", entity, error))?;
     let objects = match <[JsonRows; 1]>::try_from(answers) {
         Ok([all]) => all.objects,
@@ -108,7 +108,7 @@ pub async fn update_one(
     let built = statement::update_one(entity, id, row, select, asker(ctx));
     let links = statement::link_one(entity, id, row, asker(ctx));
     let readable = (entity.access.read != Read::Owner).then(|| statement::is_readable(entity, id));
-    let answer = app.database().flight(&identity).json_after(&links, &built, readable.as_ref()).await;
+    let answer = ctx.writes(app, &identity).json_after(&links, &built, readable.as_ref()).await;
     let (rows, readable) = answer.map_err(|error| Error::from_database("change a row", entity, error))?;
     if rows.count == 0 && readable {
         return Err(Error::NotOwner);
@@ -133,7 +133,7 @@ pub async fn update_many(
     refuse_nothing(row)?;
     let built = statement::update_many(entity, filters, row, select, asker(ctx));
     let links = statement::link_many(entity, filters, row, asker(ctx));
-    let answer = app.database().flight(&identity).json_after(&links, &built, None).await;
+    let answer = ctx.writes(app, &identity).json_after(&links, &built, None).await;
     answer.map(|(rows, _)| rows).map_err(|error| Error::from_database("change rows", entity, error))
 }
 
@@ -148,7 +148,7 @@ pub async fn delete_one(ctx: &Ctx, app: &App, entity: &Entity, id: &str) -> Resu
     if entity.access.read != Read::Owner {
         statements.push(statement::is_readable(entity, id));
     }
-    let counts = deleting(app, &identity, entity).execute_each(&statements).await;
+    let counts = deleting(ctx, app, &identity, entity).execute_each(&statements).await;
     match counts.map_err(|error| Error::from_database("delete a row", entity, error))?.as_slice() {
         [0] | [0, 0] => Err(Error::NotFound),
         [0, _] => Err(Error::NotOwner),
@@ -170,13 +170,13 @@ pub async fn delete_many(
     let identity = writer(ctx, entity, Action::Delete)?;
     refuse_no_filter(filters)?;
     let built = statement::delete_many(entity, filters, select, asker(ctx));
-    let rows = deleting(app, &identity, entity).json(&built, usize::MAX).await;
+    let rows = deleting(ctx, app, &identity, entity).json(&built, usize::MAX).await;
     rows.map_err(|error| Error::from_database("delete rows", entity, error))
 }
 
 /// The flight of a deletion: what goes to the trash is still a row for the statement that sends it there.
-fn deleting<'a>(app: &'a App, identity: &'a Identity, entity: &Entity) -> Flight<'a> {
-    let flight = app.database().flight(identity);
+fn deleting<'a>(ctx: &Ctx, app: &'a App, identity: &'a Identity, entity: &Entity) -> Flight<'a> {
+    let flight = ctx.writes(app, identity);
     if entity.soft_delete { flight.with_trash() } else { flight }
 }
 /// Takes a row out of the trash; returns it.
@@ -193,7 +193,7 @@ pub async fn restore(
     let identity = writer(ctx, entity, Action::Write)?;
     refuse_no_trash(entity)?;
     let built = statement::restore(entity, possible_id(id)?, select, asker(ctx));
-    let rows = app.database().flight(&identity).with_trash().json(&built, 1).await;
+    let rows = ctx.writes(app, &identity).with_trash().json(&built, 1).await;
     one(rows.map_err(|error| Error::from_database("restore a row", entity, error))?)
 }
 
@@ -205,7 +205,7 @@ pub async fn purge(ctx: &Ctx, app: &App, entity: &Entity, id: &str) -> Result<()
     let identity = writer(ctx, entity, Action::Delete)?;
     refuse_no_trash(entity)?;
     let built = statement::purge(entity, possible_id(id)?, asker(ctx));
-    let counts = app.database().flight(&identity).with_trash().execute_each(&[built]).await;
+    let counts = ctx.writes(app, &identity).with_trash().execute_each(&[built]).await;
     match counts.map_err(|error| Error::from_database("delete a row for good", entity, error))?.as_slice() {
         [0] => Err(Error::NotFound),
         _ => Ok(()),

@@ -98,7 +98,8 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Spoken, Error> {
     if !is_ours || is_over || witness.user.is_shut_out(now) {
         return Err(Error::InvalidCredential);
     }
-    let user = SignedIn { id: witness.user.id.clone(), is_admin: witness.user.is_admin(), scopes: None };
+    let user =
+        SignedIn { id: witness.user.id.clone(), is_admin: witness.user.is_admin(), scopes: None, key: None };
     Ok(Spoken { user, witness })
 }
 
