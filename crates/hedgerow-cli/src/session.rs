@@ -135,6 +135,7 @@ pub(crate) fn open_app(
         roles: project.config.roles.clone(),
         limits: project.config.limits,
         auth: Some(sign_in(project, &world, mode)?),
+        audit: Some(project.config.audit),
         world,
     };
     Ok(App::open(options, schema))

@@ -6,11 +6,13 @@
 //!   the transaction ends with the flight, and whatever fails, at its end too, is the flight's error;
 //! * a flight that is dropped midway leaves nothing open: everything it had to say was already sent.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hedgerow_schema::{Bind, Query, Roles, Sql, SqlType};
 use postgres_types::{ToSql, Type};
 
 use crate::error::{Error, Meaning};
-use crate::identity::Identity;
+use crate::identity::{Identity, Role};
 use crate::json::{JsonRows, JsonSink, RowFormat, RowWriter};
 use crate::pool::{Lease, Pool, timeouts};
 use crate::row::{Row, Rows};
@@ -43,6 +45,40 @@ pub struct Flight<'d> {
     roles: &'d Roles,
     identity: &'d Identity,
     trash: Trash,
+    ending: Option<&'d Ending>,
+}
+
+/// A statement that goes last in a transaction that may have written, and whether it had a row.
+///
+/// What it says is lasting exactly when the rest of the transaction is.
+#[derive(Debug)]
+pub struct Ending {
+    sql: Sql,
+    met: AtomicBool,
+}
+
+impl Ending {
+    /// Not sent yet.
+    pub fn new(sql: Sql) -> Self {
+        Self { sql, met: AtomicBool::new(false) }
+    }
+
+    /// Whether a transaction was committed in which the statement had a row.
+    pub fn was_met(&self) -> bool {
+        self.met.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn step<'s>(&'s self, role: Role, sink: &'s mut Count) -> Step<'s> {
+        let parameters = Parameters::Text(self.sql.binds());
+        Step { text: self.sql.text(), role: Some(role), parameters, expected: None, sink }
+    }
+
+    /// To be called when the transaction is committed.
+    pub(crate) fn note(&self, sink: &Count) {
+        if sink.0 > 0 {
+            self.met.store(true, Ordering::Release);
+        }
+    }
 }
 
 /// Whether rows in the trash are seen by whoever may write them.
@@ -83,12 +119,17 @@ impl<'d> Flight<'d> {
         if let Identity::System { reason } = identity {
             tracing::info!(reason, "the program reads or writes for itself");
         }
-        Self { pool, roles, identity, trash: Trash::Hidden }
+        Self { pool, roles, identity, trash: Trash::Hidden, ending: None }
     }
 
     /// The same with rows in the trash, for what deletes, restores and lists them; for this flight alone.
     pub fn with_trash(self) -> Self {
         Self { trash: Trash::Seen, ..self }
+    }
+
+    /// The same with a statement behind its own; if that fails, none of them had an effect.
+    pub fn ending(self, ending: &'d Ending) -> Self {
+        Self { ending: Some(ending), ..self }
     }
 
     /// Sends a statement of the program's with Rust values as parameters, and returns its rows.
@@ -130,12 +171,13 @@ impl<'d> Flight<'d> {
         let mut retried = false;
         loop {
             let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
-            let mut identity_sink = Count::default();
+            let (mut identity_sink, mut last) = (Count::default(), Count::default());
             let parameters = Parameters::Typed(&types, parameters);
-            let mut steps = [
+            let mut steps = vec![
                 identity.step(&mut identity_sink),
                 Step { text: sql, role: Some(role), parameters, expected: None, sink: &mut *sink },
             ];
+            steps.extend(self.ending.map(|ending| ending.step(role, &mut last)));
             match within(self.pool, lease.exchange(&mut steps)).await {
                 Err(error) => {
                     // The tables may have changed since the server was asked.
@@ -148,7 +190,11 @@ impl<'d> Flight<'d> {
                     retried = true;
                     lease.forget_statements();
                 }
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    drop(steps);
+                    self.note(&last);
+                    return Ok(());
+                }
             }
         }
     }
@@ -256,7 +302,8 @@ impl<'d> Flight<'d> {
         let mut sink = Count::default();
         let mut retried = false;
         loop {
-            let mut steps = Vec::with_capacity(parts.len() + 1);
+            let mut last = Count::default();
+            let mut steps = Vec::with_capacity(parts.len() + 2);
             steps.push(identity.step(&mut sink));
             steps.extend(parts.iter_mut().map(|(sql, expected, sink)| Step {
                 text: sql.text(),
@@ -265,14 +312,26 @@ impl<'d> Flight<'d> {
                 expected: *expected,
                 sink: &mut **sink,
             }));
+            steps.extend(self.ending.map(|ending| ending.step(role, &mut last)));
             match within(self.pool, lease.exchange(&mut steps)).await {
                 // Nothing happened yet: the flight is one transaction, and it failed at planning.
                 Err(error) if is_stale_plan(&error) && !retried => {
                     retried = true;
                     lease.forget_statements();
                 }
-                outcome => return outcome,
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    drop(steps);
+                    self.note(&last);
+                    return Ok(());
+                }
             }
+        }
+    }
+
+    fn note(&self, last: &Count) {
+        if let Some(ending) = self.ending {
+            ending.note(last);
         }
     }
 }
@@ -297,7 +356,7 @@ type Part<'p> = (&'p Sql, Option<&'p [SqlType]>, &'p mut dyn Sink);
 pub(crate) async fn parameter_types(
     pool: &Pool,
     lease: &mut Lease,
-    role: crate::identity::Role,
+    role: Role,
     sql: &'static str,
     identity: Option<&IdentityStatement>,
 ) -> Result<std::sync::Arc<[Type]>, Error> {

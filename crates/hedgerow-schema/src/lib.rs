@@ -32,6 +32,7 @@ pub mod script;
 mod sql;
 pub mod statement;
 mod stored;
+pub mod trail;
 pub mod value;
 pub mod write;
 

@@ -2,6 +2,7 @@
 //! the `hedgerow` library.
 
 mod api;
+mod audited;
 mod cors;
 mod health;
 mod identity;

@@ -10,8 +10,10 @@ use axum::http::{Extensions, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use hedgerow::audit::{AuditedRequest, Outcome};
 use hedgerow::{Caller, World};
 
+use crate::audited;
 use crate::respond::{Failure, Problem};
 use crate::service::Service;
 
@@ -28,9 +30,14 @@ pub(crate) struct Facts(Arc<FactsInner>);
 #[derive(Default)]
 struct FactsInner {
     caller: OnceLock<Caller>,
+    audited: Option<Arc<AuditedRequest>>,
 }
 
 impl Facts {
+    fn audited_as(audited: Option<Arc<AuditedRequest>>) -> Self {
+        Self(Arc::new(FactsInner { audited, ..FactsInner::default() }))
+    }
+
     pub(crate) fn of(extensions: &Extensions) -> Self {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }
@@ -41,6 +48,11 @@ impl Facts {
 
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.0.caller.get()
+    }
+
+    /// The request as the audit trail has it.
+    pub(crate) fn audited(&self) -> Option<&Arc<AuditedRequest>> {
+        self.0.audited.as_ref()
     }
 }
 
@@ -56,10 +68,23 @@ pub(crate) async fn around_request(
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
     let path = request.uri().path().to_owned();
     request.extensions_mut().insert(id.clone());
-    let facts = Facts::default();
+    let audit = service.app.audit().filter(|_| audited::is_audited(&method, &path));
+    let facts = Facts::audited_as(audit.map(|audit| audited::arrived(audit, &service, &request, &route)));
     request.extensions_mut().insert(facts.clone());
 
-    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
+    // What cannot be recorded is not begun: who finds no place in the trail's queue waits for one.
+    let mut place = None;
+    let place_of_row = &mut place;
+    let work = AssertUnwindSafe(async move {
+        if let Some(audit) = audit {
+            *place_of_row = audit.place().await;
+            if place_of_row.is_none() {
+                return Failure::Stopping.into_response();
+            }
+        }
+        next.run(request).await
+    })
+    .catch_unwind();
     let mut response = match tokio::time::timeout(service.options.request_timeout, work).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
@@ -78,6 +103,16 @@ pub(crate) async fn around_request(
     headers.insert(REQUEST_ID, HeaderValue::from_str(&id.0).unwrap_or(HeaderValue::from_static("-")));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+
+    if let Some(request) = facts.audited() {
+        match place {
+            Some(place) => {
+                let status = response.status().as_u16();
+                place.record(request, Outcome { status, caller: facts.caller() });
+            }
+            None => tracing::error!(request_id = id.0, route, "a request was turned away without a row of the audit trail"),
+        }
+    }
 
     let millis = start.elapsed().as_secs_f64() * 1000.0;
     tracing::info!(

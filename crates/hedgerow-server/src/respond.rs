@@ -38,6 +38,8 @@ pub(crate) enum Failure {
     NoSuchMethod,
     /// The request took too long.
     TimedOut(Duration),
+    /// The server ends, and takes nothing up any more.
+    Stopping,
     /// A handler panicked.
     Panicked,
 }
@@ -69,7 +71,7 @@ impl Failure {
             Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
             Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TimedOut(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TimedOut(_) | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -131,6 +133,9 @@ impl Failure {
             }
             Self::TimedOut(limit) => {
                 plain("request_timeout", format!("the request took longer than {limit:?}"), None)
+            }
+            Self::Stopping => {
+                plain("stopping", "the server is about to end; try again".to_owned(), None)
             }
             Self::Panicked => {
                 plain("internal", "something went wrong on the server; its log says what".to_owned(), None)

@@ -8,6 +8,7 @@ use hedgerow_database::{
 };
 use hedgerow_schema::{Limits, Roles, Schema};
 
+use crate::audit::{Audit, AuditOptions};
 use crate::auth::{Auth, AuthOptions};
 use crate::context::World;
 
@@ -26,6 +27,8 @@ pub struct AppOptions {
     pub world: World,
     /// Sign-in; `None` is one whose secret is made anew, so that sessions end with the program, and whose mail goes nowhere.
     pub auth: Option<AuthOptions>,
+    /// How the audit trail of HTTP requests is kept; `None` keeps none.
+    pub audit: Option<AuditOptions>,
 }
 
 impl AppOptions {
@@ -38,6 +41,7 @@ impl AppOptions {
             limits: Limits::default(),
             world: World::default(),
             auth: None,
+            audit: Some(AuditOptions::default()),
         }
     }
 }
@@ -68,6 +72,7 @@ struct Inner {
     limits: Limits,
     world: World,
     auth: Auth,
+    audit: Option<Audit>,
 }
 
 impl App {
@@ -77,9 +82,11 @@ impl App {
     pub fn open(options: AppOptions, schema: Schema) -> Self {
         let database = Database::open(&options.logins, options.pool, options.roles);
         let auth = Auth::new(options.auth.unwrap_or_else(|| AuthOptions::for_itself(&options.world)));
+        let audit = options.audit.map(|options| Audit::new(options, auth.secrets(), &database));
         let inner = Inner {
             database,
             auth,
+            audit,
             schema: ArcSwap::from_pointee(schema),
             limits: options.limits,
             world: options.world,
@@ -127,9 +134,17 @@ impl App {
         &self.inner.auth
     }
 
+    /// The audit trail, where one is kept.
+    pub fn audit(&self) -> Option<&Audit> {
+        self.inner.audit.as_ref()
+    }
+
     /// Finishes what was to be done after answers, and closes all connections.
     pub async fn close(&self) {
         self.inner.auth.close().await;
+        if let Some(audit) = &self.inner.audit {
+            audit.close().await;
+        }
         self.inner.database.close().await;
     }
 }

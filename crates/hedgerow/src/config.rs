@@ -19,9 +19,10 @@ use ipnet::IpNet;
 
 pub use sign_in::{Mode, SignInConfig};
 
+use crate::audit::AuditOptions;
 use crate::auth::origins::OriginPattern;
 use crate::auth::secrets::Secrets;
-use crate::auth::settings::UserField;
+use crate::auth::settings::{Switch, UserField};
 
 /// One setting.
 struct Key {
@@ -138,10 +139,12 @@ const KEYS: &[Key] = &[
     key("mail", "from", "", Takes::Text),
     key("mail", "folder", "", Takes::Text),
     key("rate_limit", "enabled", "", Takes::Flag),
+    key("audit", "retention", "90d", Takes::Duration),
+    key("audit", "tamper_evident", "true", Takes::Flag),
 ];
 
 /// Sections that later versions understand.
-const LATER_SECTIONS: &[&str] = &["audit"];
+const LATER_SECTIONS: &[&str] = &[];
 /// Keys that later versions understand.
 const LATER_KEYS: &[&str] = &["listen_url", "store", "tiers"];
 
@@ -209,6 +212,8 @@ pub struct Config {
     pub limits: Limits,
     /// How people sign in, and how mail reaches them.
     pub sign_in: SignInConfig,
+    /// How the audit trail is kept.
+    pub audit: AuditOptions,
 }
 
 /// HTTP settings.
@@ -552,6 +557,14 @@ fn build(
         roles: Roles { app: role("app"), anon: role("anon"), auth: role("auth"), admin: role("admin") },
         limits: Limits { default: count("api", "default_limit").min(max), max },
         sign_in: SignInConfig::of(&text, user_fields),
+        audit: AuditOptions {
+            retention: duration("audit", "retention"),
+            tamper_evident: match text("audit", "tamper_evident") {
+                "false" => Switch::Off,
+                _ => Switch::On,
+            },
+            ..AuditOptions::default()
+        },
     }
 }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hedgerow_database::{Flight, Identity, UserId};
+use hedgerow_database::{Ending, Flight, Identity, UserId};
 use hedgerow_schema::{Action, Scope};
 use jiff::Timestamp;
 
 use crate::app::App;
+use crate::audit::AuditedRequest;
 use crate::error::Error;
 
 /// Where the time comes from.
@@ -124,12 +125,19 @@ pub struct Ctx {
     caller: Caller,
     request_id: String,
     world: World,
+    audited: Option<Arc<AuditedRequest>>,
 }
 
 impl Ctx {
     /// For one request.
     pub fn new(world: &World, caller: Caller, request_id: impl Into<String>) -> Self {
-        Self { caller, request_id: request_id.into(), world: world.clone() }
+        Self { caller, request_id: request_id.into(), world: world.clone(), audited: None }
+    }
+
+    /// The same for a request whose writes go into the audit trail together with their row.
+    #[must_use]
+    pub fn audited(self, request: Option<Arc<AuditedRequest>>) -> Self {
+        Self { audited: request, ..self }
     }
 
     /// For a user whom the program itself speaks for, as a command does; not with an administrator's rights.
@@ -176,8 +184,17 @@ impl Ctx {
 
     /// What the request writes, about to be sent. All writes of the data API begin here, so that what belongs to
     /// every write goes with each.
-    pub(crate) fn writes<'a>(&self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
-        app.database().flight(identity)
+    pub(crate) fn writes<'a>(&'a self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
+        let flight = app.database().flight(identity);
+        match self.ending() {
+            Some(ending) => flight.ending(ending),
+            None => flight,
+        }
+    }
+
+    /// What goes last in each transaction of the request's writes: its row of the audit trail.
+    pub(crate) fn ending(&self) -> Option<&Ending> {
+        self.audited.as_ref().map(|request| request.ending(&self.caller))
     }
 
     /// The identity of the signed-in user, or of nobody.

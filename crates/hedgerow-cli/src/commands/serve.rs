@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::bail;
 use hedgerow::App;
+use hedgerow::audit::Audit;
 use hedgerow::auth::Auth;
 use hedgerow::auth::secrets::Secrets;
 use hedgerow::checks::{Finding, Severity, Tolerance, examine};
@@ -59,6 +60,7 @@ pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Resul
         () = server.run(stop_signal()) => {}
         () = follow(&app, &project, tolerance, followed) => {}
         () = Auth::keep_clean(&app) => {}
+        () = Audit::keep(&app) => {}
     }
     app.close().await;
     place.close().await?;

@@ -433,7 +433,7 @@ fn bearer_token(app: &App, headers: &HeaderMap) -> Option<String> {
 
 /// The address a request comes from: the connection's, or where that is a proxy of ours, the last hop before it that is
 /// not. What a client says itself is never believed.
-fn peer_of(service: &Service, headers: &HeaderMap, peer: Option<Peer>) -> Option<IpAddr> {
+pub(crate) fn peer_of(service: &Service, headers: &HeaderMap, peer: Option<Peer>) -> Option<IpAddr> {
     let peer = peer?.0.ip().to_canonical();
     let proxies = &service.options.trusted_proxies;
     if !proxies.iter().any(|net| net.contains(&peer)) {

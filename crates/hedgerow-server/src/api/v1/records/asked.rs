@@ -57,13 +57,14 @@ impl Asked {
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.headers, &prefer)?;
         let caller = identity::caller(&service.app, &parts.method, &parts.headers).await?;
-        Facts::of(&parts.extensions).asked_by(&caller);
+        let facts = Facts::of(&parts.extensions);
+        facts.asked_by(&caller);
         let schema = service.app.schema();
         if schema.entity(&entity).is_none() {
             return Err(Error::UnknownEntity { name: entity }.into());
         }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let ctx = Ctx::new(service.app.world(), caller, request_id);
+        let ctx = Ctx::new(service.app.world(), caller, request_id).audited(facts.audited().cloned());
         let query = parts.uri.query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = parts.uri.path().to_owned();
