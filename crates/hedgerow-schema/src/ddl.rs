@@ -3,6 +3,7 @@
 //! Always holds: a table comes into being together with its protection (`policy.rs`), in one transaction.
 
 pub mod audit;
+mod rate_limits;
 pub(crate) mod sign_in;
 
 use crate::policy::{self, Roles};
@@ -20,10 +21,14 @@ pub struct CoreMigration {
 }
 
 const AUDIT: &str = "0003_audit";
+const RATE_LIMITS: &str = "0006_rate_limits";
 
 /// What of a set a plan between two catalogs cannot make (tables in parts, what stands in schema `hedgerow`), as the set's
 /// statements, and the way back. `kept` are the tables that were there before.
 pub(crate) fn beside_plans(set: &str, roles: &Roles, kept: &[&str]) -> Option<(Vec<Sql>, Vec<Sql>)> {
+    if set == RATE_LIMITS {
+        return Some((rate_limits::statements(roles), vec![Sql::new(rate_limits::WAY_BACK)]));
+    }
     if set != AUDIT {
         return None;
     }
@@ -60,6 +65,7 @@ pub fn core(roles: &Roles) -> Vec<CoreMigration> {
         CoreMigration { name: "0001_users_and_keys", statements },
         CoreMigration { name: "0002_sign_in", statements: sign_in::statements(roles) },
         CoreMigration { name: AUDIT, statements: audit::statements(roles) },
+        CoreMigration { name: RATE_LIMITS, statements: rate_limits::statements(roles) },
     ]
 }
 

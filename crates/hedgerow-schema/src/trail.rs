@@ -1,22 +1,28 @@
-//! The audit trail as an entity that is only read, and the statement that records a write in the write's own transaction.
+//! The audit trail as a schema of one entity that is only read, and the statement that records a write in the write's own transaction.
 
-use crate::ddl::audit::TABLE;
 use crate::{
-    Access, Bind, Entity, Field, FieldKind, Identifier, Label, Read, Sql, SqlType, StoredType, TextRules,
-    Write,
+    Access, Bind, Entity, Field, FieldKind, Identifier, Label, Read, Schema, Sql, SqlType, StoredType,
+    TextRules, Write,
 };
+
+pub use crate::ddl::audit::TABLE as NAME;
 
 /// The trail, to be filtered, ordered and paged as entities are: one's own rows, or for administrators
 /// ([`Read::SignedIn`]) those of all.
 ///
 /// ```
 /// use hedgerow_schema::{Limits, ListQuery, Read, trail};
-/// let own = trail::entity(Read::Owner);
-/// let refused = ListQuery::parse(&own, &[("statusCode", "gte.400")], Limits::default());
-/// assert_eq!(refused.unwrap().filters.len(), 1);
-/// assert!(ListQuery::parse(&own, &[("updatedAt", "gte.2026-01-01")], Limits::default()).is_err());
+/// let schema = trail::schema(Read::Owner);
+/// let own = schema.entity(trail::NAME).unwrap();
+/// let refused = ListQuery::parse(own, &[("statusCode", "gte.400")], Limits::default());
+/// assert!(refused.is_ok());
+/// assert!(ListQuery::parse(own, &[("updatedAt", "gte.2026-01-01")], Limits::default()).is_err());
 /// ```
-pub fn entity(read: Read) -> Entity {
+pub fn schema(read: Read) -> Schema {
+    Schema::from_checked(vec![entity(read)])
+}
+
+fn entity(read: Read) -> Entity {
     let name = |text: &str| Identifier::joined(&[text]);
     let text = |own: &str| Field::new(name(own), FieldKind::Text(TextRules::default()));
     let number = |own: &str| Field {
@@ -33,7 +39,7 @@ pub fn entity(read: Read) -> Entity {
         text("userAgent"),
     ];
     Entity {
-        name: name(TABLE),
+        name: name(NAME),
         label: Label { singular: "request".to_owned(), plural: "requests".to_owned() },
         access: Access { read, write: Write::Admin, published_when: None },
         fields: fields.into_iter().map(|field| Field { read_only: true, ..field }).collect(),

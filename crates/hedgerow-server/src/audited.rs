@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::{Method, header};
 use hedgerow::audit::{Arrival, Audit, AuditedRequest};
 
-use crate::api::auth::{Peer, peer_of};
+use crate::peer::address_of;
 use crate::service::Service;
 
 /// Requests of the API, and those that change something about sign-in. A browser that asks whether it may ask (OPTIONS)
@@ -28,12 +28,23 @@ pub(crate) fn arrived(audit: &Audit, service: &Service, request: &Request, route
     let agent = headers.get(header::USER_AGENT);
     let arrival = Arrival {
         method: request.method().as_str(),
-        endpoint: route,
-        address: peer_of(service, headers, request.extensions().get::<Peer>().copied()),
+        endpoint: &endpoint(service, request, route),
+        address: address_of(service, headers, request.extensions()),
         agent: agent.map(|agent| agent.to_str().unwrap_or("unreadable")),
         success: success(request.method(), route),
     };
     Arc::new(audit.request(service.app.world(), &arrival))
+}
+
+/// The template, with the entity in its place: what an application is made of is no secret, and a row that did not say it
+/// would say little.
+fn endpoint(service: &Service, request: &Request, route: &str) -> String {
+    let asked = request.uri().path().split('/').nth(3).unwrap_or_default();
+    let schema = service.app.schema();
+    match schema.entity(asked) {
+        Some(entity) => route.replacen("{entity}", entity.name.as_str(), 1),
+        None => route.to_owned(),
+    }
 }
 
 /// The status with which a write of this route is answered. A handler that answers with another says so before it writes

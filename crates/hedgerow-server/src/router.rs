@@ -6,7 +6,7 @@ use hedgerow::App;
 
 use crate::api::{auth, v1::records};
 use crate::service::{ServerOptions, Service};
-use crate::{cors, health, middleware, pages, respond};
+use crate::{cors, health, limit, middleware, pages, protect, respond};
 
 /// All routes, for [`crate::Server`] or for a router of your own to nest them in.
 pub fn router(app: App, options: ServerOptions) -> Router {
@@ -15,6 +15,7 @@ pub fn router(app: App, options: ServerOptions) -> Router {
         get(records::list).post(records::create).patch(records::update_many).delete(records::delete_many);
     let row = get(records::get).patch(records::update).put(records::replace).delete(records::delete);
     Router::new()
+        .route("/api/v1/audit-logs", get(records::audit_logs))
         .route("/api/v1/{entity}", rows)
         .route("/api/v1/{entity}/{id}", row)
         .route("/api/v1/{entity}/{id}/restore", post(records::restore))
@@ -28,6 +29,8 @@ pub fn router(app: App, options: ServerOptions) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(respond::no_such_path)
         .method_not_allowed_fallback(respond::no_such_method)
+        .layer(axum::middleware::from_fn_with_state(service.clone(), protect::around_request))
+        .layer(axum::middleware::from_fn_with_state(service.clone(), limit::around_request))
         .layer(axum::middleware::from_fn_with_state(service.clone(), cors::around_request))
         .layer(axum::middleware::from_fn_with_state(service.clone(), middleware::around_request))
         .with_state(service)

@@ -23,7 +23,8 @@ use buffer::Buffer;
 use mark::Marks;
 
 pub use buffer::Place;
-pub use reading::{entity, list};
+pub(crate) use reading::reader;
+pub use reading::schema;
 pub use request::{Arrival, AuditedRequest, Outcome};
 pub use verify::{Fault, Head, Report, verify};
 

@@ -6,6 +6,7 @@ use hedgerow_schema::{Action, Entity, ListQuery, Read, Selected, statement};
 use super::writing::refuse_no_trash;
 use super::{asker, one, possible_id, writer};
 use crate::app::App;
+use crate::audit;
 use crate::context::{Caller, Ctx};
 use crate::error::Error;
 
@@ -50,6 +51,9 @@ pub async fn trash(ctx: &Ctx, app: &App, entity: &Entity, query: &ListQuery<'_>)
 }
 /// Who reads: nobody reads only what is public, a user needs the scope.
 fn reader(ctx: &Ctx, entity: &Entity) -> Result<Identity, Error> {
+    if let Some(identity) = audit::reader(ctx, entity) {
+        return identity;
+    }
     if ctx.caller() == &Caller::Anonymous && entity.access.read == Read::Public {
         return Ok(Identity::Anonymous);
     }

@@ -7,8 +7,8 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::BytesMut;
-use hedgerow::schema::{Entity, Schema, Selected, WriteQuery};
-use hedgerow::{Ctx, Error};
+use hedgerow::schema::{Entity, Schema, Selected, WriteQuery, trail};
+use hedgerow::{Ctx, Error, audit};
 use http_body_util::BodyExt;
 use url::form_urlencoded;
 
@@ -51,20 +51,29 @@ impl Asked {
         Self::read(service, entity, id, request).await
     }
 
+    /// Of the audit trail, which is listed as an entity is.
+    pub(super) async fn of_trail(service: &Service, request: Request) -> Result<Self, Failure> {
+        let mut asked = Self::begin(service, trail::NAME.to_owned(), String::new(), request).await?;
+        asked.schema = audit::schema(&asked.ctx)?;
+        Ok(asked)
+    }
+
     async fn read(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
+        let asked = Self::begin(service, entity, id, request).await?;
+        asked.entity()?;
+        Ok(asked)
+    }
+
+    async fn begin(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         acceptable(&parts.headers)?;
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.headers, &prefer)?;
-        let caller = identity::caller(&service.app, &parts.method, &parts.headers).await?;
-        let facts = Facts::of(&parts.extensions);
-        facts.asked_by(&caller);
+        let caller = identity::admitted(service, &parts).await?;
+        let audited = Facts::of(&parts.extensions).audited().cloned();
         let schema = service.app.schema();
-        if schema.entity(&entity).is_none() {
-            return Err(Error::UnknownEntity { name: entity }.into());
-        }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let ctx = Ctx::new(service.app.world(), caller, request_id).audited(facts.audited().cloned());
+        let ctx = Ctx::new(service.app.world(), caller, request_id).audited(audited);
         let query = parts.uri.query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = parts.uri.path().to_owned();

@@ -19,7 +19,15 @@ pub(crate) async fn list(
     path: EntityPath,
     request: Request,
 ) -> Result<Response, Failure> {
-    let asked = Asked::of_rows(&service, path, request).await?;
+    listed(&service, Asked::of_rows(&service, path, request).await?).await
+}
+
+/// `GET /api/v1/audit-logs`
+pub(crate) async fn audit_logs(State(service): State<Service>, request: Request) -> Result<Response, Failure> {
+    listed(&service, Asked::of_trail(&service, request).await?).await
+}
+
+async fn listed(service: &Service, asked: Asked) -> Result<Response, Failure> {
     let entity = asked.entity()?;
     let query = ListQuery::parse(entity, &asked.parameters(), service.app.limits()).map_err(invalid)?;
     let rows = records::list(&asked.ctx, &service.app, entity, &query).await?;
