@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod audit;
 mod baseline;
 mod dev;
 mod export;
@@ -41,6 +42,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Migrate(migrate) => migrate::run(&arguments, migrate).await,
         Command::User(command) => user::run(&arguments, command).await,
         Command::Key(command) => key::run(&arguments, command).await,
+        Command::Audit(command) => audit::run(&arguments, command).await,
         Command::Import(import) => import::run(&arguments, import).await,
         Command::Export(export) => export::run(&arguments, export).await,
         Command::Psql(psql) => psql::run(&arguments, psql).await,

@@ -26,7 +26,7 @@ pub use buffer::Place;
 pub(crate) use reading::reader;
 pub use reading::schema;
 pub use request::{Arrival, AuditedRequest, Outcome};
-pub use verify::{Fault, Head, Report, verify};
+pub use verify::{Fault, Head, HeadError, Report, verify};
 
 /// How the trail is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

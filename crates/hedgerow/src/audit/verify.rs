@@ -1,6 +1,8 @@
 //! Whether the trail is what was sealed: the first row or seal that is not, and what is not sealed yet.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
 
 use hedgerow_database::{Error as DatabaseError, Identity, Row, ToSql};
 
@@ -23,6 +25,11 @@ pub struct Head {
     /// What all seals before it lead to.
     pub chain: String,
 }
+
+/// A text is no [`Head`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a head has the form SEAL:CHAIN, a number and 64 hexadecimal digits")]
+pub struct HeadError;
 
 /// What is not as it was sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +59,64 @@ pub enum Fault {
         /// Its number.
         seal: i64,
     },
+}
+
+impl Fault {
+    /// Stable, for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Changed { .. } => "changed",
+            Self::Removed { .. } => "removed",
+            Self::Inserted { .. } => "inserted",
+            Self::Seal { .. } => "seal",
+            Self::CutOff { .. } => "cut_off",
+        }
+    }
+
+    /// The row it is about.
+    pub fn row(&self) -> Option<&str> {
+        match self {
+            Self::Changed { id } | Self::Removed { id } | Self::Inserted { id } => Some(id),
+            Self::Seal { .. } | Self::CutOff { .. } => None,
+        }
+    }
+
+    /// The seal it is about.
+    pub fn seal(&self) -> Option<i64> {
+        match self {
+            Self::Seal { seal } | Self::CutOff { seal } => Some(*seal),
+            Self::Changed { .. } | Self::Removed { .. } | Self::Inserted { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed { id } => write!(f, "the row {id} is not as it was sealed"),
+            Self::Removed { id } => write!(f, "the row {id} was sealed and is gone"),
+            Self::Inserted { id } => write!(f, "the row {id} was never sealed, and is among rows that were"),
+            Self::Seal { seal } => write!(f, "seal {seal} is not one that was made here, or not in its place"),
+            Self::CutOff { seal } => write!(f, "seal {seal} is gone or another one: the end of the trail was cut off"),
+        }
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.seal, self.chain)
+    }
+}
+
+impl FromStr for Head {
+    type Err = HeadError;
+
+    fn from_str(text: &str) -> Result<Self, HeadError> {
+        let (seal, chain) = text.split_once(':').ok_or(HeadError)?;
+        let is_hash = chain.len() == 64 && chain.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let seal = seal.parse().map_err(|_| HeadError)?;
+        if is_hash { Ok(Self { seal, chain: chain.to_ascii_lowercase() }) } else { Err(HeadError) }
+    }
 }
 
 /// What was found.
