@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod audit_seals;
 mod bad_input;
 mod every_type;
 mod records;
