@@ -23,7 +23,12 @@ pub(crate) fn is_audited(method: &Method, path: &str) -> bool {
 }
 
 /// The request as it comes.
-pub(crate) fn arrived(audit: &Audit, service: &Service, request: &Request, route: &str) -> Arc<AuditedRequest> {
+pub(crate) fn arrived(
+    audit: &Audit,
+    service: &Service,
+    request: &Request,
+    route: &str,
+) -> Arc<AuditedRequest> {
     let headers = request.headers();
     let agent = headers.get(header::USER_AGENT);
     let arrival = Arrival {

@@ -151,7 +151,11 @@ pub(crate) async fn around_request(
                 let status = response.status().as_u16();
                 place.record(request, Outcome { status, caller: facts.caller() });
             }
-            None => tracing::error!(request_id = id.0, route, "a request was turned away without a row of the audit trail"),
+            None => tracing::error!(
+                request_id = id.0,
+                route,
+                "a request was turned away without a row of the audit trail"
+            ),
         }
     }
 

@@ -502,7 +502,9 @@ async fn audit_functions(app: &App, findings: &mut Vec<Finding>) -> Result<(), D
         let mut others = 0;
         for row in &rows {
             if row.get::<&str>(0)? == *name {
-                let is_made = row.get::<&str>(1)? == *body && row.get::<bool>(2)? && row.get::<Option<bool>>(3)? == Some(true);
+                let is_made = row.get::<&str>(1)? == *body
+                    && row.get::<bool>(2)?
+                    && row.get::<Option<bool>>(3)? == Some(true);
                 *(if is_made { &mut as_made } else { &mut others }) += 1;
             }
         }

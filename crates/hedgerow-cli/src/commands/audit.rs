@@ -54,7 +54,9 @@ fn show(report: &Report, json: bool) -> Exit {
         Some(fault) => {
             output::note(&format!("error: {fault}"));
             if let Fault::Seal { .. } = fault {
-                output::note("hint: seals are signed with HEDGEROW_SECRET; with another secret than the server's, every seal is wrong");
+                output::note(
+                    "hint: seals are signed with HEDGEROW_SECRET; with another secret than the server's, every seal is wrong",
+                );
             }
             Exit::Difference
         }

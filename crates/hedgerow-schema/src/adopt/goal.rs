@@ -55,10 +55,11 @@ impl Adoption {
             }
         }
         // A plan could only make them whole; the set's own statements do it.
-        should
-            .tables
-            .retain(|name, _| catalog.tables.contains_key(name) || !ddl::BESIDE_PLANS.contains(&name.as_str()));
-        let kept = ddl::BESIDE_PLANS.iter().copied().filter(|name| catalog.tables.contains_key(*name)).collect();
+        should.tables.retain(|name, _| {
+            catalog.tables.contains_key(name) || !ddl::BESIDE_PLANS.contains(&name.as_str())
+        });
+        let kept =
+            ddl::BESIDE_PLANS.iter().copied().filter(|name| catalog.tables.contains_key(*name)).collect();
         self.functions(catalog, &expected, &mut obstacles);
         let forward = plan(catalog, &should, &self.renames, Pace::Online);
         let back = plan(&should, catalog, &self.renames.reversed(), Pace::Online);

@@ -9,16 +9,8 @@ use crate::policy::{self, Protection};
 use crate::{Roles, ddl};
 
 /// The tables that are Hedgerow's own, by name.
-pub const OWN_TABLES: &[&str] = &[
-    "user",
-    "api_keys",
-    "session",
-    "account",
-    "verification",
-    "jwks",
-    "twoFactor",
-    ddl::audit::TABLE,
-];
+pub const OWN_TABLES: &[&str] =
+    &["user", "api_keys", "session", "account", "verification", "jwks", "twoFactor", ddl::audit::TABLE];
 
 const TIME: &str = "timestamp with time zone";
 const NOW: Option<&str> = Some("CURRENT_TIMESTAMP");

@@ -31,27 +31,27 @@ async fn a_request_has_one_row() {
     let root = app.user_with("root", "admin", &["*"]).await;
     let made = app.post(&ann, "/api/v1/tasks", json!({ "title": "secret title" })).await.expect(201).json();
     let id = made["id"].as_str().expect("an id").to_owned();
-    app.get(&ann, "/api/v1/tasks?title=eq.secret").await.expect(200);
-    app.get(&ann, &format!("/api/v1/tasks/{id}")).await.expect(200);
-    app.patch(&ann, &format!("/api/v1/tasks/{id}"), json!({ "title": "b" })).await.expect(200);
-    app.patch(&ann, "/api/v1/tasks/nothing", json!({ "title": "b" })).await.expect(404);
-    app.patch(&ann, "/api/v1/tasks?title=eq.nothing", json!({ "title": "c" })).await.expect(200);
-    app.post(&ann, "/api/v1/tasks", json!({ "title": "b" })).await.expect(409);
-    app.post(&ann, "/api/v1/tasks", json!({ "titel": "b" })).await.expect(400);
-    app.delete(&ann, &format!("/api/v1/tasks/{id}")).await.expect(204);
-    app.get(Who::Anyone, "/api/v1/open").await.expect(200);
-    app.get(Who::Anyone, "/api/v1/tasks").await.expect(401);
-    app.get(Who::Headers(&[("x-api-key", "hrk_nothing")]), "/api/v1/tasks").await.expect(401);
-    app.get(&ann, "/api/v1/nowhere").await.expect(404);
-    app.get(&ann, "/api/nowhere").await.expect(404);
-    app.post(&ann, "/api/v1/reference", json!({ "text": "x" })).await.expect(403);
-    app.post(&root, "/api/v1/reference", json!({ "text": "x" })).await.expect(201);
+    let _ = app.get(&ann, "/api/v1/tasks?title=eq.secret").await.expect(200);
+    let _ = app.get(&ann, &format!("/api/v1/tasks/{id}")).await.expect(200);
+    let _ = app.patch(&ann, &format!("/api/v1/tasks/{id}"), json!({ "title": "b" })).await.expect(200);
+    let _ = app.patch(&ann, "/api/v1/tasks/nothing", json!({ "title": "b" })).await.expect(404);
+    let _ = app.patch(&ann, "/api/v1/tasks?title=eq.nothing", json!({ "title": "c" })).await.expect(200);
+    let _ = app.post(&ann, "/api/v1/tasks", json!({ "title": "b" })).await.expect(409);
+    let _ = app.post(&ann, "/api/v1/tasks", json!({ "titel": "b" })).await.expect(400);
+    let _ = app.delete(&ann, &format!("/api/v1/tasks/{id}")).await.expect(204);
+    let _ = app.get(Who::Anyone, "/api/v1/open").await.expect(200);
+    let _ = app.get(Who::Anyone, "/api/v1/tasks").await.expect(401);
+    let _ = app.get(Who::Headers(&[("x-api-key", "hrk_nothing")]), "/api/v1/tasks").await.expect(401);
+    let _ = app.get(&ann, "/api/v1/nowhere").await.expect(404);
+    let _ = app.get(&ann, "/api/nowhere").await.expect(404);
+    let _ = app.post(&ann, "/api/v1/reference", json!({ "text": "x" })).await.expect(403);
+    let _ = app.post(&root, "/api/v1/reference", json!({ "text": "x" })).await.expect(201);
     let kept = app.post(&ann, "/api/v1/bin", json!({ "text": "x" })).await.expect(201).json();
     let kept = kept["id"].as_str().expect("an id");
-    app.delete(&ann, &format!("/api/v1/bin/{kept}")).await.expect(204);
-    app.post(&ann, &format!("/api/v1/bin/{kept}/restore"), json!({})).await.expect(200);
-    app.get(Who::Anyone, "/livez").await.expect(200);
-    app.ask(&ann, "TRACE", "/api/v1/tasks", None).await.expect(405);
+    let _ = app.delete(&ann, &format!("/api/v1/bin/{kept}")).await.expect(204);
+    let _ = app.post(&ann, &format!("/api/v1/bin/{kept}/restore"), json!({})).await.expect(200);
+    let _ = app.get(Who::Anyone, "/livez").await.expect(200);
+    let _ = app.ask(&ann, "TRACE", "/api/v1/tasks", None).await.expect(405);
     insta::assert_snapshot!(rows(&app).await.join("\n"), @r"
     POST /api/v1/tasks 201 ann key
     GET /api/v1/tasks 200 ann key
@@ -85,7 +85,7 @@ async fn a_request_has_one_row() {
 
 /// What one of many clients asks for, and how the trail names it: some of everything, allowed and refused.
 async fn nth(app: &TestApp, user: &TestUser, at: usize) -> String {
-    let title = format!("task {}", at / 2);
+    let title = format!("task-{}", at / 2);
     let (method, endpoint, answer) = match at % 10 {
         // Every second title is taken.
         0 | 1 => ("POST", "/api/v1/tasks", app.post(user, "/api/v1/tasks", json!({ "title": title })).await),
@@ -93,9 +93,13 @@ async fn nth(app: &TestApp, user: &TestUser, at: usize) -> String {
         3 => ("GET", "/api/v1/tasks/{id}", app.get(user, "/api/v1/tasks/none").await),
         4 => {
             let body = json!({ "title": format!("{title}b") });
-            ("PATCH", "/api/v1/tasks", app.patch(user, &format!("/api/v1/tasks?title=eq.task {at}"), body).await)
+            (
+                "PATCH",
+                "/api/v1/tasks",
+                app.patch(user, &format!("/api/v1/tasks?title=eq.task-{at}"), body).await,
+            )
         }
-        5 => ("DELETE", "/api/v1/tasks", app.delete(user, "/api/v1/tasks?title=eq.task 0").await),
+        5 => ("DELETE", "/api/v1/tasks", app.delete(user, "/api/v1/tasks?title=eq.task-0").await),
         6 => ("GET", "/api/v1/open", app.get(Who::Anyone, "/api/v1/open").await),
         7 => ("PATCH", "/api/v1/tasks", app.patch(user, "/api/v1/tasks", json!({ "title": "x" })).await),
         8 => ("GET", "/api/v1/{entity}", app.get(user, "/api/v1/nothing").await),
@@ -156,16 +160,16 @@ async fn a_full_queue_makes_requests_wait_and_drops_no_row() {
     .await;
     let ann = app.user("ann").await;
     let held = app.database.hold("BEGIN; LOCK TABLE api_audit_logs IN ACCESS EXCLUSIVE MODE").await;
-    app.get(Who::Anyone, "/api/v1/open").await.expect(200);
+    let _ = app.get(Who::Anyone, "/api/v1/open").await.expect(200);
     // That one is on its way; two more have room.
     until_somebody_waits(&app).await;
-    app.get(Who::Anyone, "/api/v1/open").await.expect(200);
-    app.get(Who::Anyone, "/api/v1/tasks").await.expect(401);
+    let _ = app.get(Who::Anyone, "/api/v1/open").await.expect(200);
+    let _ = app.get(Who::Anyone, "/api/v1/tasks").await.expect(401);
     // What cannot be recorded is not done.
     let turned_away = app.get(Who::Anyone, "/api/v1/open").await.expect(503);
     assert_eq!(turned_away.header("retry-after"), Some("1"));
-    app.post(&ann, "/api/v1/tasks", json!({ "title": "never" })).await.expect(503);
-    app.get(Who::Anyone, "/livez").await.expect(200);
+    let _ = app.post(&ann, "/api/v1/tasks", json!({ "title": "never" })).await.expect(503);
+    let _ = app.get(Who::Anyone, "/livez").await.expect(200);
     // Who waits when there is room again is answered.
     let (waiting, ()) = tokio::join!(app.get(&ann, "/api/v1/tasks"), held.release());
     assert_eq!(waiting.expect(200).json(), json!([]));
@@ -186,20 +190,17 @@ async fn a_full_queue_makes_requests_wait_and_drops_no_row() {
 async fn a_write_without_its_row_is_no_write() {
     let app = TestApp::with(ENTITIES).await;
     let ann = app.user("ann").await;
-    app.post(&ann, "/api/v1/tasks", json!({ "title": "a" })).await.expect(201);
+    let _ = app.post(&ann, "/api/v1/tasks", json!({ "title": "a" })).await.expect(201);
     app.app.audit().expect("a trail").settled().await;
     let weeks = "DO $$ DECLARE week regclass; BEGIN FOR week IN SELECT inhrelid::regclass FROM pg_inherits
                    WHERE inhparent = 'api_audit_logs'::regclass LOOP EXECUTE format('DROP TABLE %s', week); END LOOP; END $$";
     app.database.owner_sql(weeks).await;
-    app.post(&ann, "/api/v1/tasks", json!({ "title": "b" })).await.expect(500);
+    let _ = app.post(&ann, "/api/v1/tasks", json!({ "title": "b" })).await.expect(500);
     assert_eq!(app.database.column("SELECT title FROM tasks").await, ["a"]);
     // A later look makes the weeks again, and what waited is written.
     app.app.audit().expect("a trail").keep_once(&app.app).await.expect("weeks");
-    app.post(&ann, "/api/v1/tasks", json!({ "title": "b" })).await.expect(201);
-    assert_eq!(
-        rows(&app).await,
-        ["POST /api/v1/tasks 500 ann key", "POST /api/v1/tasks 201 ann key"]
-    );
+    let _ = app.post(&ann, "/api/v1/tasks", json!({ "title": "b" })).await.expect(201);
+    assert_eq!(rows(&app).await, ["POST /api/v1/tasks 500 ann key", "POST /api/v1/tasks 201 ann key"]);
     app.close().await;
 }
 
@@ -208,7 +209,7 @@ async fn rows_are_written_at_the_end() {
     let app = TestApp::with(ENTITIES).await;
     let other = TestApp::beside(&app).await;
     for _ in 0..40 {
-        other.get(Who::Anyone, "/api/v1/open").await.expect(200);
+        let _ = other.get(Who::Anyone, "/api/v1/open").await.expect(200);
     }
     other.close().await;
     assert_eq!(app.database.column("SELECT count(*) FROM api_audit_logs").await, ["40"]);
@@ -221,9 +222,9 @@ async fn everybody_reads_their_own_requests_and_administrators_all() {
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
     let root = app.user_with("root", "admin", &["audit:read"]).await;
     let narrow = app.key(&ann.user, &["tasks:*"]).await;
-    app.post(&ann, "/api/v1/tasks", json!({ "title": "a" })).await.expect(201);
-    app.get(&bob, "/api/v1/tasks?title=eq.a").await.expect(200);
-    app.get(Who::Anyone, "/api/v1/tasks").await.expect(401);
+    let _ = app.post(&ann, "/api/v1/tasks", json!({ "title": "a" })).await.expect(201);
+    let _ = app.get(&bob, "/api/v1/tasks?title=eq.a").await.expect(200);
+    let _ = app.get(Who::Anyone, "/api/v1/tasks").await.expect(401);
     app.app.audit().expect("a trail").settled().await;
     let seen = |answer: &Value| {
         let line = |row: &Value| format!("{} {} {}", row["method"], row["endpoint"], row["statusCode"]);
@@ -236,15 +237,27 @@ async fn everybody_reads_their_own_requests_and_administrators_all() {
     assert_eq!(
         keys,
         [
-            "id", "userId", "apiKeyId", "endpoint", "method", "statusCode", "responseTime", "ipAddress",
-            "userAgent", "createdAt"
+            "id",
+            "userId",
+            "apiKeyId",
+            "endpoint",
+            "method",
+            "statusCode",
+            "responseTime",
+            "ipAddress",
+            "userAgent",
+            "createdAt"
         ]
     );
-    assert_eq!((row["userId"].as_str(), row["ipAddress"].as_str()), (Some(ann.user.id.as_str()), Some("127.0.0.1")));
+    assert_eq!(
+        (row["userId"].as_str(), row["ipAddress"].as_str()),
+        (Some(ann.user.id.as_str()), Some("127.0.0.1"))
+    );
     let foreign = format!("/api/v1/audit-logs?userId=eq.{}", ann.user.id);
     assert_eq!(app.get(&bob, &foreign).await.expect(200).json(), json!([]));
     app.app.audit().expect("a trail").settled().await;
-    let all = app.get(&root, "/api/v1/audit-logs?order=createdAt,id&endpoint=eq./api/v1/tasks").await.expect(200);
+    let all =
+        app.get(&root, "/api/v1/audit-logs?order=createdAt,id&endpoint=eq./api/v1/tasks").await.expect(200);
     assert_eq!(seen(&all.json()), "POST /api/v1/tasks 201; GET /api/v1/tasks 200; GET /api/v1/tasks 401");
     let refused = app.get(&root, "/api/v1/audit-logs?statusCode=gte.400&select=statusCode&limit=1").await;
     assert_eq!(refused.expect(200).json(), json!([{ "statusCode": 401 }]));
@@ -253,11 +266,13 @@ async fn everybody_reads_their_own_requests_and_administrators_all() {
     let narrow = Who::Headers(&[("authorization", &header)]);
     assert_eq!(app.get(narrow, "/api/v1/audit-logs").await.problem(), "403 missing_scope");
     assert_eq!(app.get(Who::Anyone, "/api/v1/audit-logs").await.problem(), "401 not_signed_in");
-    for wrong in ["nothing=eq.1", "updatedAt=gt.2026-01-01", "userMark=eq.x", "writtenBy=gt.0", "statusCode=eq.x"] {
-        app.get(&root, &format!("/api/v1/audit-logs?{wrong}")).await.expect(400);
+    for wrong in
+        ["nothing=eq.1", "updatedAt=gt.2026-01-01", "userMark=eq.x", "writtenBy=gt.0", "statusCode=eq.x"]
+    {
+        let _ = app.get(&root, &format!("/api/v1/audit-logs?{wrong}")).await.expect(400);
     }
     for method in ["POST", "PATCH", "PUT", "DELETE"] {
-        app.ask(&root, method, "/api/v1/audit-logs", Some("{}".to_owned())).await.expect(405);
+        let _ = app.ask(&root, method, "/api/v1/audit-logs", Some("{}".to_owned())).await.expect(405);
     }
     app.close().await;
 }
@@ -269,11 +284,17 @@ async fn changes_of_sign_in_are_in_the_trail() {
     let made = app.post(Who::Anyone, "/api/auth/sign-up/email", account).await.expect(200);
     let token = made.json()["token"].as_str().expect("a token").to_owned();
     let wrong = json!({ "email": "eve@example.com", "password": "a wrong password" });
-    app.post(Who::Anyone, "/api/auth/sign-in/email", wrong).await.expect(401);
+    let _ = app.post(Who::Anyone, "/api/auth/sign-in/email", wrong).await.expect(401);
     let header = format!("Bearer {token}");
-    app.post(Who::Headers(&[("authorization", &header)]), "/api/auth/update-user", json!({ "name": "eve" })).await.expect(200);
-    app.get(Who::Headers(&[("authorization", &header)]), "/api/auth/get-session").await.expect(200);
-    app.post(Who::Headers(&[("authorization", &header)]), "/api/v1/tasks", json!({ "title": "x" })).await.expect(201);
+    let _ = app
+        .post(Who::Headers(&[("authorization", &header)]), "/api/auth/update-user", json!({ "name": "eve" }))
+        .await
+        .expect(200);
+    let _ = app.get(Who::Headers(&[("authorization", &header)]), "/api/auth/get-session").await.expect(200);
+    let _ = app
+        .post(Who::Headers(&[("authorization", &header)]), "/api/v1/tasks", json!({ "title": "x" }))
+        .await
+        .expect(201);
     assert_eq!(
         rows(&app).await,
         [
@@ -297,7 +318,7 @@ async fn overhead() {
     for _ in 0..1500 {
         for ((app, user), times) in [&app, &off].into_iter().zip(&users).zip(&mut times) {
             let begun = std::time::Instant::now();
-            app.get(user, "/api/v1/tasks?limit=20").await.expect(200);
+            let _ = app.get(user, "/api/v1/tasks?limit=20").await.expect(200);
             times.push(begun.elapsed());
         }
     }
@@ -305,7 +326,10 @@ async fn overhead() {
         times.sort();
         times[times.len() / 2]
     });
-    println!("median with a trail {on:?}, without {without:?}, ratio {:.3}", without.as_secs_f64() / on.as_secs_f64());
+    println!(
+        "median with a trail {on:?}, without {without:?}, ratio {:.3}",
+        without.as_secs_f64() / on.as_secs_f64()
+    );
     app.close().await;
     off.close().await;
 }

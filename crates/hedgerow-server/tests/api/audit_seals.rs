@@ -40,13 +40,13 @@ async fn sealed(app: &TestApp) -> Report {
 async fn requests(app: &TestApp) -> Report {
     let ann = app.user("ann").await;
     for title in ["a", "b", "c"] {
-        app.post(&ann, "/api/v1/tasks", json!({ "title": title })).await.expect(201);
-        app.get(&ann, "/api/v1/tasks").await.expect(200);
+        let _ = app.post(&ann, "/api/v1/tasks", json!({ "title": title })).await.expect(201);
+        let _ = app.get(&ann, "/api/v1/tasks").await.expect(200);
     }
     let first = sealed(app).await;
     assert_eq!((first.fault, first.rows), (None, 6));
-    app.post(&ann, "/api/v1/tasks", json!({ "title": "d" })).await.expect(201);
-    app.get(Who::Anyone, "/api/v1/tasks").await.expect(401);
+    let _ = app.post(&ann, "/api/v1/tasks", json!({ "title": "d" })).await.expect(201);
+    let _ = app.get(Who::Anyone, "/api/v1/tasks").await.expect(401);
     let second = sealed(app).await;
     assert_eq!((&second.fault, second.rows, second.unsealed), (&None, 8, 0));
     assert!(second.seals >= 2, "{second:?}");
@@ -58,7 +58,8 @@ async fn whatever_is_changed_is_found() {
     let app = TestApp::with(ENTITIES).await;
     let whole = requests(&app).await;
     app.user("bob").await;
-    let ids = app.database.column("SELECT id FROM api_audit_logs ORDER BY \"writtenBy\", \"createdAt\", id").await;
+    let ids =
+        app.database.column("SELECT id FROM api_audit_logs ORDER BY \"writtenBy\", \"createdAt\", id").await;
     let (first, third, last) = (&ids[0], &ids[2], &ids[7]);
     app.database.sql("CREATE SCHEMA kept; CREATE TABLE kept.rows AS TABLE api_audit_logs; CREATE TABLE kept.seals AS TABLE hedgerow.audit_seals").await;
     let changed = |id: &String| Fault::Changed { id: id.clone() };
@@ -72,13 +73,31 @@ async fn whatever_is_changed_is_found() {
     };
     for (tampering, expected) in [
         (format!("UPDATE api_audit_logs SET \"statusCode\" = 500 WHERE id = '{third}'"), changed(third)),
-        (format!("UPDATE api_audit_logs SET endpoint = '/api/v1/other' WHERE id = '{first}'"), changed(first)),
+        (
+            format!("UPDATE api_audit_logs SET endpoint = '/api/v1/other' WHERE id = '{first}'"),
+            changed(first),
+        ),
         (format!("UPDATE api_audit_logs SET \"responseTime\" = NULL WHERE id = '{last}'"), changed(last)),
-        (format!("UPDATE api_audit_logs SET \"createdAt\" = \"createdAt\" + interval '1 microsecond' WHERE id = '{first}'"), changed(first)),
+        (
+            format!(
+                "UPDATE api_audit_logs SET \"createdAt\" = \"createdAt\" + interval '1 microsecond' WHERE id = '{first}'"
+            ),
+            changed(first),
+        ),
         (format!("UPDATE api_audit_logs SET \"userMark\" = NULL WHERE id = '{first}'"), changed(first)),
         // Given to somebody else.
-        (format!("UPDATE api_audit_logs SET \"userId\" = (SELECT id FROM \"user\" WHERE name = 'bob') WHERE id = '{first}'"), changed(first)),
-        (format!("UPDATE api_audit_logs SET \"apiKeyId\" = (SELECT k.id FROM api_keys k JOIN \"user\" u ON u.id = k.\"userId\" WHERE u.name = 'bob') WHERE id = '{first}'"), changed(first)),
+        (
+            format!(
+                "UPDATE api_audit_logs SET \"userId\" = (SELECT id FROM \"user\" WHERE name = 'bob') WHERE id = '{first}'"
+            ),
+            changed(first),
+        ),
+        (
+            format!(
+                "UPDATE api_audit_logs SET \"apiKeyId\" = (SELECT k.id FROM api_keys k JOIN \"user\" u ON u.id = k.\"userId\" WHERE u.name = 'bob') WHERE id = '{first}'"
+            ),
+            changed(first),
+        ),
         (format!("DELETE FROM api_audit_logs WHERE id = '{first}'"), removed(first)),
         (format!("DELETE FROM api_audit_logs WHERE id = '{third}'"), removed(third)),
         (format!("DELETE FROM api_audit_logs WHERE id = '{last}'"), removed(last)),
@@ -87,15 +106,32 @@ async fn whatever_is_changed_is_found() {
         (insert("forged", "3"), inserted("forged")),
         (insert("forged", "NULL"), inserted("forged")),
         (format!("UPDATE api_audit_logs SET id = 'other' WHERE id = '{third}'"), inserted("other")),
-        (format!("UPDATE api_audit_logs SET \"writtenBy\" = \"writtenBy\" + 1000000 WHERE id = '{third}'"), removed(third)),
-        ("UPDATE hedgerow.audit_seals SET content = repeat('0', 64) WHERE id = 1".to_owned(), Fault::Seal { seal: 1 }),
-        ("UPDATE hedgerow.audit_seals SET leaves = leaves[2:] WHERE id = 2".to_owned(), Fault::Seal { seal: 2 }),
-        ("UPDATE hedgerow.audit_seals SET signature = repeat('0', 64) WHERE id = 2".to_owned(), Fault::Seal { seal: 2 }),
+        (
+            format!("UPDATE api_audit_logs SET \"writtenBy\" = \"writtenBy\" + 1000000 WHERE id = '{third}'"),
+            removed(third),
+        ),
+        (
+            "UPDATE hedgerow.audit_seals SET content = repeat('0', 64) WHERE id = 1".to_owned(),
+            Fault::Seal { seal: 1 },
+        ),
+        (
+            "UPDATE hedgerow.audit_seals SET leaves = leaves[2:] WHERE id = 2".to_owned(),
+            Fault::Seal { seal: 2 },
+        ),
+        (
+            "UPDATE hedgerow.audit_seals SET signature = repeat('0', 64) WHERE id = 2".to_owned(),
+            Fault::Seal { seal: 2 },
+        ),
         ("UPDATE hedgerow.audit_seals SET week = week - 7 WHERE id = 1".to_owned(), Fault::Seal { seal: 1 }),
         // Without the first one, its rows are nobody's.
         ("DELETE FROM hedgerow.audit_seals WHERE id = 1".to_owned(), inserted(first)),
         // A row and everything that tells of it, but the numbers that follow.
-        (format!("DELETE FROM api_audit_logs WHERE id = '{first}'; UPDATE hedgerow.audit_seals SET leaves = leaves[2:] WHERE id = 1"), Fault::Seal { seal: 1 }),
+        (
+            format!(
+                "DELETE FROM api_audit_logs WHERE id = '{first}'; UPDATE hedgerow.audit_seals SET leaves = leaves[2:] WHERE id = 1"
+            ),
+            Fault::Seal { seal: 1 },
+        ),
     ] {
         app.database.sql(&tampering).await;
         assert_eq!(look(&app, None).await.fault, Some(expected), "{tampering}");
@@ -105,7 +141,10 @@ async fn whatever_is_changed_is_found() {
     // Who cuts the end off with its seals leaves a whole trail behind; whoever kept its head elsewhere sees it.
     let head = whole.head.clone().expect("a head");
     assert_eq!(look(&app, Some(&head)).await.fault, None);
-    let cut = format!("DELETE FROM api_audit_logs a USING hedgerow.audit_seals s WHERE s.id = {0} AND a.\"writtenBy\" >= s.\"from\"; DELETE FROM hedgerow.audit_seals WHERE id = {0}", head.seal);
+    let cut = format!(
+        "DELETE FROM api_audit_logs a USING hedgerow.audit_seals s WHERE s.id = {0} AND a.\"writtenBy\" >= s.\"from\"; DELETE FROM hedgerow.audit_seals WHERE id = {0}",
+        head.seal
+    );
     app.database.sql(&cut).await;
     assert_eq!(look(&app, None).await.fault, None);
     assert_eq!(look(&app, Some(&head)).await.fault, Some(Fault::CutOff { seal: head.seal }));
@@ -120,7 +159,8 @@ async fn deleting_a_user_or_a_key_is_no_tampering() {
     assert_eq!(look(&app, None).await, whole);
     app.database.sql("DELETE FROM \"user\"").await;
     assert_eq!(look(&app, None).await, whole);
-    let left = "SELECT count(*), count(\"userId\"), count(\"apiKeyId\"), count(\"userMark\") FROM api_audit_logs";
+    let left =
+        "SELECT count(*), count(\"userId\"), count(\"apiKeyId\"), count(\"userMark\") FROM api_audit_logs";
     assert_eq!(app.database.column(&format!("SELECT r::text FROM ({left}) r")).await, ["(8,0,0,7)"]);
     app.close().await;
 }
@@ -133,7 +173,7 @@ async fn a_transaction_that_commits_late_is_not_skipped() {
         .database
         .hold("BEGIN; INSERT INTO api_audit_logs (id, endpoint, method, \"statusCode\", \"writtenBy\") VALUES ('late', '/', 'GET', 200, pg_current_xact_id()::text::bigint)")
         .await;
-    app.post(&ann, "/api/v1/tasks", json!({ "title": "a" })).await.expect(201);
+    let _ = app.post(&ann, "/api/v1/tasks", json!({ "title": "a" })).await.expect(201);
     trail(&app).settled().await;
     // What was written since waits with it.
     trail(&app).seal(&app.app).await.expect("sealed");
@@ -158,7 +198,10 @@ async fn weeks_go_when_their_time_is_over() {
     trail(&app).keep_once(&app.app).await.expect("kept");
     let rows = "SELECT count(*), count(*) FILTER (WHERE id = 'old') FROM api_audit_logs";
     assert_eq!(app.database.column(&format!("SELECT r::text FROM ({rows}) r")).await, ["(8,0)"]);
-    assert_eq!(app.database.column("SELECT to_regclass('hedgerow.api_audit_logs_2026_01_05') IS NULL").await, ["t"]);
+    assert_eq!(
+        app.database.column("SELECT to_regclass('hedgerow.api_audit_logs_2026_01_05') IS NULL").await,
+        ["t"]
+    );
     let report = look(&app, None).await;
     assert_eq!((report.fault, report.rows), (None, whole.rows));
     app.close().await;

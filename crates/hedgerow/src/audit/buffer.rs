@@ -84,7 +84,10 @@ impl Buffer {
         if timeout(GRACE, &mut writer).await.is_err() {
             writer.abort();
             let rows = self.waiting.count.load(Ordering::Acquire);
-            tracing::error!(rows, "the program ends, and the last rows of the audit trail could not be written");
+            tracing::error!(
+                rows,
+                "the program ends, and the last rows of the audit trail could not be written"
+            );
         }
     }
 }
@@ -145,7 +148,17 @@ async fn write(database: &Database, rows: &[Row]) -> Result<(), DatabaseError> {
     let user_marks: Vec<Option<&str>> = of(rows, |row| row.user_mark.as_deref());
     let key_marks: Vec<Option<&str>> = of(rows, |row| row.key_mark.as_deref());
     let parameters: [&(dyn hedgerow_database::ToSql + Sync); 12] = [
-        &ids, &times, &users, &keys, &endpoints, &methods, &statuses, &took, &addresses, &agents, &user_marks,
+        &ids,
+        &times,
+        &users,
+        &keys,
+        &endpoints,
+        &methods,
+        &statuses,
+        &took,
+        &addresses,
+        &agents,
+        &user_marks,
         &key_marks,
     ];
     database.flight(&Identity::Auth).execute(sql, &parameters).await.map(|_| ())

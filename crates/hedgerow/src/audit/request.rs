@@ -102,7 +102,8 @@ impl AuditedRequest {
     /// transactions, it has one.
     pub(crate) fn ending(&self, caller: &Caller) -> &Ending {
         self.ending.get_or_init(|| {
-            let row = self.row(Outcome { status: self.success.load(Ordering::Relaxed), caller: Some(caller) });
+            let row =
+                self.row(Outcome { status: self.success.load(Ordering::Relaxed), caller: Some(caller) });
             Ending::new(trail::record(&trail::Request {
                 id: &row.id,
                 at: &row.at.to_string(),

@@ -169,8 +169,15 @@ async fn seal_within(
         let insert = r#"INSERT INTO hedgerow.audit_seals (id, week, "from", "to", leaves, content, chain, signature, "sealedAt")
             VALUES ($1, $2::text::date, $3, $4, $5, $6, $7, $8, $9::timestamptz)"#;
         let parameters: [&(dyn hedgerow_database::ToSql + Sync); 9] = [
-            &seal.id, &seal.week, &seal.from, &seal.to, &seal.leaves, &seal.content, &seal.chain,
-            &seal.signature, &now,
+            &seal.id,
+            &seal.week,
+            &seal.from,
+            &seal.to,
+            &seal.leaves,
+            &seal.content,
+            &seal.chain,
+            &seal.signature,
+            &now,
         ];
         transaction.execute(insert, &parameters).await?;
         chain = seal.chain;

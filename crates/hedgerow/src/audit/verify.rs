@@ -96,8 +96,12 @@ impl fmt::Display for Fault {
             Self::Changed { id } => write!(f, "the row {id} is not as it was sealed"),
             Self::Removed { id } => write!(f, "the row {id} was sealed and is gone"),
             Self::Inserted { id } => write!(f, "the row {id} was never sealed, and is among rows that were"),
-            Self::Seal { seal } => write!(f, "seal {seal} is not one that was made here, or not in its place"),
-            Self::CutOff { seal } => write!(f, "seal {seal} is gone or another one: the end of the trail was cut off"),
+            Self::Seal { seal } => {
+                write!(f, "seal {seal} is not one that was made here, or not in its place")
+            }
+            Self::CutOff { seal } => {
+                write!(f, "seal {seal} is gone or another one: the end of the trail was cut off")
+            }
         }
     }
 }
@@ -139,7 +143,8 @@ pub struct Report {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn verify(app: &App, audit: &Audit, kept: Option<&Head>) -> Result<Report, Error> {
-    let look = Look { app, identity: Identity::System { reason: "verify the audit trail" }, marks: audit.marks() };
+    let look =
+        Look { app, identity: Identity::System { reason: "verify the audit trail" }, marks: audit.marks() };
     let seconds = audit.options().retention.as_secs_f64();
     look.all(seconds, kept).await.map_err(|error| Error::without_entity("verify the audit trail", error))
 }
@@ -207,7 +212,8 @@ impl Look<'_> {
             return Ok(report);
         }
         let tail = r#"SELECT count(*) FROM public.api_audit_logs WHERE "writtenBy" >= $1"#;
-        let tail: i64 = self.ask(tail, &[&end]).await?.first().map(|row| row.get(0)).transpose()?.unwrap_or(0);
+        let tail: i64 =
+            self.ask(tail, &[&end]).await?.first().map(|row| row.get(0)).transpose()?.unwrap_or(0);
         report.unsealed = u64::try_from(tail).unwrap_or_default();
         Ok(report)
     }
@@ -264,9 +270,9 @@ impl Look<'_> {
         let rows: Vec<Sealed> = rows.iter().map(Sealed::read).collect::<Result<_, _>>()?;
         let mut found: HashMap<(&str, i64), Vec<&Sealed>> = HashMap::new();
         for row in &rows {
-            let of = seals.iter().find(|seal| {
-                seal.week == row.week && (seal.from..seal.to).contains(&row.written_by)
-            });
+            let of = seals
+                .iter()
+                .find(|seal| seal.week == row.week && (seal.from..seal.to).contains(&row.written_by));
             match of {
                 Some(seal) => found.entry((&seal.week, seal.id)).or_default().push(row),
                 None if row.week.as_str() >= first => {

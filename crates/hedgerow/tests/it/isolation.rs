@@ -719,12 +719,21 @@ async fn trail(scene: &Scene, probe: &Probe) -> Vec<String> {
             "INSERT INTO api_audit_logs (\"userId\", endpoint, method, \"statusCode\") VALUES ({user}, '/', 'GET', 200)"
         )
     };
-    let write = "SELECT hedgerow.write_audit('new', now(), 'key-alice', '/', 'GET', 200, 1, NULL, NULL, NULL, NULL)";
+    let write =
+        "SELECT hedgerow.write_audit('new', now(), 'key-alice', '/', 'GET', 200, 1, NULL, NULL, NULL, NULL)";
     let written = |user: &str, key: &str| {
-        format!("{write}; SELECT FROM api_audit_logs WHERE id = 'new' AND \"userId\" = '{user}' AND \"apiKeyId\" {key}")
+        format!(
+            "{write}; SELECT FROM api_audit_logs WHERE id = 'new' AND \"userId\" = '{user}' AND \"apiKeyId\" {key}"
+        )
     };
     for (role, who, opened, sql, expected) in [
-        ("hedgerow_app", "bob", opened, "SELECT FROM api_audit_logs WHERE id <> 'audit-bob'".to_owned(), Some(0)),
+        (
+            "hedgerow_app",
+            "bob",
+            opened,
+            "SELECT FROM api_audit_logs WHERE id <> 'audit-bob'".to_owned(),
+            Some(0),
+        ),
         ("hedgerow_app", "", opened, "SELECT FROM api_audit_logs".to_owned(), Some(0)),
         ("hedgerow_app", "bob", opened, "UPDATE api_audit_logs SET method = 'x'".to_owned(), Some(0)),
         ("hedgerow_app", "bob", opened, "DELETE FROM api_audit_logs".to_owned(), Some(0)),
@@ -740,7 +749,13 @@ async fn trail(scene: &Scene, probe: &Probe) -> Vec<String> {
         ("hedgerow_anon", "", "", write.to_owned(), None),
         ("hedgerow_auth", "bob", "", write.to_owned(), None),
         // Twice is once.
-        ("hedgerow_app", "bob", "", format!("{write}; {write}; SELECT FROM api_audit_logs WHERE id = 'new'"), Some(3)),
+        (
+            "hedgerow_app",
+            "bob",
+            "",
+            format!("{write}; {write}; SELECT FROM api_audit_logs WHERE id = 'new'"),
+            Some(3),
+        ),
     ] {
         let count = probe.rows(role, who, opened, &sql).await;
         if count != expected {
@@ -778,7 +793,9 @@ async fn trail(scene: &Scene, probe: &Probe) -> Vec<String> {
         through.push(format!("trail: weeks {weeks:?}"));
     }
     for week in weeks {
-        let opened = format!("CREATE POLICY hole ON {week} USING (true) WITH CHECK (true); GRANT ALL ON {week} TO hedgerow_app;");
+        let opened = format!(
+            "CREATE POLICY hole ON {week} USING (true) WITH CHECK (true); GRANT ALL ON {week} TO hedgerow_app;"
+        );
         for (opened, sql, expected) in [
             ("", format!("SELECT FROM {week}"), None),
             (&*opened, format!("SELECT FROM {week}"), Some(0)),
@@ -1059,7 +1076,8 @@ async fn catalog(database: &TestDatabase) -> Vec<String> {
     let mut seen: Vec<String> = Vec::new();
     for line in lines {
         let week = line.find("api_audit_logs_2").map(|at| at + "api_audit_logs_".len());
-        let line = week.map_or(line.clone(), |at| format!("{}WEEK{}", &line[..at], &line[at + "2026_11_23".len()..]));
+        let line = week
+            .map_or(line.clone(), |at| format!("{}WEEK{}", &line[..at], &line[at + "2026_11_23".len()..]));
         if !seen.contains(&line) {
             seen.push(line);
         }

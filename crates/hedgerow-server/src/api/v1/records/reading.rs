@@ -23,7 +23,10 @@ pub(crate) async fn list(
 }
 
 /// `GET /api/v1/audit-logs`
-pub(crate) async fn audit_logs(State(service): State<Service>, request: Request) -> Result<Response, Failure> {
+pub(crate) async fn audit_logs(
+    State(service): State<Service>,
+    request: Request,
+) -> Result<Response, Failure> {
     listed(&service, Asked::of_trail(&service, request).await?).await
 }
 
