@@ -162,7 +162,7 @@ fn requests_become_these_statements() {
     let posts = schema.entity("posts").expect("posts");
     let ann = Asker::User("ann");
     let list = |entity, parameters: &[(&str, &str)], asker| {
-        let query = ListQuery::parse(entity, parameters, Limits::default()).expect("a query");
+        let query = ListQuery::parse(&schema, entity, parameters, Limits::default()).expect("a query");
         shown(&statement::list(entity, &query, asker).sql)
     };
     let cells = [("title", Cell::Text("x'; DROP TABLE tasks; --")), ("project", Cell::Text("p1"))];
@@ -191,7 +191,7 @@ fn requests_become_these_statements() {
         ),
         list(tasks, &[], Asker::Anonymous),
         list(posts, &[("text", "like.a*")], Asker::Anonymous),
-        shown(&statement::insert(tasks, &["id-1".to_owned()], &[&row], None).sql),
+        shown(&statement::insert(tasks, &["id-1".to_owned()], &[&row], None, ann).sql),
         shown(&statement::delete_one(tasks, "id-1", ann)),
     ];
     insta::assert_snapshot!(everything.join("\n\n"));
@@ -202,6 +202,7 @@ fn what_is_stored_otherwise_is_cast() {
     let schema = schema();
     let (adopted, everything) =
         (schema.entity("adopted").expect("one"), schema.entity("everything").expect("one"));
+    let ann = Asker::User("ann");
     let user = "01890a5d-ac96-774b-bcce-b302099a8057";
     let parameters = [
         ("order", "at,title"),
@@ -212,7 +213,7 @@ fn what_is_stored_otherwise_is_cast() {
         ("assignee", "like.0189*"),
         ("extra", "is.null"),
     ];
-    let query = ListQuery::parse(adopted, &parameters, Limits::default()).expect("a query");
+    let query = ListQuery::parse(&schema, adopted, &parameters, Limits::default()).expect("a query");
     let cells = [
         ("at", Cell::Text("2026-01-31T09:30:00+02:00")),
         ("qty", Cell::Text("1")),
@@ -227,12 +228,12 @@ fn what_is_stored_otherwise_is_cast() {
     let ids = ["id-1".to_owned(), "id-2".to_owned()];
     let select = hedgerow_schema::query::select_all(adopted);
     let statements = [
-        shown(&statement::list(adopted, &query, Asker::User("ann")).sql),
-        shown(&statement::insert(adopted, &ids[..1], &[&row], Some(&select[2..4])).sql),
-        shown(&statement::insert(adopted, &ids, &[&row, &row], None).sql),
-        shown(&statement::update_one(adopted, "id-1", &row, &select[2..4], Asker::User("ann")).sql),
-        shown(&statement::insert(everything, &ids[..1], &[&lists], None).sql),
-        shown(&statement::insert(everything, &ids, &[&lists, &lists], None).sql),
+        shown(&statement::list(adopted, &query, ann).sql),
+        shown(&statement::insert(adopted, &ids[..1], &[&row], Some(&select[2..4]), ann).sql),
+        shown(&statement::insert(adopted, &ids, &[&row, &row], None, ann).sql),
+        shown(&statement::update_one(adopted, "id-1", &row, &select[2..4], ann).sql),
+        shown(&statement::insert(everything, &ids[..1], &[&lists], None, ann).sql),
+        shown(&statement::insert(everything, &ids, &[&lists, &lists], None, ann).sql),
     ];
     insta::assert_snapshot!(statements.join("\n\n"));
 }
