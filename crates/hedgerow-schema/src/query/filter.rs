@@ -310,6 +310,10 @@ impl<'e> Reading<'e> {
         }
         let mut filters = Vec::new();
         let before = self.errors.len();
+        if scan.sees(")") {
+            self.note(parameter, "invalid_filter", form());
+            return None;
+        }
         loop {
             scan.skip_spaces();
             match self.leaf(entity, scan, parameter, depth, related) {

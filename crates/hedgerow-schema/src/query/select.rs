@@ -248,11 +248,11 @@ impl<'e> Reading<'e> {
                 break;
             }
         }
-        self.check_keys(&selected);
+        self.check_keys(&selected, depth);
         selected
     }
 
-    fn check_keys(&mut self, selected: &[Selected<'e>]) {
+    fn check_keys(&mut self, selected: &[Selected<'e>], depth: u32) {
         let mut keys = Vec::new();
         collect_keys(selected, &mut keys);
         keys.sort_unstable();
@@ -272,7 +272,8 @@ impl<'e> Reading<'e> {
             self.note("select", "unsupported_select", message);
         }
         let groups = |item: &Selected<'_>| match &item.item {
-            Item::Value(operand, _) => !operand.is_links(),
+            // PostgreSQL groups by a path only where it stands in a column of its own.
+            Item::Value(operand, _) => !operand.is_links() && (depth == 0 || operand.path.is_none()),
             Item::Aggregate(_) => true,
             Item::Embed(_) | Item::Spread(_) => false,
         };

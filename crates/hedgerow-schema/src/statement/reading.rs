@@ -38,9 +38,17 @@ fn ordered(mut sql: Sql, mut conditions: Conditions, place: Place<'_>, query: &L
 /// GROUP BY, ORDER BY, LIMIT and OFFSET.
 pub(super) fn page(sql: &mut Sql, place: Place<'_>, query: &ListQuery<'_>, limit: u64) {
     if query.is_grouped() && !query.order.is_empty() {
-        // All groups are keys of the order.
         sql.push(" GROUP BY ");
-        sql.join(", ", &query.order, |sql, key| group(sql, place, query, key));
+        if place.is_inside() {
+            // What is selected is one column there; all that it is made of are keys of the order.
+            sql.join(", ", &query.order, |sql, key| by_own(sql, place, key));
+        } else {
+            let values = query.select.iter().enumerate();
+            let values = values.filter(|(_, item)| matches!(item.item, Item::Value(..)));
+            sql.join(", ", values, |sql, (at, _)| {
+                sql.number(at as u64 + 1);
+            });
+        }
     }
     let mut separator = " ORDER BY ";
     if let Some(words) = &query.best_first {

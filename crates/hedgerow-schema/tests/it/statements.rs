@@ -197,6 +197,116 @@ fn requests_become_these_statements() {
     insta::assert_snapshot!(everything.join("\n\n"));
 }
 
+/// One list each: the entity, who asks, and the parameters.
+const GRAMMAR: &[(&str, &[(&str, &str)])] = &[
+    (
+        "tasks",
+        &[
+            ("select", "id"),
+            (
+                "or",
+                "(title.eq.a,and(estimate.gt.1,not.or(due.is.null,billable.is.true)),status.in.(todo,\"it's done\"))",
+            ),
+            ("not.and", "(title.eq.b,title.isdistinct.c)"),
+        ],
+    ),
+    (
+        "tasks",
+        &[
+            ("select", "id"),
+            ("title", "like(any).{a*,\"b,*\"}"),
+            ("estimate", "gt(all).{1,2}"),
+            ("title", "fts(english).fat & !cat"),
+            ("link", "wfts.\"fat cat\" or rat"),
+            ("extra->a->>b", "eq.x"),
+            ("extra->0", "in.(1,\"[2]\")"),
+            ("extra", "cs.{\"a\":1}"),
+        ],
+    ),
+    (
+        "tasks",
+        &[
+            (
+                "select",
+                "n:estimate::text,at:createdAt::text,day:seenAt::date,price::numeric,estimate::numeric,extra->a->>b,z:extra->0",
+            ),
+            ("order", "extra->a->>b.desc.nullslast,extra->0,due"),
+        ],
+    ),
+    (
+        "tasks",
+        &[
+            ("select", "title,project:projects(id,code,createdAt),...parent(up:title,...project(top:code))"),
+            ("project.code", "like.a*"),
+            ("order", "project(code).desc.nullsfirst"),
+        ],
+    ),
+    (
+        "projects",
+        &[
+            ("select", "code,tasks!inner(title,estimate,parent(title)),posts()"),
+            ("tasks.estimate", "gt.5"),
+            ("tasks.order", "due.desc"),
+            ("tasks.limit", "3"),
+            ("tasks.offset", "1"),
+            ("tasks.parent.title", "eq.x"),
+            ("or", "(posts.not.is.null,code.eq.a)"),
+        ],
+    ),
+    (
+        "posts",
+        &[
+            ("select", "topics(faa),notes(code,tasks(title)),ids:notes"),
+            ("topics", "cs.{a,b}"),
+            ("notes", "cs.{a}"),
+            ("topics", "cd.{a,b}"),
+            ("search", "fat \"cat food\" -dog mou"),
+        ],
+    ),
+    (
+        "airports",
+        &[("select", "faa,posts(text),tasks(count())"), ("posts.search", "cat"), ("posts", "is.null")],
+    ),
+    (
+        "tasks",
+        &[
+            ("select", "status,extra->a,n:count(),estimate.sum(),most:price.max(),due.count()"),
+            ("order", "status.desc"),
+            ("billable", "is.true"),
+        ],
+    ),
+    ("tasks", &[("select", "count()")]),
+    ("projects", &[("select", "code,tasks(status,estimate.avg(),count())"), ("tasks.order", "status")]),
+    (
+        "everything",
+        &[
+            ("select", "id,tags,opens"),
+            ("tags", "cs.{a,\"b,c\"}"),
+            ("colours", "ov.{red}"),
+            ("tags", "eq.{a}"),
+            ("external", "eq(any).{01890a5d-ac96-774b-bcce-b302099a8057}"),
+        ],
+    ),
+    ("adopted", &[("select", "id,at,weight.max(),qty.sum()"), ("extra->a", "eq.1"), ("extra", "cs.{}")]),
+];
+
+#[test]
+fn the_grammar_becomes_these_statements() {
+    let schema = schema();
+    let mut shows = Vec::new();
+    for (entity, parameters) in GRAMMAR {
+        let entity = schema.entity(entity).expect("an entity");
+        let query = ListQuery::parse(&schema, entity, parameters, Limits::default());
+        let query = query.unwrap_or_else(|errors| panic!("{parameters:?}: {errors:?}"));
+        shows.push(shown(&statement::list(entity, &query, Asker::User("ann")).sql));
+    }
+    // Nobody owns anything, inside either.
+    let airports = schema.entity("airports").expect("airports");
+    let query = ListQuery::parse(&schema, airports, &[("select", "tasks(id)")], Limits::default());
+    shows.push(shown(&statement::list(airports, &query.expect("a query"), Asker::Anonymous).sql));
+    insta::assert_snapshot!(shows.join("\n\n"));
+}
+
 #[test]
 fn what_is_stored_otherwise_is_cast() {
     let schema = schema();
