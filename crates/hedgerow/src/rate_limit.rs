@@ -100,12 +100,7 @@ enum Counters {
 
 impl RateLimits {
     /// Opens no connection yet. Must be called within a tokio runtime where a store is shared.
-    pub fn open(
-        settings: &RateLimitSettings,
-        database: &Database,
-        secrets: &Secrets,
-        world: &World,
-    ) -> Self {
+    pub fn open(settings: &RateLimitSettings, database: &Database, secrets: &Secrets, world: &World) -> Self {
         let backend = match &settings.store {
             Store::Memory => None,
             Store::Postgres => Some(Backend::Postgres(postgres::Counters::new(database.clone()))),
