@@ -14,9 +14,9 @@ pub use crate::ddl::audit::TABLE as NAME;
 /// use hedgerow_schema::{Limits, ListQuery, Read, trail};
 /// let schema = trail::schema(Read::Owner);
 /// let own = schema.entity(trail::NAME).unwrap();
-/// let refused = ListQuery::parse(own, &[("statusCode", "gte.400")], Limits::default());
+/// let refused = ListQuery::parse(&schema, own, &[("statusCode", "gte.400")], Limits::default());
 /// assert!(refused.is_ok());
-/// assert!(ListQuery::parse(own, &[("updatedAt", "gte.2026-01-01")], Limits::default()).is_err());
+/// assert!(ListQuery::parse(&schema, own, &[("updatedAt", "gte.2026-01-01")], Limits::default()).is_err());
 /// ```
 pub fn schema(read: Read) -> Schema {
     Schema::from_checked(vec![entity(read)])

@@ -79,7 +79,7 @@ async fn list(session: &Session, filters: &[String], limit: u32, json: bool) -> 
         };
         parameters.push(pair);
     }
-    let query = match ListQuery::parse(entity, &parameters, app.limits()) {
+    let query = match ListQuery::parse(&schema, entity, &parameters, app.limits()) {
         Ok(query) => query,
         Err(errors) => return Err(wrong(errors)),
     };
