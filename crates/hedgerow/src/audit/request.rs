@@ -130,10 +130,8 @@ impl AuditedRequest {
             Some(Caller::User(user)) => (Some(user.id.to_string()), user.key.clone()),
             Some(Caller::Anonymous) | None => (None, None),
         };
-        let mark = |whose, id: &Option<String>| {
-            let id = id.as_deref().filter(|_| self.audit.is_sealed())?;
-            Some(self.audit.marks().of(whose, id))
-        };
+        // Also where rows are not sealed: they may be later, and a row without a mark is nobody's.
+        let mark = |whose, id: &Option<String>| Some(self.audit.marks().of(whose, id.as_deref()?));
         Row {
             user_mark: mark(Of::User, &user),
             key_mark: mark(Of::Key, &key),
