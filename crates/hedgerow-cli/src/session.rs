@@ -134,6 +134,7 @@ pub(crate) fn open_app(
         pool,
         roles: project.config.roles.clone(),
         limits: project.config.limits,
+        keys: project.config.keys,
         auth: Some(sign_in(project, &world, mode)?),
         world,
     };

@@ -4,6 +4,7 @@ use hedgerow_schema::Roles;
 
 use crate::error::Error;
 use crate::flight::Flight;
+use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::pool::{Pool, PoolSettings};
 use crate::transaction::Transaction;
@@ -68,7 +69,19 @@ impl Database {
     /// # Errors
     /// When no connection is to be had, or the login may not take the identity's role.
     pub async fn transaction(&self, identity: &Identity) -> Result<Transaction, Error> {
-        Transaction::begin(self.pool(identity), &self.roles, identity).await
+        Transaction::begin(self.pool(identity), &self.roles, identity, None).await
+    }
+
+    /// Opens a transaction for `identity`, where `guard` holds.
+    ///
+    /// # Errors
+    /// [`Error::Unproven`] where it does not; else as [`Self::transaction`].
+    pub async fn guarded_transaction(
+        &self,
+        identity: &Identity,
+        guard: Option<&Guard>,
+    ) -> Result<Transaction, Error> {
+        Transaction::begin(self.pool(identity), &self.roles, identity, guard).await
     }
 
     fn pool(&self, identity: &Identity) -> &Pool {

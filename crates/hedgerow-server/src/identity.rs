@@ -1,21 +1,67 @@
 //! Who is asking. The only place that decides it.
 //!
 //! Always holds: a credential that is presented and not valid is an error, never "anonymous"; a browser's cookie changes something
-//! only when the page that asks is of a trusted origin; every look-up asks the database, so what was revoked, banned or
-//! changed counts with the next request.
+//! only when the page that asks is of a trusted origin; nobody is believed without the database: it is asked here, or, for an API key
+//! that is remembered, in the flight of the request itself (`proof.rs`). So what was revoked, banned or changed counts with
+//! the next request.
 
+use std::sync::Arc;
+
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use hedgerow::api_keys::{self, ApiKeySecret};
 use hedgerow::auth::jwt::issued;
 use hedgerow::auth::sessions;
 use hedgerow::auth::settings::Plugin;
+use hedgerow::database::Guard;
 use hedgerow::{App, Caller, Error};
 
 use crate::api::auth::{SessionCookie, expired_cookies, is_trusted_origin, session_cookie};
+use crate::middleware::Facts;
+use crate::peer::address_of;
 use crate::respond::Failure;
+use crate::service::Service;
 
-/// The caller behind a request's method and headers.
-pub(crate) async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Failure> {
+/// A request whose caller is looked up, whatever is remembered.
+#[derive(Clone, Copy)]
+pub(crate) struct LookUp;
+
+/// The caller behind a request, known to what is done around it. For a caller who is remembered there is a guard in
+/// [`Facts::guard`], which every flight of the request has to prove.
+pub(crate) async fn admitted(service: &Service, parts: &Parts) -> Result<Caller, Failure> {
+    let facts = Facts::of(&parts.extensions);
+    let caller = match recalled(service, parts) {
+        Some((caller, guard)) if parts.extensions.get::<LookUp>().is_none() => {
+            facts.guarded_by(Some(Arc::new(guard)));
+            caller
+        }
+        _ => caller(service, parts).await?,
+    };
+    facts.asked_by(&caller);
+    Ok(caller)
+}
+
+/// Whether the request presents what looks like an API key.
+pub(crate) fn presents_key(headers: &HeaderMap) -> bool {
+    credential(headers).is_ok_and(|found| found.is_some_and(|text| text.starts_with(ApiKeySecret::START)))
+}
+
+/// The caller behind an API key that is remembered and stands alone.
+fn recalled(service: &Service, parts: &Parts) -> Option<(Caller, Guard)> {
+    let credential = credential(&parts.headers).ok().flatten()?;
+    if !credential.starts_with(ApiKeySecret::START)
+        || !matches!(session_cookie(&service.app, &parts.headers), SessionCookie::None)
+    {
+        return None;
+    }
+    let from = address_of(service, &parts.headers, &parts.extensions);
+    let (user, guard) = api_keys::recall(&service.app, &credential.parse().ok()?, from)?;
+    Some((Caller::User(user), guard))
+}
+
+/// The caller behind a request, looked up.
+pub(crate) async fn caller(service: &Service, parts: &Parts) -> Result<Caller, Failure> {
+    let (app, method, headers) = (&service.app, &parts.method, &parts.headers);
     let cookie = session_cookie(app, headers);
     let Some(credential) = credential(headers)? else {
         return match cookie {
@@ -41,7 +87,8 @@ pub(crate) async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> R
     }
     if credential.starts_with(ApiKeySecret::START) {
         let key: ApiKeySecret = credential.parse().map_err(|_| Error::InvalidCredential)?;
-        return Ok(Caller::User(api_keys::authenticate(app, &key).await?));
+        let from = address_of(service, headers, &parts.extensions);
+        return Ok(Caller::User(api_keys::authenticate(app, &key, from).await?));
     }
     if headers.contains_key("x-api-key") || !app.auth().has(Plugin::Bearer) {
         return Err(Error::InvalidCredential.into());

@@ -7,6 +7,8 @@ mod health;
 mod identity;
 mod middleware;
 mod pages;
+mod peer;
+mod proof;
 mod respond;
 mod router;
 mod serve;

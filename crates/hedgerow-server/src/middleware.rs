@@ -2,7 +2,7 @@
 //! the log, and an answer even when a handler panics.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -10,6 +10,7 @@ use axum::http::{Extensions, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use hedgerow::database::Guard;
 use hedgerow::{Caller, World};
 
 use crate::respond::{Failure, Problem};
@@ -28,6 +29,7 @@ pub(crate) struct Facts(Arc<FactsInner>);
 #[derive(Default)]
 struct FactsInner {
     caller: OnceLock<Caller>,
+    guard: Mutex<Option<Arc<Guard>>>,
 }
 
 impl Facts {
@@ -41,6 +43,15 @@ impl Facts {
 
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.0.caller.get()
+    }
+
+    /// What has to be proved of a caller who was remembered; `None` is nothing.
+    pub(crate) fn guarded_by(&self, guard: Option<Arc<Guard>>) {
+        *self.0.guard.lock().unwrap_or_else(PoisonError::into_inner) = guard;
+    }
+
+    pub(crate) fn guard(&self) -> Option<Arc<Guard>> {
+        self.0.guard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

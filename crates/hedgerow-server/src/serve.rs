@@ -19,7 +19,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tower_service::Service as TowerService;
 
-use crate::api::auth::Peer;
+use crate::peer::Peer;
 use tokio::sync::Semaphore;
 
 /// More clients wait in the system's queue.

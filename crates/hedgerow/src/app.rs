@@ -8,6 +8,7 @@ use hedgerow_database::{
 };
 use hedgerow_schema::{Limits, Roles, Schema};
 
+use crate::api_keys::{KeySettings, Memory, Usage};
 use crate::auth::{Auth, AuthOptions};
 use crate::context::World;
 
@@ -22,6 +23,8 @@ pub struct AppOptions {
     pub roles: Roles,
     /// How many rows a list has.
     pub limits: Limits,
+    /// API keys.
+    pub keys: KeySettings,
     /// Time and randomness.
     pub world: World,
     /// Sign-in; `None` is one whose secret is made anew, so that sessions end with the program, and whose mail goes nowhere.
@@ -36,6 +39,7 @@ impl AppOptions {
             pool: PoolSettings::default(),
             roles: Roles::default(),
             limits: Limits::default(),
+            keys: KeySettings::default(),
             world: World::default(),
             auth: None,
         }
@@ -66,8 +70,16 @@ struct Inner {
     database: Database,
     schema: ArcSwap<Schema>,
     limits: Limits,
+    key_settings: KeySettings,
+    keys: Keys,
     world: World,
     auth: Auth,
+}
+
+/// What is known of API keys between requests.
+pub(crate) struct Keys {
+    pub(crate) memory: Memory,
+    pub(crate) usage: Arc<Usage>,
 }
 
 impl App {
@@ -77,9 +89,12 @@ impl App {
     pub fn open(options: AppOptions, schema: Schema) -> Self {
         let database = Database::open(&options.logins, options.pool, options.roles);
         let auth = Auth::new(options.auth.unwrap_or_else(|| AuthOptions::for_itself(&options.world)));
+        let usage = Arc::new(Usage::new(database.clone(), options.keys.counted_after));
         let inner = Inner {
             database,
             auth,
+            key_settings: options.keys,
+            keys: Keys { memory: Memory::default(), usage },
             schema: ArcSwap::from_pointee(schema),
             limits: options.limits,
             world: options.world,
@@ -112,6 +127,15 @@ impl App {
         self.inner.limits
     }
 
+    /// What of API keys the application decides.
+    pub fn key_settings(&self) -> KeySettings {
+        self.inner.key_settings
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.inner.keys
+    }
+
     /// Time and randomness.
     pub fn world(&self) -> &World {
         &self.inner.world
@@ -130,6 +154,7 @@ impl App {
     /// Finishes what was to be done after answers, and closes all connections.
     pub async fn close(&self) {
         self.inner.auth.close().await;
+        self.inner.keys.usage.close().await;
         self.inner.database.close().await;
     }
 }

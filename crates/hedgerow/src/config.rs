@@ -19,6 +19,7 @@ use ipnet::IpNet;
 
 pub use sign_in::{Mode, SignInConfig};
 
+use crate::api_keys::KeySettings;
 use crate::auth::origins::OriginPattern;
 use crate::auth::secrets::Secrets;
 use crate::auth::settings::UserField;
@@ -104,6 +105,7 @@ const KEYS: &[Key] = &[
     key("roles", "admin", "hedgerow_admin", Takes::Role),
     key("api", "default_limit", "1000", Takes::Count),
     key("api", "max_limit", "1000", Takes::Count),
+    key("api", "max_keys", "100", Takes::Count),
     Key { variables: &["HEDGEROW_URL", "BETTER_AUTH_URL"], ..key("auth", "base_url", "", Takes::Origin) },
     Key { variables: &["BETTER_AUTH_TRUSTED_ORIGINS"], ..key("auth", "trusted_origins", "", Takes::Origins) },
     key("auth", "registration", "open", Takes::OneOf(&["open", "domain", "invitation", "closed"])),
@@ -207,6 +209,8 @@ pub struct Config {
     pub roles: Roles,
     /// How many rows a list has.
     pub limits: Limits,
+    /// How many API keys a user has.
+    pub keys: KeySettings,
     /// How people sign in, and how mail reaches them.
     pub sign_in: SignInConfig,
 }
@@ -551,6 +555,7 @@ fn build(
         privileged_login: strictness("privileged_login"),
         roles: Roles { app: role("app"), anon: role("anon"), auth: role("auth"), admin: role("admin") },
         limits: Limits { default: count("api", "default_limit").min(max), max },
+        keys: KeySettings { most: count("api", "max_keys"), ..KeySettings::default() },
         sign_in: SignInConfig::of(&text, user_fields),
     }
 }
