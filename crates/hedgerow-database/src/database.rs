@@ -115,6 +115,12 @@ impl Database {
         self.tenant.status()
     }
 
+    /// How often an answer of the server was waited for since the start, over all pools: one for each flight, and for each
+    /// step of a transaction.
+    pub fn exchanges(&self) -> u64 {
+        self.pools().iter().map(|(_, pool)| pool.exchanges()).sum()
+    }
+
     pub(crate) fn pools(&self) -> [(&'static str, &Pool); 3] {
         [("tenant", &self.tenant), ("auth", &self.auth), ("admin", &self.admin)]
     }

@@ -355,6 +355,7 @@ pub(crate) async fn parameter_types(
 
 /// Waits as long as the server may take. The future that is dropped then leaves its connection to the pool's care.
 pub(crate) async fn within<T>(pool: &Pool, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pool.count_exchange();
     match pool.answer_deadline() {
         Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or(Err(Error::Deadline(limit))),
         None => work.await,

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ struct Shared {
     /// Parameter types of the statements that library users wrote; the server was asked once.
     types: Mutex<KnownTypes>,
     recoveries: TaskTracker,
+    /// How often an answer of the server was waited for.
+    exchanges: AtomicU64,
 }
 
 struct Manager {
@@ -149,6 +152,7 @@ impl Pool {
             url: url.clone(),
             types: Mutex::new(HashMap::new()),
             recoveries: TaskTracker::new(),
+            exchanges: AtomicU64::new(0),
         };
         Self { connections, shared: Arc::new(shared) }
     }
@@ -160,6 +164,14 @@ impl Pool {
 
     pub(crate) fn settings(&self) -> &PoolSettings {
         &self.shared.settings
+    }
+
+    pub(crate) fn count_exchange(&self) {
+        self.shared.exchanges.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn exchanges(&self) -> u64 {
+        self.shared.exchanges.load(Ordering::Relaxed)
     }
 
     /// How long an answer may take: what the server allows a statement, and the network on top.

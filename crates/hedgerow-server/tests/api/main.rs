@@ -3,5 +3,7 @@
 mod access;
 mod bad_input;
 mod every_type;
+mod keys;
+mod proof;
 mod records;
 mod rows;
