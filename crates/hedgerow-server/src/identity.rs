@@ -14,30 +14,44 @@ use hedgerow::auth::jwt::issued;
 use hedgerow::auth::sessions;
 use hedgerow::auth::settings::Plugin;
 use hedgerow::database::Guard;
-use hedgerow::{App, Caller, Error};
+use hedgerow::{App, Caller, Ctx, Error};
 
 use crate::api::auth::{SessionCookie, expired_cookies, is_trusted_origin, session_cookie};
-use crate::middleware::Facts;
+use crate::limit;
+use crate::middleware::{Facts, RequestId};
 use crate::peer::address_of;
 use crate::respond::Failure;
 use crate::service::Service;
 
-/// A request whose caller is looked up, whatever is remembered.
+/// Marks a request that is done again: its caller is looked up, whatever is remembered.
 #[derive(Clone, Copy)]
 pub(crate) struct LookUp;
 
-/// The caller behind a request, known to what is done around it. For a caller who is remembered there is a guard in
+/// The context of a request whose caller may go on ([`admitted`]).
+pub(crate) async fn context(service: &Service, parts: &Parts) -> Result<Ctx, Failure> {
+    let caller = admitted(service, parts).await?;
+    let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let guard = Facts::of(&parts.extensions).guard();
+    Ok(Ctx::new(service.app.world(), caller, request_id).guarded(guard))
+}
+
+/// The caller behind a request, who may go on: known to what is done around it, and within the limits on requests. For a caller who is remembered there is a guard in
 /// [`Facts::guard`], which every flight of the request has to prove.
 pub(crate) async fn admitted(service: &Service, parts: &Parts) -> Result<Caller, Failure> {
     let facts = Facts::of(&parts.extensions);
+    if parts.extensions.get::<LookUp>().is_some() {
+        // It was counted when it came.
+        return caller(service, parts).await;
+    }
     let caller = match recalled(service, parts) {
-        Some((caller, guard)) if parts.extensions.get::<LookUp>().is_none() => {
+        Some((caller, guard)) => {
             facts.guarded_by(Some(Arc::new(guard)));
             caller
         }
-        _ => caller(service, parts).await?,
+        None => caller(service, parts).await?,
     };
     facts.asked_by(&caller);
+    limit::admit(service, &facts, &caller).await?;
     Ok(caller)
 }
 

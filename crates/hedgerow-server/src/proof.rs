@@ -53,7 +53,9 @@ async fn proved(
 ) -> Response {
     let Some(guard) = facts.guard() else { return response };
     let is_refused = response.extensions().get::<CredentialChanged>().is_some();
-    if guard.held() && !is_refused {
+    // A refusal for another's sake tells nothing, and must not cost what it saves.
+    let is_spared = response.status() == StatusCode::TOO_MANY_REQUESTS || response.status().is_server_error();
+    if (guard.held() || is_spared) && !is_refused {
         return response;
     }
     let caller = match identity::caller(service, &parts).await {

@@ -7,7 +7,7 @@ use hedgerow::App;
 use crate::api::auth;
 use crate::api::v1::{api_keys, records};
 use crate::service::{ServerOptions, Service};
-use crate::{cors, health, middleware, pages, proof, respond};
+use crate::{cors, health, limit, middleware, pages, proof, protect, respond};
 
 /// All routes, for [`crate::Server`] or for a router of your own to nest them in.
 pub fn router(app: App, options: ServerOptions) -> Router {
@@ -34,6 +34,8 @@ pub fn router(app: App, options: ServerOptions) -> Router {
         .fallback(respond::no_such_path)
         .method_not_allowed_fallback(respond::no_such_method)
         .layer(axum::middleware::from_fn_with_state(service.clone(), proof::around_request))
+        .layer(axum::middleware::from_fn_with_state(service.clone(), protect::around_request))
+        .layer(axum::middleware::from_fn_with_state(service.clone(), limit::around_request))
         .layer(axum::middleware::from_fn_with_state(service.clone(), cors::around_request))
         .layer(axum::middleware::from_fn_with_state(service.clone(), middleware::around_request))
         .with_state(service)

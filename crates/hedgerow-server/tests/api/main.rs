@@ -4,6 +4,7 @@ mod access;
 mod bad_input;
 mod every_type;
 mod keys;
+mod matrix;
 mod proof;
 mod records;
 mod rows;

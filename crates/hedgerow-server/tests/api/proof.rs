@@ -105,6 +105,7 @@ async fn keys_revoked_while_they_are_used_write_nothing_afterwards() {
 async fn every_change_counts_with_the_next_request() {
     let one = TestApp::with(&[("notes", NOTES), ("items", REFERENCE)]).await;
     let two = TestApp::beside(&one).await;
+    let next = AtomicU32::new(0);
     let check =
         async |change: &str, method: &'static str, path: &str, before: u16, after: u16, back: &str| {
             let name = format!("u{}", next.fetch_add(1, Ordering::Relaxed));

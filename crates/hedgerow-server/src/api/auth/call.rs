@@ -15,6 +15,7 @@ use hedgerow::auth::settings::Plugin;
 use hedgerow::auth::sign_in::Remember;
 use hedgerow::auth::store::session::Session;
 use hedgerow::auth::{Client, signed};
+use hedgerow::rate_limit::{Counted, Tier};
 use hedgerow::{App, Error};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 use super::answer::{Refused, refuse};
 use super::body::{Fields, Shape};
 use super::cookies::{self, DONT_REMEMBER, Keep, SESSION, SESSION_DATA};
+use crate::limit;
 use crate::peer::address_of;
 use crate::service::Service;
 
@@ -58,6 +60,11 @@ impl FromRequest<Service> for Call {
             && let Err(seconds) = throttle.request(address, &path, app.world().now())
         {
             return Err(refuse(&Refusal::too_many(seconds)));
+        }
+        if let Some(limits) = app.rate_limits()
+            && let Err(exceeded) = limits.count(Tier::Auth, &[Counted::Address(address)]).await
+        {
+            return Err(refuse(&Refusal::too_many(limit::seconds(exceeded.retry_after))));
         }
         if plugin_of(&path).is_some_and(|plugin| !app.auth().has(plugin)) {
             return Err(StatusCode::NOT_FOUND.into_response());

@@ -19,7 +19,6 @@ use url::form_urlencoded;
 
 use super::records::{content_range, links, read_body};
 use crate::identity;
-use crate::middleware::{Facts, RequestId};
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -37,13 +36,10 @@ struct Call {
 impl Call {
     async fn of(service: &Service, request: Request) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        let caller = identity::admitted(service, &parts).await?;
-        if caller == Caller::Anonymous {
+        let ctx = identity::context(service, &parts).await?;
+        if ctx.caller() == &Caller::Anonymous {
             return Err(Error::NotSignedIn.into());
         }
-        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let guard = Facts::of(&parts.extensions).guard();
-        let ctx = Ctx::new(service.app.world(), caller, request_id).guarded(guard);
         let query = parts.uri.query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = parts.uri.path().to_owned();

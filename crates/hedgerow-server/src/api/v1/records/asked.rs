@@ -15,7 +15,6 @@ use url::form_urlencoded;
 use super::invalid;
 use crate::api::v1::prefer::Preferences;
 use crate::identity;
-use crate::middleware::{Facts, RequestId};
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -54,7 +53,7 @@ impl Asked {
     async fn read(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         // First of all: whoever may not come in learns nothing of what else is wrong.
-        let caller = identity::admitted(service, &parts).await?;
+        let ctx = identity::context(service, &parts).await?;
         acceptable(&parts.headers)?;
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.headers, &prefer)?;
@@ -62,9 +61,6 @@ impl Asked {
         if schema.entity(&entity).is_none() {
             return Err(Error::UnknownEntity { name: entity }.into());
         }
-        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let guard = Facts::of(&parts.extensions).guard();
-        let ctx = Ctx::new(service.app.world(), caller, request_id).guarded(guard);
         let query = parts.uri.query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = parts.uri.path().to_owned();
