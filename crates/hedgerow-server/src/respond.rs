@@ -157,7 +157,9 @@ impl Failure {
                 plain(
                     "rate_limited",
                     format!("too many requests of the kind `{tier}`: {requests} in {window:?} are allowed"),
-                    Some("wait as long as Retry-After says; RateLimit says with each answer how many may follow"),
+                    Some(
+                        "wait as long as Retry-After says; RateLimit says with each answer how many may follow",
+                    ),
                 )
             }
             Self::UrlTooLong(limit) => plain(

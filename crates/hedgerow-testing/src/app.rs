@@ -167,8 +167,7 @@ impl TestApp {
         change(&mut options);
         let app = App::open(options, schema);
         let routes = router(app.clone(), server.clone());
-        let listening =
-            Server::bind("127.0.0.1", 0, routes).await.expect("a free port").with_limits(server);
+        let listening = Server::bind("127.0.0.1", 0, routes).await.expect("a free port").with_limits(server);
         let address = listening.address();
         app.auth().listens_at(format!("http://{address}").parse().expect("a URL"));
         let (stop, stopped) = oneshot::channel();

@@ -154,11 +154,7 @@ const KEYS: &[Key] = &[
     key("mail", "folder", "", Takes::Text),
     key("rate_limit", "enabled", "", Takes::Flag),
     key("rate_limit", "store", "memory", Takes::OneOf(&["memory", "postgres", "redis"])),
-    Key {
-        variables: &["REDIS_URL"],
-        secret: true,
-        ..key("rate_limit", "redis_url", "", Takes::Redis)
-    },
+    Key { variables: &["REDIS_URL"], secret: true, ..key("rate_limit", "redis_url", "", Takes::Redis) },
     key("rate_limit", "tiers", "", Takes::Tiers),
 ];
 
@@ -440,7 +436,10 @@ fn check(takes: Takes, text: &str) -> Result<(), String> {
         Takes::Origins => {
             "a list of origins such as https://app.example.com, https://*.example.com or myapp://".to_owned()
         }
-        Takes::Tiers => "a table of quotas such as { read = \"600/1min\" }, with the tiers read, write, auth and export".to_owned(),
+        Takes::Tiers => {
+            "a table of quotas such as { read = \"600/1min\" }, with the tiers read, write, auth and export"
+                .to_owned()
+        }
         Takes::Redis => "a URL such as redis://host:6379 or rediss://user:password@host:6380".to_owned(),
         Takes::Count => "a whole number from 1 to 100000".to_owned(),
         Takes::Port => "a port from 0 to 65535".to_owned(),

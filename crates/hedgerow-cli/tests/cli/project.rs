@@ -27,6 +27,8 @@ pub(crate) fn environment(logins: &Logins, owner: impl ToString) -> Vec<(&'stati
         ("ADMIN_DATABASE_URL", url(logins.admin.as_ref())),
         ("DIRECT_DATABASE_URL", owner.to_string()),
         ("HEDGEROW_DATABASE_OUTDATED_SERVER", "warn".to_owned()),
+        // Nobody balances load here.
+        ("HEDGEROW_SERVER_DRAIN", "0s".to_owned()),
     ]
 }
 

@@ -7,7 +7,9 @@ use crate::Sql;
 use crate::policy::Roles;
 
 pub(super) fn statements(roles: &Roles) -> Vec<Sql> {
-    let mut policy = Sql::new("CREATE POLICY hedgerow_auth_alone ON hedgerow.rate_limits\n  USING ((SELECT current_user) = ");
+    let mut policy = Sql::new(
+        "CREATE POLICY hedgerow_auth_alone ON hedgerow.rate_limits\n  USING ((SELECT current_user) = ",
+    );
     policy.literal(roles.auth.as_str()).push(")");
     let mut usage = Sql::new("GRANT USAGE ON SCHEMA hedgerow TO ");
     usage.name(&roles.auth);

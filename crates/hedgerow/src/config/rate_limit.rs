@@ -60,7 +60,10 @@ mod tests {
             let problems = load(file, &[]).unwrap_err();
             assert!(problems.contains(expected), "{problems}");
         };
-        check("[rate_limit]\ntiers = { raed = \"7/1s\" }\n", "hedgerow.toml:2:9: rate_limit.tiers is a table");
+        check(
+            "[rate_limit]\ntiers = { raed = \"7/1s\" }\n",
+            "hedgerow.toml:2:9: rate_limit.tiers is a table",
+        );
         check("[rate_limit]\ntiers = { read = \"7\" }\n", "hedgerow.toml:2:9: rate_limit.tiers is a table");
         check("[rate_limit]\nstore = \"redis\"\n", "hedgerow.toml:2:9: rate_limit.store is redis");
         check("[rate_limit]\nredis_url = \"http://hunter2\"\n", "rate_limit.redis_url is a URL");

@@ -63,7 +63,10 @@ impl Counters {
             answers.insert(row.get::<Uuid>("key")?, Taken { granted, ahead: row.get("ahead")? });
         }
         // Every key has its row; one that had none would be refused, and its holder would notice.
-        Ok(keys.iter().map(|key| answers.get(key).copied().unwrap_or(Taken { granted: 0, ahead: 0 })).collect())
+        Ok(keys
+            .iter()
+            .map(|key| answers.get(key).copied().unwrap_or(Taken { granted: 0, ahead: 0 }))
+            .collect())
     }
 
     pub(super) async fn clean(&self) -> Result<(), Error> {
