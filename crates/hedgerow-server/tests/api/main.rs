@@ -3,6 +3,7 @@
 mod access;
 mod bad_input;
 mod every_type;
+mod hostile;
 mod limits;
 mod records;
 mod rows;
