@@ -202,7 +202,7 @@ async fn a_store_that_is_gone_does_not_stop_the_application() {
     app.close().await;
 }
 
-/// A Redis of this test's own; `None`, with a word, where it is not installed.
+/// A Redis of this test's own; `None` where it is not installed.
 struct Redis {
     process: Child,
     port: u16,
@@ -220,7 +220,6 @@ impl Redis {
         let mut command = Command::new("redis-server");
         command.args(["--port", &port.to_string()]).arg("--dir").arg(&directory).args(arguments);
         let Ok(process) = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
-            println!("skipped: redis-server is not installed");
             return None;
         };
         let redis = Self { process, port, directory };
@@ -247,7 +246,10 @@ impl Drop for Redis {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_share_their_counters_in_redis() {
-    let Some(redis) = Redis::start().await else { return };
+    let Some(redis) = Redis::start().await else {
+        println!("skipped: redis-server is not installed (Debian: apt-get install redis-server)");
+        return;
+    };
     let (app, ann) = limited(20, redis.store()).await;
     let settings = an_hour(20, redis.store());
     let other = TestApp::beside_with(&app, |options| options.rate_limit = Some(settings)).await;
