@@ -83,6 +83,7 @@ const KEYS: &[Key] = &[
     Key { variables: &["PORT"], ..key("server", "port", "4400", Takes::Port) },
     key("server", "body_limit", "1MiB", Takes::Size),
     key("server", "request_timeout", "30s", Takes::Duration),
+    key("server", "header_timeout", "10s", Takes::Duration),
     key("server", "body_timeout", "10s", Takes::Duration),
     key("server", "write_timeout", "30s", Takes::Duration),
     key("server", "drain", "5s", Takes::Duration),

@@ -6,5 +6,7 @@ mod every_type;
 mod keys;
 mod matrix;
 mod proof;
+mod hostile;
+mod limits;
 mod records;
 mod rows;
