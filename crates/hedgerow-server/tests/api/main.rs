@@ -2,6 +2,8 @@
 
 mod access;
 mod bad_input;
+mod embeds;
 mod every_type;
+mod grammar;
 mod records;
 mod rows;
