@@ -62,7 +62,7 @@ async fn anns_rows(app: &TestApp, ann: &TestUser) {
     let bank = made(app, ann, "clients", json!({"name": "Bank"})).await;
     let project = json!({
         "name": "Garden", "client": acme, "payer": bank, "country": land, "started": "2026-01-31T10:30:00.123456+01:00",
-        "size": 9_007_199_254_740_993_i64, "share": 0.10, "data": {"a": [1, {"b": "x"}]}
+        "size": 9_007_199_254_740_993_i64, "share": "0.10", "data": {"a": [1, {"b": "x"}]}
     });
     let garden = made(app, ann, "projects", project).await;
     let house = made(app, ann, "projects", json!({"name": "House", "size": 3, "client": acme})).await;

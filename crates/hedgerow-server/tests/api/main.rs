@@ -7,3 +7,4 @@ mod every_type;
 mod grammar;
 mod records;
 mod rows;
+mod trees;
