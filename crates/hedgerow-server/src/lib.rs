@@ -6,9 +6,11 @@ mod cors;
 mod health;
 mod identity;
 mod middleware;
+pub mod openapi;
 mod pages;
 mod respond;
 mod router;
+mod routes;
 mod serve;
 mod service;
 

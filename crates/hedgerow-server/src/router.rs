@@ -1,20 +1,24 @@
 //! The whole URL space on one page.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::routing::{delete, get, post};
 use hedgerow::App;
 
 use crate::api::{auth, v1::records};
 use crate::service::{ServerOptions, Service};
-use crate::{cors, health, middleware, pages, respond};
+use crate::{cors, health, middleware, openapi, pages, respond};
 
 /// All routes, for [`crate::Server`] or for a router of your own to nest them in.
 pub fn router(app: App, options: ServerOptions) -> Router {
-    let service = Service { app, options };
+    let service = Service { app, options, written: Arc::default() };
     let rows =
         get(records::list).post(records::create).patch(records::update_many).delete(records::delete_many);
     let row = get(records::get).patch(records::update).put(records::replace).delete(records::delete);
     Router::new()
+        .route("/api/v1/openapi.json", get(openapi::json))
+        .route("/api/v1/docs", get(openapi::docs))
         .route("/api/v1/{entity}", rows)
         .route("/api/v1/{entity}/{id}", row)
         .route("/api/v1/{entity}/{id}/restore", post(records::restore))

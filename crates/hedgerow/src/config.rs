@@ -104,6 +104,7 @@ const KEYS: &[Key] = &[
     key("roles", "admin", "hedgerow_admin", Takes::Role),
     key("api", "default_limit", "1000", Takes::Count),
     key("api", "max_limit", "1000", Takes::Count),
+    key("api", "openapi", "", Takes::OneOf(&["", "public", "signed_in"])),
     Key { variables: &["HEDGEROW_URL", "BETTER_AUTH_URL"], ..key("auth", "base_url", "", Takes::Origin) },
     Key { variables: &["BETTER_AUTH_TRUSTED_ORIGINS"], ..key("auth", "trusted_origins", "", Takes::Origins) },
     key("auth", "registration", "open", Takes::OneOf(&["open", "domain", "invitation", "closed"])),
@@ -209,6 +210,7 @@ pub struct Config {
     pub limits: Limits,
     /// How people sign in, and how mail reaches them.
     pub sign_in: SignInConfig,
+    openapi: Option<Audience>,
 }
 
 /// HTTP settings.
@@ -230,6 +232,15 @@ pub struct ServerConfig {
     pub cors_origins: Vec<OriginPattern>,
 }
 
+/// Who may read something that tells nothing of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Everyone.
+    Public,
+    /// Whoever is signed in, or has a key.
+    SignedIn,
+}
+
 /// What to do about something dangerous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
@@ -240,6 +251,13 @@ pub enum Strictness {
 }
 
 impl Config {
+    /// Who may read the description of the API: where nobody said it, everyone in development, and whoever is signed in
+    /// elsewhere.
+    pub fn openapi(&self, mode: Mode) -> Audience {
+        let default = if mode == Mode::Development { Audience::Public } else { Audience::SignedIn };
+        self.openapi.unwrap_or(default)
+    }
+
     /// Puts the sources together.
     ///
     /// # Errors
@@ -552,6 +570,11 @@ fn build(
         roles: Roles { app: role("app"), anon: role("anon"), auth: role("auth"), admin: role("admin") },
         limits: Limits { default: count("api", "default_limit").min(max), max },
         sign_in: SignInConfig::of(&text, user_fields),
+        openapi: match text("api", "openapi") {
+            "public" => Some(Audience::Public),
+            "signed_in" => Some(Audience::SignedIn),
+            _ => None,
+        },
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Resul
     if !show(&examine(&app, tolerance).await?) {
         bail!("this database is not fit to serve from; nothing was changed");
     }
-    let server = bind(&app, config).await?;
+    let server = bind(&app, config, Mode::Production).await?;
     tracing::info!(address = %server.address(), "serving");
     tokio::select! {
         () = server.run(stop_signal()) => {}
@@ -101,12 +101,13 @@ pub(crate) fn show(findings: &[Finding]) -> bool {
 }
 
 /// Takes the address of the settings.
-pub(crate) async fn bind(app: &App, config: &Config) -> anyhow::Result<Server> {
+pub(crate) async fn bind(app: &App, config: &Config, mode: Mode) -> anyhow::Result<Server> {
     let options = ServerOptions {
         body_limit: config.server.body_limit,
         request_timeout: config.server.request_timeout,
         trusted_proxies: config.server.trusted_proxies.clone(),
         cors_origins: config.server.cors_origins.clone(),
+        openapi: config.openapi(mode),
     };
     let server = Server::bind(&config.server.host, config.server.port, router(app.clone(), options)).await?;
     if let Ok(url) = format!("http://{}", server.address()).parse() {
