@@ -12,6 +12,7 @@ mod served;
 
 use hedgerow::Schema;
 use hedgerow::auth::settings::AuthSettings;
+use hedgerow::config::Audience;
 use hedgerow::schema::{Limits, shape};
 use serde_json::{Map, Value, json};
 
@@ -27,11 +28,13 @@ pub struct About {
     pub cookie: String,
     /// The largest `limit` of a list.
     pub max_limit: u32,
+    /// Who may read the description itself.
+    pub readers: Audience,
 }
 
 impl About {
     /// What these settings say.
-    pub fn of(settings: &AuthSettings, limits: Limits) -> Self {
+    pub fn of(settings: &AuthSettings, limits: Limits, readers: Audience) -> Self {
         let base = settings.base_url.as_ref();
         let is_secure =
             settings.secure_cookies.unwrap_or_else(|| base.is_some_and(|url| url.scheme() == "https"));
@@ -40,6 +43,7 @@ impl About {
             title: settings.app_name.clone(),
             cookie: format!("{start}{}.session_token", settings.cookie_prefix),
             max_limit: limits.max,
+            readers,
         }
     }
 }
@@ -48,11 +52,11 @@ impl About {
 ///
 /// ```
 /// use hedgerow::schema::{EntityFile, Schema};
-/// use hedgerow::{auth::settings::AuthSettings, schema::Limits};
+/// use hedgerow::{auth::settings::AuthSettings, config::Audience, schema::Limits};
 /// use hedgerow_server::openapi::{About, document};
 /// let text = "name = \"tasks\"\nfields.title = { type = \"text\" }".to_owned();
 /// let schema = Schema::parse(&[EntityFile { name: "tasks.toml".into(), text }]).unwrap();
-/// let about = About::of(&AuthSettings::development(), Limits::default());
+/// let about = About::of(&AuthSettings::development(), Limits::default(), Audience::SignedIn);
 /// let document = document(&schema, &about);
 /// assert_eq!(document["openapi"], "3.1.1");
 /// assert_eq!(document["paths"]["/api/v1/tasks"]["get"]["operationId"], "tasks_list");
@@ -78,7 +82,7 @@ pub fn document(schema: &Schema, about: &About) -> Value {
         }
         parameters.extend(parameters::of_fields(entity));
     }
-    built_in::describe(&mut paths, &mut tags, &mut schemas);
+    built_in::describe(about, &mut paths, &mut tags, &mut schemas);
     schemas.extend(answers::schemas());
     schemas.extend(parameters::filters());
     schemas.extend(
@@ -137,6 +141,11 @@ fn security_schemes(about: &About) -> Value {
             "description": "A session token, or a JWT of `/api/auth/token`.",
         },
     })
+}
+
+/// The document as a page of HTML, for people; `base` is where the server is reached.
+pub fn page(document: &Value, base: &str) -> String {
+    page::render(document, base)
 }
 
 /// Whether an operation has the tag.

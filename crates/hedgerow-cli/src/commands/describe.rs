@@ -17,7 +17,11 @@ use crate::session::open_project;
 pub(crate) fn openapi(arguments: &Arguments, command: &Describe) -> anyhow::Result<Exit> {
     let project = open_project(&arguments.project, BTreeMap::new())?;
     let config = &project.config;
-    let about = About::of(&config.sign_in.settings(Mode::Production), config.limits);
+    let about = About::of(
+        &config.sign_in.settings(Mode::Production),
+        config.limits,
+        config.openapi(Mode::Production),
+    );
     let document = document(&project.schema()?, &about);
     show(command.out.as_deref(), &serde_json::to_string_pretty(&document)?)
 }

@@ -4,18 +4,29 @@ mod api_keys;
 mod audit_logs;
 mod batch;
 
+use hedgerow::config::Audience;
 use serde_json::{Map, Value, json};
 
+use super::About;
 use super::operation::{Callers, Operation, Paths};
 
 /// Describes all of them.
-pub(super) fn describe(paths: &mut Paths, tags: &mut Vec<Value>, schemas: &mut Map<String, Value>) {
+pub(super) fn describe(
+    about: &About,
+    paths: &mut Paths,
+    tags: &mut Vec<Value>,
+    schemas: &mut Map<String, Value>,
+) {
+    let readers = match about.readers {
+        Audience::Public => Callers::Anyone,
+        Audience::SignedIn => Callers::SignedIn,
+    };
     batch::describe(paths, schemas);
     api_keys::describe(paths, schemas);
     audit_logs::describe(paths, schemas);
     let path = "/api/v1/openapi.json";
     let document = Operation::new("openapi".to_owned(), "description", "This document".to_owned())
-        .called_by(Callers::SignedIn, None)
+        .called_by(readers, None)
         .answer(
             200,
             "An OpenAPI 3.1 document.",
@@ -23,14 +34,14 @@ pub(super) fn describe(paths: &mut Paths, tags: &mut Vec<Value>, schemas: &mut M
             &[("application/json", json!({ "type": "object" }))],
         )
         .says_done(304, "The client has this version.", &["ETag"])
-        .fails(&[401, 429, 503]);
+        .fails(&[400, 401, 429, 503]);
     paths.add("GET", path, path, document.takes(["If-None-Match"]));
     let path = "/api/v1/docs";
     let page = Operation::new("docs".to_owned(), "description", "This document, for people".to_owned())
-        .called_by(Callers::SignedIn, None)
+        .called_by(readers, None)
         .answer(200, "A page.", &[], &[("text/html", json!({ "type": "string" }))])
         .says_done(303, "To the page on which people sign in.", &[])
-        .fails(&[401, 429, 503]);
+        .fails(&[400, 401, 429, 503]);
     paths.add("GET", path, path, page);
     for (name, description) in [
         ("batch", "Several operations as one."),

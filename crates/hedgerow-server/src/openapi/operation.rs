@@ -69,9 +69,7 @@ impl Operation {
         }
         self.members.insert("security".to_owned(), Value::Array(security));
         if let Some((resource, action)) = scope {
-            let scope = format!("{resource}:{}", action.name());
-            self = self.says(&format!("A key needs the scope `{scope}`."));
-            self.members.insert("x-scope".to_owned(), json!(scope));
+            self.members.insert("x-scope".to_owned(), json!(format!("{resource}:{}", action.name())));
         }
         self
     }
@@ -144,6 +142,10 @@ impl Operation {
     }
 
     fn into_value(mut self) -> Value {
+        if let Some(scope) = self.members.get("x-scope").and_then(Value::as_str) {
+            let sentence = format!("A key needs the scope `{scope}`.");
+            self = self.says(&sentence);
+        }
         if !self.parameters.is_empty() {
             self.members.insert("parameters".to_owned(), Value::Array(self.parameters));
         }

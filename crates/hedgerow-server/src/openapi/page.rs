@@ -17,14 +17,14 @@ pub(super) fn render(document: &Value, base: &str) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
          <style>{STYLE}</style>\n</head>\n<body>\n<div class=\"all\">\n<nav aria-label=\"Contents\">\n\
-         <a href=\"#top\"><b>{title}</b></a>\n<ul>\n"
+         <a href=\"#the-top\"><b>{title}</b></a>\n<ul>\n"
     );
     let tags: Vec<&Value> = document["tags"].as_array().into_iter().flatten().collect();
     for tag in &tags {
         let name = escaped(text(&tag["name"]));
         let _ = writeln!(page, "<li><a href=\"#{name}\">{name}</a></li>");
     }
-    let _ = write!(page, "</ul>\n</nav>\n<main id=\"top\">\n<h1>{title}</h1>\n");
+    let _ = write!(page, "</ul>\n</nav>\n<main id=\"the-top\">\n<h1>{title}</h1>\n");
     for paragraph in text(&document["info"]["description"]).split("\n\n") {
         let _ = writeln!(page, "<p>{}</p>", marked(paragraph));
     }
@@ -139,7 +139,8 @@ fn limits(schema: &Value) -> String {
         words.push(format!("One of {}.", options.join(", ")));
     }
     for (name, word) in [("minLength", "At least"), ("maxLength", "At most")] {
-        if let Some(length) = schema[name].as_u64() {
+        // That a text is not empty goes without saying.
+        if let Some(length) = schema[name].as_u64().filter(|length| *length > 1) {
             words.push(format!("{word} {length} characters."));
         }
     }

@@ -78,10 +78,11 @@ fn example(column: Column<'_>) -> String {
 
 /// The parameters that entities share.
 pub(super) fn shared(about: &About) -> Map<String, Value> {
-    let text = json!({ "type": "string" });
+    let text = json!({ "type": "string", "minLength": 1 });
     let query = |name: &str, description: &str, schema: Value| json!({ "name": name, "in": "query", "description": description, "schema": schema });
     let header = |name: &str, description: &str, schema: Value| json!({ "name": name, "in": "header", "description": description, "schema": schema });
-    let prefer = |words: &str| json!({ "type": "string", "pattern": format!("^({words})(, ?({words}))*$") });
+    // What is not understood is left out, unless `handling=strict` is asked for.
+    let prefer = |words: &str| json!({ "anyOf": [{ "type": "string", "pattern": format!("^({words})(, ?({words}))*$") }, { "type": "string" }] });
     let reading = "count=(exact|planned|estimated)|handling=(strict|lenient)";
     let writing = r"return=(minimal|headers-only|representation)|resolution=(merge|ignore)-duplicates|missing=(default|null)|max-affected=[0-9]{1,9}|tx=(commit|rollback)|handling=(strict|lenient)";
     let list = [

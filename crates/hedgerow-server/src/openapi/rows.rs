@@ -63,7 +63,7 @@ fn plural(entity: &Entity) -> String {
 }
 
 fn one(entity: &Entity) -> String {
-    format!("one row of {}", plural(entity))
+    format!("one {}", entity.label.singular.to_lowercase())
 }
 
 /// The forms in which a list is answered.

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
 use hedgerow::config::Audience;
-use hedgerow::{App, Caller, Error, Schema};
+use hedgerow::{Caller, Error, Schema};
 
 use super::{About, document, page};
 use crate::identity;
@@ -33,13 +33,15 @@ struct Forms {
 }
 
 impl Written {
-    fn of(&self, app: &App) -> Arc<Forms> {
+    fn of(&self, service: &Service) -> Arc<Forms> {
+        let app = &service.app;
         let schema = app.schema();
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(forms) = known.filter(|forms| Arc::ptr_eq(&forms.schema, &schema)) {
             return forms;
         }
-        let document = document(&schema, &About::of(app.auth().settings(), app.limits()));
+        let document =
+            document(&schema, &About::of(app.auth().settings(), app.limits(), service.options.openapi));
         let json = document.to_string();
         let tag = HeaderValue::from_str(&format!("\"{}\"", hedgerow::auth::signed::content_hash(&json)));
         let forms = Arc::new(Forms {
@@ -59,7 +61,7 @@ pub(crate) async fn json(State(service): State<Service>, request: Request) -> Re
     if !may_read(&service, &parts.method, &parts.headers, &Facts::of(&parts.extensions)).await? {
         return Err(Error::NotSignedIn.into());
     }
-    let forms = service.written.of(&service.app);
+    let forms = service.written.of(&service);
     Ok(fresh(&parts.headers, &forms, "application/json", &forms.json))
 }
 
@@ -73,7 +75,7 @@ pub(crate) async fn docs(State(service): State<Service>, request: Request) -> Re
             Err(Error::NotSignedIn.into())
         };
     }
-    let forms = service.written.of(&service.app);
+    let forms = service.written.of(&service);
     let mut response = fresh(&parts.headers, &forms, "text/html; charset=utf-8", &forms.html);
     let policy = format!(
         "default-src 'none'; style-src '{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
