@@ -2,12 +2,14 @@
 
 mod baseline;
 mod better_auth;
+mod clients;
 mod commands;
 mod dev;
 mod examples;
 mod kill;
 mod killed_migration;
 mod migrate;
+mod node;
 mod production;
 mod project;
 mod rollout;
