@@ -3,7 +3,10 @@
 //! Always holds: a flag wins over the environment, the environment over the file, the file over the default; a key that
 //! nobody knows and a value that does not fit are problems with a place, and all of them are reported together.
 
+mod audience;
 mod providers;
+mod rate_limit;
+mod server;
 mod sign_in;
 
 use std::collections::BTreeMap;
@@ -17,11 +20,14 @@ use hedgerow_schema::reader::{Reader, Table};
 use hedgerow_schema::{Identifier, Limits, Problem, Problems, Roles};
 use ipnet::IpNet;
 
+pub use audience::Audience;
+pub use server::ServerConfig;
 pub use sign_in::{Mode, SignInConfig};
 
 use crate::auth::origins::OriginPattern;
 use crate::auth::secrets::Secrets;
 use crate::auth::settings::UserField;
+use crate::rate_limit::RateLimitSettings;
 
 /// One setting.
 struct Key {
@@ -57,6 +63,10 @@ enum Takes {
     Networks,
     /// The same, each an origin or a pattern of origins.
     Origins,
+    /// The same, each a quota of a tier: `read=600/1min`; in the file a table too.
+    Tiers,
+    /// The address of a Redis server, or nothing.
+    Redis,
     OneOf(&'static [&'static str]),
 }
 
@@ -73,6 +83,12 @@ const KEYS: &[Key] = &[
     Key { variables: &["PORT"], ..key("server", "port", "4400", Takes::Port) },
     key("server", "body_limit", "1MiB", Takes::Size),
     key("server", "request_timeout", "30s", Takes::Duration),
+    key("server", "body_timeout", "10s", Takes::Duration),
+    key("server", "write_timeout", "30s", Takes::Duration),
+    key("server", "drain", "5s", Takes::Duration),
+    key("server", "max_url", "8KiB", Takes::Size),
+    key("server", "max_connections", "4096", Takes::Count),
+    key("server", "max_connections_per_address", "1024", Takes::Count),
     Key {
         variables: &["HEDGEROW_SECRET", "BETTER_AUTH_SECRET", "AUTH_SECRET"],
         secret: true,
@@ -105,6 +121,7 @@ const KEYS: &[Key] = &[
     key("api", "default_limit", "1000", Takes::Count),
     key("api", "max_limit", "1000", Takes::Count),
     key("api", "openapi", "", Takes::OneOf(&["", "public", "signed_in"])),
+    key("api", "max_parameters", "100", Takes::Count),
     Key { variables: &["HEDGEROW_URL", "BETTER_AUTH_URL"], ..key("auth", "base_url", "", Takes::Origin) },
     Key { variables: &["BETTER_AUTH_TRUSTED_ORIGINS"], ..key("auth", "trusted_origins", "", Takes::Origins) },
     key("auth", "registration", "open", Takes::OneOf(&["open", "domain", "invitation", "closed"])),
@@ -139,12 +156,15 @@ const KEYS: &[Key] = &[
     key("mail", "from", "", Takes::Text),
     key("mail", "folder", "", Takes::Text),
     key("rate_limit", "enabled", "", Takes::Flag),
+    key("rate_limit", "store", "memory", Takes::OneOf(&["memory", "postgres", "redis"])),
+    Key { variables: &["REDIS_URL"], secret: true, ..key("rate_limit", "redis_url", "", Takes::Redis) },
+    key("rate_limit", "tiers", "", Takes::Tiers),
 ];
 
 /// Sections that later versions understand.
 const LATER_SECTIONS: &[&str] = &["audit"];
 /// Keys that later versions understand.
-const LATER_KEYS: &[&str] = &["listen_url", "store", "tiers"];
+const LATER_KEYS: &[&str] = &["listen_url"];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,37 +228,11 @@ pub struct Config {
     pub roles: Roles,
     /// How many rows a list has.
     pub limits: Limits,
+    /// How many requests somebody may send.
+    pub rate_limit: RateLimitSettings,
     /// How people sign in, and how mail reaches them.
     pub sign_in: SignInConfig,
     openapi: Option<Audience>,
-}
-
-/// HTTP settings.
-#[derive(Clone, Debug)]
-pub struct ServerConfig {
-    /// Address to listen on.
-    pub host: String,
-    /// Port to listen on; 0 takes a free one.
-    pub port: u16,
-    /// Largest request body, in bytes.
-    pub body_limit: usize,
-    /// How long a request may take.
-    pub request_timeout: Duration,
-    /// What signs what leaves the server, and what did before.
-    pub secrets: Option<Secrets>,
-    /// Proxies that are believed about the address a request comes from.
-    pub trusted_proxies: Vec<IpNet>,
-    /// Origins whose pages may read answers, besides those that sign-in trusts.
-    pub cors_origins: Vec<OriginPattern>,
-}
-
-/// Who may read something that tells nothing of rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    /// Everyone.
-    Public,
-    /// Whoever is signed in, or has a key.
-    SignedIn,
 }
 
 /// What to do about something dangerous.
@@ -251,13 +245,6 @@ pub enum Strictness {
 }
 
 impl Config {
-    /// Who may read the description of the API: where nobody said it, everyone in development, and whoever is signed in
-    /// elsewhere.
-    pub fn openapi(&self, mode: Mode) -> Audience {
-        let default = if mode == Mode::Development { Audience::Public } else { Audience::SignedIn };
-        self.openapi.unwrap_or(default)
-    }
-
     /// Puts the sources together.
     ///
     /// # Errors
@@ -286,6 +273,14 @@ impl Config {
             if origin != Origin::Default {
                 problems.push(problem(sources, &origin, place, message));
             }
+        }
+        let text = |section, name| values.get(&(section, name)).map(String::as_str).unwrap_or_default();
+        if rate_limit::lacks_redis(&text)
+            && let Some(key) = KEYS.iter().find(|key| key.section == "rate_limit" && key.name == "store")
+        {
+            let (_, origin, place) = find(key, sources, &file);
+            let message = "rate_limit.store is redis, and rate_limit.redis_url says of no server".to_owned();
+            problems.push(problem(sources, &origin, place, message));
         }
         let secrets = secrets(sources, &file, &values).unwrap_or_else(|problem| {
             problems.push(*problem);
@@ -361,7 +356,7 @@ fn read_file(text: &str, problems: &mut Vec<Problem>) -> FileValues {
 
 impl Takes {
     fn is_list(self) -> bool {
-        matches!(self, Self::List | Self::ListOf(_) | Self::Networks | Self::Origins)
+        matches!(self, Self::List | Self::ListOf(_) | Self::Networks | Self::Origins | Self::Tiers)
     }
 }
 
@@ -373,6 +368,7 @@ fn text_of(takes: Takes, value: &toml::de::DeValue<'_>) -> Option<String> {
                 items.iter().map(|item| hedgerow_schema::reader::scalar(item.get_ref())).collect();
             texts.map(|texts| texts.join(","))
         }
+        toml::de::DeValue::Table(entries) if matches!(takes, Takes::Tiers) => rate_limit::text_of(entries),
         single => hedgerow_schema::reader::scalar(single),
     }
 }
@@ -428,6 +424,8 @@ fn check(takes: Takes, text: &str) -> Result<(), String> {
         Takes::ListOf(words) => items(text).all(|item| words.contains(&item)),
         Takes::Networks => items(text).all(|item| network(item).is_some()),
         Takes::Origins => items(text).all(|item| item.parse::<OriginPattern>().is_ok()),
+        Takes::Tiers => rate_limit::tiers(text).is_ok(),
+        Takes::Redis => text.is_empty() || text.starts_with("redis://") || text.starts_with("rediss://"),
         Takes::OneOf(words) => words.contains(&text),
     };
     if fits {
@@ -442,6 +440,11 @@ fn check(takes: Takes, text: &str) -> Result<(), String> {
         Takes::Origins => {
             "a list of origins such as https://app.example.com, https://*.example.com or myapp://".to_owned()
         }
+        Takes::Tiers => {
+            "a table of quotas such as { read = \"600/1min\" }, with the tiers read, write, auth and export"
+                .to_owned()
+        }
+        Takes::Redis => "a URL such as redis://host:6379 or rediss://user:password@host:6380".to_owned(),
         Takes::Count => "a whole number from 1 to 100000".to_owned(),
         Takes::Port => "a port from 0 to 65535".to_owned(),
         Takes::Duration => "a duration such as 500ms, 30s, 5min, 2h or 7d".to_owned(),
@@ -536,17 +539,7 @@ fn build(
     let statement_timeout = duration("database", "statement_timeout");
     let max = count("api", "max_limit");
     Config {
-        server: ServerConfig {
-            host: text("server", "host").to_owned(),
-            port: text("server", "port").parse().unwrap_or(4400),
-            body_limit: parse_size(text("server", "body_limit")).unwrap_or(1 << 20),
-            request_timeout: duration("server", "request_timeout"),
-            secrets,
-            trusted_proxies: items(text("server", "trusted_proxies")).filter_map(network).collect(),
-            cors_origins: items(text("server", "cors_origins"))
-                .filter_map(|item| item.parse().ok())
-                .collect(),
-        },
+        server: server::of(&text, secrets),
         database_url: database_url("url"),
         auth_url: database_url("auth_url"),
         admin_url: database_url("admin_url"),
@@ -569,12 +562,9 @@ fn build(
         privileged_login: strictness("privileged_login"),
         roles: Roles { app: role("app"), anon: role("anon"), auth: role("auth"), admin: role("admin") },
         limits: Limits { default: count("api", "default_limit").min(max), max },
+        rate_limit: rate_limit::settings(&text),
         sign_in: SignInConfig::of(&text, user_fields),
-        openapi: match text("api", "openapi") {
-            "public" => Some(Audience::Public),
-            "signed_in" => Some(Audience::SignedIn),
-            _ => None,
-        },
+        openapi: Audience::named(text("api", "openapi")),
     }
 }
 

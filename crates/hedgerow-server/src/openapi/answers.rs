@@ -65,6 +65,12 @@ const PROBLEMS: &[(u16, &str, &str, [&str; 3])] = &[
         ["body_too_large", "a body has at most 1048576 bytes", ""],
     ),
     (
+        414,
+        "UriTooLong",
+        "The URL is longer than the server takes.",
+        ["url_too_long", "a URL has at most 8192 bytes", ""],
+    ),
+    (
         415,
         "UnsupportedMediaType",
         "The body is of a kind that is not understood.",
@@ -87,6 +93,12 @@ const PROBLEMS: &[(u16, &str, &str, [&str; 3])] = &[
         "TooManyRequests",
         "Too many requests; `Retry-After` says when to come back.",
         ["rate_limited", "too many requests; try again in 12 s", ""],
+    ),
+    (
+        431,
+        "HeadersTooLarge",
+        "The headers are larger than the server takes.",
+        ["headers_too_large", "the headers have at most 16384 bytes", ""],
     ),
     (
         503,

@@ -26,6 +26,9 @@ impl Paths {
     }
 }
 
+/// What may become of any request.
+const EVERYWHERE: &[u16] = &[400, 401, 414, 429, 431, 503];
+
 /// Who may call an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Callers {
@@ -141,18 +144,19 @@ impl Operation {
         self
     }
 
-    fn into_value(mut self) -> Value {
-        if let Some(scope) = self.members.get("x-scope").and_then(Value::as_str) {
+    fn into_value(self) -> Value {
+        let mut this = self.fails(EVERYWHERE);
+        if let Some(scope) = this.members.get("x-scope").and_then(Value::as_str) {
             let sentence = format!("A key needs the scope `{scope}`.");
-            self = self.says(&sentence);
+            this = this.says(&sentence);
         }
-        if !self.parameters.is_empty() {
-            self.members.insert("parameters".to_owned(), Value::Array(self.parameters));
+        if !this.parameters.is_empty() {
+            this.members.insert("parameters".to_owned(), Value::Array(this.parameters));
         }
-        let mut answers: Vec<(String, Value)> = self.answers.into_iter().collect();
+        let mut answers: Vec<(String, Value)> = this.answers.into_iter().collect();
         answers.sort_by(|a, b| a.0.cmp(&b.0));
-        self.members.insert("responses".to_owned(), Value::Object(answers.into_iter().collect()));
-        Value::Object(self.members)
+        this.members.insert("responses".to_owned(), Value::Object(answers.into_iter().collect()));
+        Value::Object(this.members)
     }
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::operation::{Callers, Operation, Paths, array_of, schema};
 use super::parameters::filter_names;
 
-const READING: &[u16] = &[400, 401, 403, 406, 429, 503];
-const WRITING: &[u16] = &[400, 401, 403, 406, 408, 409, 413, 415, 422, 429, 503];
+const READING: &[u16] = &[403, 406];
+const WRITING: &[u16] = &[403, 406, 408, 409, 413, 415, 422];
 
 /// Who may read and write, in a sentence.
 pub(super) fn access_in_words(entity: &Entity) -> String {

@@ -6,7 +6,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
 use hedgerow::config::Audience;
@@ -14,7 +15,6 @@ use hedgerow::{Caller, Error, Schema};
 
 use super::{About, document, page};
 use crate::identity;
-use crate::middleware::Facts;
 use crate::pages;
 use crate::respond::Failure;
 use crate::service::Service;
@@ -58,7 +58,7 @@ impl Written {
 /// `GET /api/v1/openapi.json`
 pub(crate) async fn json(State(service): State<Service>, request: Request) -> Result<Response, Failure> {
     let (parts, _) = request.into_parts();
-    if !may_read(&service, &parts.method, &parts.headers, &Facts::of(&parts.extensions)).await? {
+    if !may_read(&service, &parts).await? {
         return Err(Error::NotSignedIn.into());
     }
     let forms = service.written.of(&service);
@@ -68,7 +68,7 @@ pub(crate) async fn json(State(service): State<Service>, request: Request) -> Re
 /// `GET /api/v1/docs`: whoever comes with a browser and is not signed in is led to where people sign in.
 pub(crate) async fn docs(State(service): State<Service>, request: Request) -> Result<Response, Failure> {
     let (parts, _) = request.into_parts();
-    if !may_read(&service, &parts.method, &parts.headers, &Facts::of(&parts.extensions)).await? {
+    if !may_read(&service, &parts).await? {
         return if takes_pages(&parts.headers) {
             Ok(Redirect::to("/sign-in?next=/api/v1/docs").into_response())
         } else {
@@ -87,14 +87,8 @@ pub(crate) async fn docs(State(service): State<Service>, request: Request) -> Re
 }
 
 /// Whether the description is the caller's to read; a credential that is not valid is refused all the same.
-async fn may_read(
-    service: &Service,
-    method: &Method,
-    headers: &HeaderMap,
-    facts: &Facts,
-) -> Result<bool, Failure> {
-    let caller = identity::caller(&service.app, method, headers).await?;
-    facts.asked_by(&caller);
+async fn may_read(service: &Service, parts: &Parts) -> Result<bool, Failure> {
+    let caller = identity::admitted(service, parts).await?;
     Ok(service.options.openapi == Audience::Public || matches!(caller, Caller::User(_)))
 }
 

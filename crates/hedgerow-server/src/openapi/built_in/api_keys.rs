@@ -8,8 +8,8 @@ use crate::openapi::operation::{Callers, Operation, Paths, array_of, schema};
 const KEYS: &str = "/api/v1/api-keys";
 const KEY: &str = "/api/v1/api-keys/{id}";
 const ROTATE: &str = "/api/v1/api-keys/{id}/rotate";
-const READING: &[u16] = &[400, 401, 403, 404, 406, 429, 503];
-const WRITING: &[u16] = &[400, 401, 403, 404, 406, 408, 409, 413, 415, 422, 429, 503];
+const READING: &[u16] = &[403, 404, 406];
+const WRITING: &[u16] = &[403, 404, 406, 408, 409, 413, 415, 422];
 
 pub(super) fn describe(paths: &mut Paths, schemas: &mut Map<String, Value>) {
     let operation = |verb: &str, summary: &str, callers, scope: Option<Action>| {
