@@ -9,7 +9,7 @@ mod field;
 
 use serde_json::{Map, Value, json};
 
-use crate::{Column, Entity, Field, Standard, codes};
+use crate::{Column, Entity, Field, Schema, Standard, codes};
 
 pub use example::value as example_value;
 pub use field::{is_safe_integer, read, written};
@@ -33,15 +33,40 @@ pub fn row(entity: &Entity) -> Value {
     Value::Object(schema)
 }
 
-/// The body that makes a row.
-pub fn insert(entity: &Entity) -> Value {
-    let fields: Vec<&Field> = writable(entity).collect();
-    let required: Vec<&str> = fields
-        .iter()
+/// The body that makes a row, with new rows of other entities within it that point at it.
+pub fn insert(schema: &Schema, entity: &Entity) -> Value {
+    let mut shape = body(&needed(writable(entity)), &writable(entity).collect::<Vec<_>>());
+    for (child, by) in children(schema, entity) {
+        let fields: Vec<&Field> = writable(child).filter(|field| field.name != by.name).collect();
+        let mut row = body(&needed(fields.iter().copied()), &fields);
+        if let Some(members) = row.as_object_mut() {
+            members.remove("examples");
+        }
+        let description = format!("New rows of {} whose `{}` is this row.", child.name, by.name);
+        shape["properties"][child.name.as_str()] =
+            json!({ "type": "array", "items": row, "description": description });
+    }
+    shape
+}
+
+/// The entities whose rows may stand within a new row: those with one relation to it, by that relation.
+pub(crate) fn children<'e>(
+    schema: &'e Schema,
+    entity: &'e Entity,
+) -> impl Iterator<Item = (&'e Entity, &'e Field)> {
+    schema.entities().iter().filter(|child| entity.field(child.name.as_str()).is_none()).filter_map(|child| {
+        let mut by = child.relations().filter(|(_, relation)| relation.entity == entity.name);
+        let (field, _) = by.next()?;
+        (by.next().is_none() && !field.read_only).then_some((child, field))
+    })
+}
+
+/// Those that a body cannot leave out.
+fn needed<'e>(fields: impl Iterator<Item = &'e Field>) -> Vec<&'e str> {
+    fields
         .filter(|field| field.required && field.default.is_none())
-        .map(|f| f.name.as_str())
-        .collect();
-    body(&required, &fields)
+        .map(|field| field.name.as_str())
+        .collect()
 }
 
 /// The body that changes a row: fields that are not named stay.
@@ -53,12 +78,7 @@ pub fn update(entity: &Entity) -> Value {
 /// The body that replaces a row: fields that are not named return to their default, immutable ones stay.
 pub fn replace(entity: &Entity) -> Value {
     let fields: Vec<&Field> = writable(entity).filter(|field| !field.immutable).collect();
-    let required: Vec<&str> = fields
-        .iter()
-        .filter(|field| field.required && field.default.is_none())
-        .map(|f| f.name.as_str())
-        .collect();
-    let mut schema = body(&required, &fields);
+    let mut schema = body(&needed(fields.iter().copied()), &fields);
     // The one place for an id in a body: it repeats the path's.
     schema["properties"]["id"] = json!({ "type": "string", "description": "May repeat the id of the path." });
     schema

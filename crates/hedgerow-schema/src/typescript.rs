@@ -20,7 +20,7 @@ pub fn types(schema: &Schema) -> String {
     let mut out = HEAD.to_owned();
     out.push_str("export type Database = {\n  public: {\n    Tables: {\n");
     for entity in schema.entities() {
-        write_entity(&mut out, entity);
+        write_entity(&mut out, schema, entity);
     }
     out.push_str("    };\n    Views: {\n");
     // Tables that rows are embedded through; there is no path to them.
@@ -65,7 +65,7 @@ export type Insert<E extends keyof Schema> = Schema[E][\"Insert\"];
 export type Update<E extends keyof Schema> = Schema[E][\"Update\"];
 ";
 
-fn write_entity(out: &mut String, entity: &Entity) {
+fn write_entity(out: &mut String, schema: &Schema, entity: &Entity) {
     comment(out, 6, &entity.label.plural);
     let _ = writeln!(out, "      {}: {{\n        Row: {{", entity.name);
     for column in entity.readable() {
@@ -81,6 +81,11 @@ fn write_entity(out: &mut String, entity: &Entity) {
         let needed = field.required && field.default.is_none();
         let _ =
             writeln!(out, "          {}{}: {};", field.name, if needed { "" } else { "?" }, written(field));
+    }
+    for (child, by) in shape::children(schema, entity) {
+        comment(out, 10, "New rows that point at this one.");
+        let own = format!("Database[\"public\"][\"Tables\"][\"{}\"][\"Insert\"]", child.name);
+        let _ = writeln!(out, "          {}?: Omit<{own}, \"{}\">[];", child.name, by.name);
     }
     out.push_str("        };\n        Update: {\n");
     for field in shape::writable(entity).filter(|field| !field.immutable) {

@@ -74,7 +74,7 @@ pub fn document(schema: &Schema, about: &About) -> Value {
         rows::describe(entity, &mut paths);
         for (suffix, shape) in [
             ("", shape::row(entity)),
-            ("Insert", shape::insert(entity)),
+            ("Insert", shape::insert(schema, entity)),
             ("Update", shape::update(entity)),
             ("Replace", shape::replace(entity)),
         ] {

@@ -7,6 +7,7 @@ use crate::openapi::operation::{Callers, Operation, Paths, array_of, schema};
 
 const KEYS: &str = "/api/v1/api-keys";
 const KEY: &str = "/api/v1/api-keys/{id}";
+const REVOKE: &str = "/api/v1/api-keys/{id}/revoke";
 const ROTATE: &str = "/api/v1/api-keys/{id}/rotate";
 const READING: &[u16] = &[403, 404, 406];
 const WRITING: &[u16] = &[403, 404, 406, 408, 409, 413, 415, 422];
@@ -44,13 +45,21 @@ pub(super) fn describe(paths: &mut Paths, schemas: &mut Map<String, Value>) {
         .answer(200, "The key.", &[], &json_of(schema("ApiKey")))
         .fails(WRITING);
     paths.add("PATCH", KEY, KEY, update);
+    let delete =
+        operation("delete", "Stop a key at once, and forget it", Callers::SignedIn, Some(Action::Delete))
+            .takes(["id"])
+            .says_done(204, "It opens nothing any more.", &[])
+            .fails(READING);
+    paths.add("DELETE", KEY, KEY, delete);
     let revoke = operation("revoke", "Stop a key at once", Callers::SignedIn, Some(Action::Delete))
+        .says("It stays in the list.")
         .takes(["id"])
-        .says_done(204, "It opens nothing any more.", &[])
-        .fails(READING);
-    paths.add("DELETE", KEY, KEY, revoke);
+        .answer(200, "The key, which opens nothing any more.", &[], &json_of(schema("ApiKey")))
+        .fails(READING)
+        .fails(&[413, 415]);
+    paths.add("POST", REVOKE, REVOKE, revoke);
     let rotate = operation("rotate", "Replace a key", Callers::Sessions, None)
-        .says("The old key works on for `overlap`.")
+        .says("The old key works on for `overlap` seconds.")
         .takes(["id"])
         .body(schema("ApiKeyRotation"))
         .answer(
@@ -65,40 +74,56 @@ pub(super) fn describe(paths: &mut Paths, schemas: &mut Map<String, Value>) {
 }
 
 fn shapes() -> [(String, Value); 5] {
-    let moment = json!({ "type": ["string", "null"], "format": "date-time" });
-    let texts = json!({ "type": "array", "items": { "type": "string" } });
+    let moment = |description: &str| json!({ "type": ["string", "null"], "format": "date-time", "description": description });
+    let scopes = json!({
+        "type": "array",
+        "items": { "type": "string" },
+        "minItems": 1,
+        "description": "Such as `tasks:read`, `tasks:*` or `*`.",
+    });
+    let addresses = json!({
+        "type": ["array", "null"],
+        "items": { "type": "string" },
+        "description": "The addresses and networks that it opens from; null is everywhere.",
+    });
     let key = json!({
         "id": { "type": "string" },
+        "userId": { "type": "string" },
         "name": { "type": "string" },
         "prefix": { "type": "string", "description": "The first characters of the key." },
-        "scopes": texts,
-        "allowedIps": { "type": ["array", "null"], "items": { "type": "string" }, "description": "Addresses and networks that it opens from; all where there are none." },
+        "scopes": scopes,
+        "allowedIps": addresses,
         "createdAt": { "type": "string", "format": "date-time" },
-        "expiresAt": moment,
-        "lastUsed": moment,
+        "expiresAt": moment("When it ends by itself."),
+        "lastUsed": moment("Some seconds late."),
+        "requestCount": { "type": "integer", "format": "int64" },
         "revoked": { "type": "boolean" },
+        "replacedBy": { "type": ["string", "null"], "description": "The key that it was rotated to." },
     });
     let mut with_secret = key.clone();
     with_secret["key"] = json!({ "type": "string", "description": "The whole key, `hrk_…`." });
-    let required = ["id", "name", "prefix", "scopes", "createdAt", "expiresAt", "revoked"];
     let written = json!({
         "name": { "type": "string", "minLength": 1 },
-        "scopes": { "type": "array", "items": { "type": "string" }, "minItems": 1, "description": "Such as `tasks:read`, `tasks:*` or `*`." },
-        "expiresAt": moment,
-        "allowedIps": { "type": "array", "items": { "type": "string" } },
+        "scopes": scopes,
+        "expiresAt": moment("When it ends by itself."),
+        "allowedIps": addresses,
     });
-    let object = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties });
+    let all = |properties: &Value| -> Vec<String> {
+        properties.as_object().into_iter().flat_map(|members| members.keys().cloned()).collect()
+    };
+    let whole = |properties: Value| json!({ "type": "object", "required": all(&properties), "properties": properties });
+    let body = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false });
     [
-        ("ApiKey".to_owned(), object(&required, key)),
-        ("NewApiKey".to_owned(), object(&[&required[..], &["key"]].concat(), with_secret)),
-        ("ApiKeyInsert".to_owned(), object(&["name", "scopes"], written)),
-        (
-            "ApiKeyUpdate".to_owned(),
-            json!({ "type": "object", "properties": { "name": { "type": "string", "minLength": 1 } } }),
-        ),
+        ("ApiKey".to_owned(), whole(key)),
+        ("NewApiKey".to_owned(), whole(with_secret)),
+        ("ApiKeyInsert".to_owned(), body(&["name", "scopes"], written)),
+        ("ApiKeyUpdate".to_owned(), body(&["name"], json!({ "name": { "type": "string", "minLength": 1 } }))),
         (
             "ApiKeyRotation".to_owned(),
-            json!({ "type": "object", "properties": { "overlap": { "type": "string", "description": "Such as `24h`; `0s` stops the old key at once." } } }),
+            body(
+                &[],
+                json!({ "overlap": { "type": ["integer", "null"], "minimum": 0, "description": "Seconds; a day when not given." } }),
+            ),
         ),
     ]
 }

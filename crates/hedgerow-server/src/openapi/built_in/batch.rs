@@ -31,10 +31,14 @@ pub(super) fn describe(paths: &mut Paths, schemas: &mut Map<String, Value>) {
                 "required": ["method", "path"],
                 "additionalProperties": false,
                 "properties": {
-                    "method": { "type": "string", "enum": ["GET", "POST", "PATCH", "PUT", "DELETE"] },
-                    "path": { "type": "string", "description": "`/api/v1/tasks?status=eq.todo`, or `tasks`." },
-                    "headers": { "type": "object", "additionalProperties": { "type": "string" } },
-                    "body": { "description": "As the operation takes it; `{\"$ref\": \"0.id\"}` is a value of an earlier answer." },
+                    "method": { "type": "string", "enum": ["POST", "PATCH", "PUT", "DELETE"] },
+                    "path": { "type": "string", "pattern": "^/", "description": "`/api/v1/tasks?status=eq.todo`, or what stands behind `/api/v1`." },
+                    "headers": {
+                        "type": "object",
+                        "additionalProperties": { "type": "string" },
+                        "description": "`prefer`, `accept` and `if-match`.",
+                    },
+                    "body": { "description": "As the operation takes it; `{\"$ref\": \"0.id\"}` in a relation is the row that the operation before made." },
                 },
             },
         } },
