@@ -30,7 +30,7 @@ before(async () => {
       { title: "alpha", priority: 1, status: "todo", due: "2026-01-01", tags: ["a", "b"], project: moon.id, labels: [urgent.id], body: "The fat cat sat", data: { size: 1, note: { deep: "x" } } },
       { title: "beta", priority: 2, status: "doing", due: "2026-02-01", tags: ["b", "c"], project: moon.id, labels: [urgent.id, later.id], body: "A thin dog ran" },
       { title: "gamma", priority: 3, status: "done", done: true, tags: ["c"], project: mars.id, body: "fat and thin", data: { size: 3 } },
-      { title: "delta, with a comma", priority: 4, status: "done", done: true },
+      { title: "delta, with commas", priority: 4, status: "done", done: true },
     ]),
   );
 });
@@ -48,8 +48,8 @@ test("filters", async () => {
   const cases = {
     eq: [(q) => q.eq("title", "alpha"), ["alpha"]],
     neq: [(q) => q.neq("status", "done"), ["alpha", "beta"]],
-    gt: [(q) => q.gt("priority", 2), ["gamma", "delta, with a comma"]],
-    gte: [(q) => q.gte("priority", 3), ["gamma", "delta, with a comma"]],
+    gt: [(q) => q.gt("priority", 2), ["gamma", "delta, with commas"]],
+    gte: [(q) => q.gte("priority", 3), ["gamma", "delta, with commas"]],
     lt: [(q) => q.lt("priority", 2), ["alpha"]],
     lte: [(q) => q.lte("due", "2026-01-01"), ["alpha"]],
     like: [(q) => q.like("title", "%a"), ["alpha", "beta", "gamma"]],
@@ -58,25 +58,25 @@ test("filters", async () => {
     likeAnyOf: [(q) => q.likeAnyOf("title", ["al%", "be%"]), ["alpha", "beta"]],
     ilikeAllOf: [(q) => q.ilikeAllOf("title", ["%A", "B%"]), ["beta"]],
     ilikeAnyOf: [(q) => q.ilikeAnyOf("title", ["AL%", "BE%"]), ["alpha", "beta"]],
-    isNull: [(q) => q.is("project", null), ["delta, with a comma"]],
-    isTrue: [(q) => q.is("done", true), ["gamma", "delta, with a comma"]],
-    isDistinct: [(q) => q.isDistinct("due", "2026-01-01"), ["beta", "gamma", "delta, with a comma"]],
-    in: [(q) => q.in("title", ["alpha", "delta, with a comma"]), ["alpha", "delta, with a comma"]],
-    notIn: [(q) => q.notIn("title", ["alpha", "delta, with a comma"]), ["beta", "gamma"]],
+    isNull: [(q) => q.is("project", null), ["delta, with commas"]],
+    isTrue: [(q) => q.is("done", true), ["gamma", "delta, with commas"]],
+    isDistinct: [(q) => q.isDistinct("due", "2026-01-01"), ["beta", "gamma", "delta, with commas"]],
+    in: [(q) => q.in("title", ["alpha", "delta, with commas"]), ["alpha", "delta, with commas"]],
+    notIn: [(q) => q.notIn("title", ["alpha", "delta, with commas"]), ["beta", "gamma"]],
     contains: [(q) => q.contains("tags", ["b"]), ["alpha", "beta"]],
     containsJson: [(q) => q.contains("data", { size: 3 }), ["gamma"]],
     containedBy: [(q) => q.containedBy("tags", ["b", "c", "d"]), ["beta", "gamma"]],
     overlaps: [(q) => q.overlaps("tags", ["a", "c"]), ["alpha", "beta", "gamma"]],
     textSearch: [(q) => q.textSearch("body", "fat & cat"), ["alpha"]],
-    textSearchConfig: [(q) => q.textSearch("body", "'fat' & 'sit'", { config: "english" }), ["alpha"]],
+    textSearchConfig: [(q) => q.textSearch("body", "fat & cats", { config: "english" }), ["alpha"]],
     textSearchPlain: [(q) => q.textSearch("body", "thin dog", { type: "plain" }), ["beta"]],
     textSearchPhrase: [(q) => q.textSearch("body", "fat cat", { type: "phrase" }), ["alpha"]],
     textSearchWeb: [(q) => q.textSearch("body", "fat -cat", { type: "websearch" }), ["gamma"]],
     match: [(q) => q.match({ status: "done", priority: 3 }), ["gamma"]],
     not: [(q) => q.not("status", "eq", "done"), ["alpha", "beta"]],
     notIs: [(q) => q.not("due", "is", null), ["alpha", "beta"]],
-    or: [(q) => q.or("title.eq.alpha,and(status.eq.done,priority.gt.3)"), ["alpha", "delta, with a comma"]],
-    orQuoted: [(q) => q.or('title.eq."delta, with a comma",title.in.(beta,gamma)'), ["beta", "gamma", "delta, with a comma"]],
+    or: [(q) => q.or("title.eq.alpha,and(status.eq.done,priority.gt.3)"), ["alpha", "delta, with commas"]],
+    orQuoted: [(q) => q.or('title.eq."delta, with commas",title.in.(beta,gamma)'), ["beta", "gamma", "delta, with commas"]],
     filter: [(q) => q.filter("title", "in", '("alpha","beta")'), ["alpha", "beta"]],
     jsonPath: [(q) => q.eq("data->>size", "3"), ["gamma"]],
     jsonDeep: [(q) => q.eq("data->note->>deep", "x"), ["alpha"]],
@@ -96,12 +96,11 @@ test("filters", async () => {
 
 test("regular expressions are off unless they are switched on", async () => {
   const { error, status } = await tasks().select().regexMatch("title", "^a");
-  assert.equal(status, 400);
-  assert.ok(error instanceof PostgrestError);
+  assert.deepEqual([status, typeof error.hint], [400, "string"]);
 });
 
 test("order, limit and range", async () => {
-  assert.deepEqual(await titles(tasks().select("title").order("priority", { ascending: false }).limit(2)), ["delta, with a comma", "gamma"]);
+  assert.deepEqual(await titles(tasks().select("title").order("priority", { ascending: false }).limit(2)), ["delta, with commas", "gamma"]);
   assert.deepEqual(await titles(tasks().select("title").order("due", { nullsFirst: true }).order("priority").limit(1)), ["gamma"]);
   assert.deepEqual(await titles(tasks().select("title").order("priority").range(1, 2)), ["beta", "gamma"]);
   assert.deepEqual(await titles(tasks().select("title").order("data->size", { nullsFirst: false }).limit(1)), ["alpha"]);
@@ -127,7 +126,7 @@ test("counting, with and without rows", async () => {
 
 test("CSV", async () => {
   const text = await good(tasks().select("title,priority").order("priority").csv());
-  assert.deepEqual(text.trim().split(/\r?\n/), ["title,priority", "alpha,1", "beta,2", "gamma,3", '"delta, with a comma",4']);
+  assert.deepEqual(text.trim().split(/\r?\n/), ["title,priority", "alpha,1", "beta,2", "gamma,3", '"delta, with commas",4']);
 });
 
 test("insert one, many, with and without what was inserted", async () => {
@@ -256,7 +255,7 @@ test("a request is broken off", async () => {
 });
 
 test("errors are thrown where that is asked for", async () => {
-  await assert.rejects(tasks().select("nothing").throwOnError(), PostgrestError);
+  await assert.rejects(async () => await tasks().select("nothing").throwOnError(), PostgrestError);
 });
 
 test("nulls are left out where that is asked for", async () => {
