@@ -3,6 +3,7 @@
 //! Always holds: a flag wins over the environment, the environment over the file, the file over the default; a key that
 //! nobody knows and a value that does not fit are problems with a place, and all of them are reported together.
 
+mod audience;
 mod providers;
 mod rate_limit;
 mod server;
@@ -20,6 +21,7 @@ use hedgerow_schema::reader::{Reader, Table};
 use hedgerow_schema::{Identifier, Limits, Problem, Problems, Roles};
 use ipnet::IpNet;
 
+pub use audience::Audience;
 pub use server::ServerConfig;
 pub use sign_in::{Mode, SignInConfig};
 
@@ -122,6 +124,7 @@ const KEYS: &[Key] = &[
     key("api", "default_limit", "1000", Takes::Count),
     key("api", "max_limit", "1000", Takes::Count),
     key("api", "max_keys", "100", Takes::Count),
+    key("api", "openapi", "", Takes::OneOf(&["", "public", "signed_in"])),
     key("api", "max_parameters", "100", Takes::Count),
     key("api", "regex", "false", Takes::Flag),
     key("api", "aggregates", "true", Takes::Flag),
@@ -237,6 +240,7 @@ pub struct Config {
     pub rate_limit: RateLimitSettings,
     /// How people sign in, and how mail reaches them.
     pub sign_in: SignInConfig,
+    openapi: Option<Audience>,
 }
 
 /// What to do about something dangerous.
@@ -575,6 +579,7 @@ fn build(
             aggregates: switch("aggregates"),
         },
         sign_in: SignInConfig::of(&text, user_fields),
+        openapi: Audience::named(text("api", "openapi")),
     }
 }
 
