@@ -12,6 +12,7 @@ use hedgerow_schema::{Bind, Query, Roles, Sql, SqlType};
 use postgres_types::{ToSql, Type};
 
 use crate::error::{Error, Meaning};
+use crate::guard::{Guard, Proof};
 use crate::identity::{Identity, Role};
 use crate::json::{JsonRows, JsonSink, RowFormat, RowWriter};
 use crate::pool::{Lease, Pool, timeouts};
@@ -45,6 +46,7 @@ pub struct Flight<'d> {
     roles: &'d Roles,
     identity: &'d Identity,
     trash: Trash,
+    guard: Option<&'d Guard>,
     ending: Option<&'d Ending>,
 }
 
@@ -119,7 +121,7 @@ impl<'d> Flight<'d> {
         if let Identity::System { reason } = identity {
             tracing::info!(reason, "the program reads or writes for itself");
         }
-        Self { pool, roles, identity, trash: Trash::Hidden, ending: None }
+        Self { pool, roles, identity, trash: Trash::Hidden, guard: None, ending: None }
     }
 
     /// The same with rows in the trash, for what deletes, restores and lists them; for this flight alone.
@@ -130,6 +132,11 @@ impl<'d> Flight<'d> {
     /// The same with a statement behind its own; if that fails, none of them had an effect.
     pub fn ending(self, ending: &'d Ending) -> Self {
         Self { ending: Some(ending), ..self }
+    }
+
+    /// The same with something to prove first; nothing is done where it does not hold ([`Error::Unproven`]).
+    pub fn guarded(self, guard: Option<&'d Guard>) -> Self {
+        Self { guard, ..self }
     }
 
     /// Sends a statement of the program's with Rust values as parameters, and returns its rows.
@@ -172,13 +179,16 @@ impl<'d> Flight<'d> {
         loop {
             let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
             let (mut identity_sink, mut last) = (Count::default(), Count::default());
+            let mut proof = self.guard.map(Guard::proof);
             let parameters = Parameters::Typed(&types, parameters);
-            let mut steps = vec![
-                identity.step(&mut identity_sink),
-                Step { text: sql, role: Some(role), parameters, expected: None, sink: &mut *sink },
-            ];
+            let mut steps = Vec::with_capacity(4);
+            steps.push(identity.step(&mut identity_sink));
+            steps.extend(proof.as_mut().map(|proof| proof.step(role)));
+            steps.push(Step { text: sql, role: Some(role), parameters, expected: None, sink: &mut *sink });
             steps.extend(self.ending.map(|ending| ending.step(role, &mut last)));
-            match within(self.pool, lease.exchange(&mut steps)).await {
+            let outcome = within(self.pool, lease.exchange(&mut steps)).await;
+            drop(steps);
+            match outcome.map_err(|error| judged(proof.as_ref(), error)) {
                 Err(error) => {
                     // The tables may have changed since the server was asked.
                     if is_type_trouble(&error) {
@@ -191,7 +201,6 @@ impl<'d> Flight<'d> {
                     lease.forget_statements();
                 }
                 Ok(()) => {
-                    drop(steps);
                     self.note(&last);
                     return Ok(());
                 }
@@ -279,6 +288,23 @@ impl<'d> Flight<'d> {
         Ok(sink.rows)
     }
 
+    /// Sends statements and then one whose rows come back, in one transaction.
+    ///
+    /// # Errors
+    /// As [`Self::rows`]; if one fails, none had an effect.
+    pub async fn sql_rows_after(self, before: &[Sql], sql: &Sql) -> Result<Vec<Row>, Error> {
+        let mut counts: Vec<Count> = before.iter().map(|_| Count::default()).collect();
+        let mut sink = Rows::default();
+        let mut parts: Vec<Part<'_>> = Vec::with_capacity(before.len() + 1);
+        for (sql, count) in before.iter().zip(&mut counts) {
+            parts.push((sql, None, count));
+        }
+        parts.push((sql, None, &mut sink));
+        self.built(&mut parts).await?;
+        drop(parts);
+        Ok(sink.rows)
+    }
+
     /// Sends a query of the builder, and writes its rows as they come.
     ///
     /// # Errors
@@ -303,8 +329,10 @@ impl<'d> Flight<'d> {
         let mut retried = false;
         loop {
             let mut last = Count::default();
-            let mut steps = Vec::with_capacity(parts.len() + 2);
+            let mut proof = self.guard.map(Guard::proof);
+            let mut steps = Vec::with_capacity(parts.len() + 3);
             steps.push(identity.step(&mut sink));
+            steps.extend(proof.as_mut().map(|proof| proof.step(role)));
             steps.extend(parts.iter_mut().map(|(sql, expected, sink)| Step {
                 text: sql.text(),
                 role: Some(role),
@@ -313,7 +341,9 @@ impl<'d> Flight<'d> {
                 sink: &mut **sink,
             }));
             steps.extend(self.ending.map(|ending| ending.step(role, &mut last)));
-            match within(self.pool, lease.exchange(&mut steps)).await {
+            let outcome = within(self.pool, lease.exchange(&mut steps)).await;
+            drop(steps);
+            match outcome.map_err(|error| judged(proof.as_ref(), error)) {
                 // Nothing happened yet: the flight is one transaction, and it failed at planning.
                 Err(error) if is_stale_plan(&error) && !retried => {
                     retried = true;
@@ -321,7 +351,6 @@ impl<'d> Flight<'d> {
                 }
                 Err(error) => return Err(error),
                 Ok(()) => {
-                    drop(steps);
                     self.note(&last);
                     return Ok(());
                 }
@@ -333,6 +362,14 @@ impl<'d> Flight<'d> {
         if let Some(ending) = self.ending {
             ending.note(last);
         }
+    }
+}
+
+/// An error of a guarded exchange: the guard's own, or the one that it is.
+pub(crate) fn judged(proof: Option<&Proof<'_>>, error: Error) -> Error {
+    match proof {
+        Some(proof) => proof.judge(error),
+        None => error,
     }
 }
 
@@ -375,6 +412,7 @@ pub(crate) async fn parameter_types(
 
 /// Waits as long as the server may take. The future that is dropped then leaves its connection to the pool's care.
 pub(crate) async fn within<T>(pool: &Pool, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pool.count_exchange();
     match pool.answer_deadline() {
         Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or(Err(Error::Deadline(limit))),
         None => work.await,

@@ -29,10 +29,12 @@ pub mod reference;
 pub mod rules;
 mod scope;
 pub mod script;
+pub mod shape;
 mod sql;
 pub mod statement;
 mod stored;
 pub mod trail;
+pub mod typescript;
 pub mod value;
 pub mod write;
 

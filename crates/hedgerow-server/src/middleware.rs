@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hedgerow::audit::{AuditedRequest, Outcome};
+use hedgerow::database::Guard;
 use hedgerow::rate_limit::Standing;
 use hedgerow::{Caller, World};
 
@@ -34,6 +35,7 @@ pub(crate) struct Facts(Arc<FactsInner>);
 struct FactsInner {
     caller: OnceLock<Caller>,
     audited: Option<Arc<AuditedRequest>>,
+    guard: Mutex<Option<Arc<Guard>>>,
     kind: OnceLock<limit::Kind>,
     standing: Mutex<Option<Standing>>,
     is_body_slow: AtomicBool,
@@ -59,6 +61,15 @@ impl Facts {
     /// The request as the audit trail has it.
     pub(crate) fn audited(&self) -> Option<&Arc<AuditedRequest>> {
         self.0.audited.as_ref()
+    }
+
+    /// What has to be proved of a caller who was remembered; `None` is nothing.
+    pub(crate) fn guarded_by(&self, guard: Option<Arc<Guard>>) {
+        *self.0.guard.lock().unwrap_or_else(PoisonError::into_inner) = guard;
+    }
+
+    pub(crate) fn guard(&self) -> Option<Arc<Guard>> {
+        self.0.guard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is counted of the request.
