@@ -56,7 +56,7 @@ fn endpoint(service: &Service, request: &Request, route: &str) -> String {
 /// ([`AuditedRequest::succeeds_with`]).
 fn success(method: &Method, route: &str) -> u16 {
     match (method, route) {
-        (&Method::POST, route) if route.ends_with("/restore") => 200,
+        (&Method::POST, route) if route.ends_with("/restore") || route.ends_with("/revoke") => 200,
         (&Method::POST, _) => 201,
         (&Method::DELETE, route) if route.ends_with('}') && route != "/api/v1/{entity}" => 204,
         _ => 200,
@@ -89,6 +89,8 @@ mod tests {
         };
         check(&Method::POST, "/api/v1/{entity}", 201);
         check(&Method::POST, "/api/v1/{entity}/{id}/restore", 200);
+        check(&Method::POST, "/api/v1/api-keys/{id}/rotate", 201);
+        check(&Method::POST, "/api/v1/api-keys/{id}/revoke", 200);
         check(&Method::PATCH, "/api/v1/{entity}", 200);
         check(&Method::PUT, "/api/v1/{entity}/{id}", 200);
         check(&Method::DELETE, "/api/v1/{entity}", 200);
