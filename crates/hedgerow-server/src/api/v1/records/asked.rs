@@ -15,7 +15,7 @@ use url::form_urlencoded;
 use super::invalid;
 use crate::api::v1::prefer::Preferences;
 use crate::identity;
-use crate::middleware::{Facts, RequestId};
+use crate::middleware::RequestId;
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -57,8 +57,7 @@ impl Asked {
         acceptable(&parts.headers)?;
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.headers, &prefer)?;
-        let caller = identity::caller(&service.app, &parts.method, &parts.headers).await?;
-        Facts::of(&parts.extensions).asked_by(&caller);
+        let caller = identity::admitted(service, &parts).await?;
         let schema = service.app.schema();
         if schema.entity(&entity).is_none() {
             return Err(Error::UnknownEntity { name: entity }.into());
