@@ -8,9 +8,10 @@
 use std::time::{Duration, Instant};
 
 use hedgerow::database::{PoolSettings, UserId};
+use hedgerow::records::{self, Wanted};
 use hedgerow::schema::statement::{self, Asker};
 use hedgerow::schema::{Entity, Limits, ListQuery, Query};
-use hedgerow::{App, AppOptions, Ctx, World, records};
+use hedgerow::{App, AppOptions, Ctx, World};
 use hedgerow_testing::{TestDatabase, schema_of};
 use tokio_postgres::NoTls;
 
@@ -92,7 +93,7 @@ impl Bench<'_> {
             // Pages into memory first: which way meets a page first would decide otherwise.
             for user in &users {
                 let ctx = Ctx::for_user(&world, user.clone());
-                records::list(&ctx, self.app, self.entity, &query).await?;
+                records::list(&ctx, self.app, self.entity, &query, Wanted::default()).await?;
                 self.app.database().plain_for_benchmarks(&self.plain(&query, user.as_str()), 1).await?;
             }
             let mut took = [Duration::ZERO; 2];
@@ -103,8 +104,9 @@ impl Bench<'_> {
                 for user in &users {
                     if way == 0 {
                         let ctx = Ctx::for_user(&world, user.clone());
-                        let rows = records::list(&ctx, self.app, self.entity, &query).await?;
-                        assert_eq!((rows.count, rows.has_more), (50, true));
+                        let rows =
+                            records::list(&ctx, self.app, self.entity, &query, Wanted::default()).await?;
+                        assert_eq!((rows.count, rows.has_next), (50, true));
                     } else {
                         let plain = self.plain(&query, user.as_str());
                         let rows =

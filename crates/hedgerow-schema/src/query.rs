@@ -48,6 +48,10 @@ pub struct ListQuery<'e> {
     pub limit: u32,
     /// After leaving out so many.
     pub offset: u32,
+    /// A place that an earlier answer named, as it came: reading it takes a secret.
+    pub cursor: Option<String>,
+    /// The parameters that decide which rows there are, as they came: a cursor holds for these alone.
+    pub narrowing: Vec<(String, String)>,
 }
 
 /// Which rows a change is about, and what of them comes back.
@@ -138,10 +142,9 @@ pub struct Order<'e> {
 }
 
 /// The parameters that are no filters.
-const KNOWN_PARAMETERS: &[&str] = &["select", "order", "limit", "offset"];
+const KNOWN_PARAMETERS: &[&str] = &["select", "order", "limit", "offset", "cursor"];
 /// Parameters of the grammar that later versions understand.
-const LATER_PARAMETERS: &[&str] =
-    &["and", "or", "not", "cursor", "search", "metas", "columns", "on_conflict"];
+const LATER_PARAMETERS: &[&str] = &["and", "or", "not", "search", "metas", "columns", "on_conflict"];
 const OPERATORS: &[&str] = &["eq", "neq", "gt", "gte", "lt", "lte", "in", "is", "like", "ilike"];
 /// Operators of the grammar that later versions understand.
 const LATER_OPERATORS: &[&str] = &[
@@ -197,6 +200,8 @@ impl<'e> ListQuery<'e> {
             order: Vec::new(),
             limit: limits.default,
             offset: 0,
+            cursor: None,
+            narrowing: Vec::new(),
         };
         let mut seen: Vec<&str> = Vec::new();
         for &(name, text) in parameters {
@@ -230,8 +235,16 @@ impl<'e> ListQuery<'e> {
                         format!("`offset` is a whole number from 0 to {}", i32::MAX),
                     )),
                 },
-                _ => query.filters.extend(read_filter(entity, name, text, &mut errors)),
+                "cursor" => query.cursor = Some(text.to_owned()),
+                _ => {
+                    query.narrowing.push((name.to_owned(), text.to_owned()));
+                    query.filters.extend(read_filter(entity, name, text, &mut errors));
+                }
             }
+        }
+        if query.cursor.is_some() && seen.contains(&"offset") {
+            let message = "a cursor is a place by itself: leave `offset` out, or the cursor";
+            errors.push(InputError::new("cursor", "cursor_and_offset", message));
         }
         make_total(entity, &mut query.order);
         if errors.is_empty() { Ok(query) } else { Err(errors) }
@@ -249,7 +262,7 @@ impl<'e> WriteQuery<'e> {
         for &(name, text) in parameters {
             match name {
                 "select" => query.select = read_select(entity, text, &mut errors),
-                "order" | "limit" | "offset" => {
+                "order" | "limit" | "offset" | "cursor" => {
                     let message =
                         format!("`{name}` is for lists; a change is about all rows that its filters match");
                     errors.push(InputError::new(name, "unsupported_parameter", message));

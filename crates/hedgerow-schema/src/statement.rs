@@ -5,6 +5,7 @@
 //! statistics, whatever the policy looks like.
 
 mod conditions;
+mod keyset;
 mod reading;
 mod writing;
 
@@ -54,8 +55,20 @@ impl Access {
 }
 /// `SELECT … FROM` the entity's table.
 fn rows(entity: &Entity, select: &[Selected<'_>]) -> Sql {
+    rows_with(entity, select, &[])
+}
+
+/// The same with columns that the answer does not show. Their names are ones that no field has: an ORDER BY would mean
+/// them instead of the table's columns.
+fn rows_with(entity: &Entity, select: &[Selected<'_>], hidden: &[Column<'_>]) -> Sql {
     let mut sql = Sql::new("SELECT ");
     select_list(&mut sql, entity, select);
+    for (at, &one) in hidden.iter().enumerate() {
+        sql.push(if at == 0 && select.is_empty() { "" } else { ", " });
+        sql.name(&entity.name).push(".");
+        column(&mut sql, one);
+        sql.push(read_cast(one).unwrap_or_default()).push(" AS \"key ").number(at as u64).push("\"");
+    }
     sql.push(" FROM public.").name(&entity.name);
     sql
 }

@@ -13,6 +13,10 @@ pub struct ServerOptions {
     pub body_limit: usize,
     /// How long a request may take, from its first byte to the answer.
     pub request_timeout: Duration,
+    /// How long the reader of a streamed answer may take nothing of it.
+    pub stream_timeout: Duration,
+    /// How long a streamed answer may take in all.
+    pub stream_limit: Duration,
     /// Proxies that are believed about the address a request comes from; nobody else is.
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may read answers, besides those that sign-in trusts.
@@ -24,6 +28,8 @@ impl Default for ServerOptions {
         Self {
             body_limit: 1 << 20,
             request_timeout: Duration::from_secs(30),
+            stream_timeout: Duration::from_secs(30),
+            stream_limit: Duration::from_secs(3600),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
         }

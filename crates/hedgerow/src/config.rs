@@ -73,6 +73,8 @@ const KEYS: &[Key] = &[
     Key { variables: &["PORT"], ..key("server", "port", "4400", Takes::Port) },
     key("server", "body_limit", "1MiB", Takes::Size),
     key("server", "request_timeout", "30s", Takes::Duration),
+    key("server", "stream_timeout", "30s", Takes::Duration),
+    key("server", "stream_limit", "1h", Takes::Duration),
     Key {
         variables: &["HEDGEROW_SECRET", "BETTER_AUTH_SECRET", "AUTH_SECRET"],
         secret: true,
@@ -222,6 +224,10 @@ pub struct ServerConfig {
     pub body_limit: usize,
     /// How long a request may take.
     pub request_timeout: Duration,
+    /// How long the reader of a streamed answer may take nothing of it.
+    pub stream_timeout: Duration,
+    /// How long a streamed answer may take in all.
+    pub stream_limit: Duration,
     /// What signs what leaves the server, and what did before.
     pub secrets: Option<Secrets>,
     /// Proxies that are believed about the address a request comes from.
@@ -523,6 +529,8 @@ fn build(
             port: text("server", "port").parse().unwrap_or(4400),
             body_limit: parse_size(text("server", "body_limit")).unwrap_or(1 << 20),
             request_timeout: duration("server", "request_timeout"),
+            stream_timeout: duration("server", "stream_timeout"),
+            stream_limit: duration("server", "stream_limit"),
             secrets,
             trusted_proxies: items(text("server", "trusted_proxies")).filter_map(network).collect(),
             cors_origins: items(text("server", "cors_origins"))

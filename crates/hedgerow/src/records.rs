@@ -3,6 +3,7 @@
 //! Always holds: each operation asks first whether the caller's credential allows it; statements run under the caller's
 //! identity; a row of another tenant and a row that does not exist give the same answer.
 
+mod cursor;
 mod reading;
 mod writing;
 

@@ -105,6 +105,8 @@ pub(crate) async fn bind(app: &App, config: &Config) -> anyhow::Result<Server> {
     let options = ServerOptions {
         body_limit: config.server.body_limit,
         request_timeout: config.server.request_timeout,
+        stream_timeout: config.server.stream_timeout,
+        stream_limit: config.server.stream_limit,
         trusted_proxies: config.server.trusted_proxies.clone(),
         cors_origins: config.server.cors_origins.clone(),
     };

@@ -3,5 +3,8 @@
 mod access;
 mod bad_input;
 mod every_type;
+mod formats;
+mod pages;
 mod records;
 mod rows;
+mod streams;

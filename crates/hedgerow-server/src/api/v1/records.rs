@@ -2,7 +2,9 @@
 //! calls one operation of the library, and writes its answer.
 
 mod asked;
+mod paging;
 mod reading;
+mod streaming;
 mod writing;
 
 use axum::http::{StatusCode, header};

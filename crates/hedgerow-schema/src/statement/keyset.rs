@@ -1,0 +1,138 @@
+//! The rows on one side of a place in the order, as a condition that an index over the order can serve.
+//!
+//! Always holds: the condition and the ORDER BY speak of the same keys with NULL at the same end, so pages neither overlap
+//! nor leave anything out.
+//!
+//! Where all keys run one way it is a row comparison, which PostgreSQL takes as a bound of the index (manual, section
+//! 9.24.5). Otherwise it is spelled out key by key, with the first key's bound beside it wherever NULL allows one.
+
+use super::parameter;
+use super::reading::order_key;
+use crate::query::Order;
+use crate::{Bind, Column, Entity, Keyset, Sql};
+
+/// One key as the page meets it: turned round for the rows before a place.
+#[derive(Clone, Copy)]
+pub(super) struct ScanKey<'k, 'e> {
+    pub(super) order: &'k Order<'e>,
+    descending: bool,
+    nulls_first: bool,
+}
+
+impl<'k, 'e> ScanKey<'k, 'e> {
+    pub(super) fn new(order: &'k Order<'e>, is_backward: bool) -> Self {
+        // PostgreSQL has NULL as the largest value where nothing is said.
+        let nulls_first = order.nulls_first.unwrap_or(order.descending);
+        Self { order, descending: order.descending != is_backward, nulls_first: nulls_first != is_backward }
+    }
+
+    /// As an item of ORDER BY. NULLS is left out where it is PostgreSQL's rule.
+    pub(super) fn write(self, sql: &mut Sql, entity: &Entity) {
+        order_key(sql, entity, self.order);
+        sql.push(if self.descending { " DESC" } else { "" });
+        if self.is_nullable() && self.nulls_first != self.descending {
+            sql.push(if self.nulls_first { " NULLS FIRST" } else { " NULLS LAST" });
+        }
+    }
+
+    fn is_nullable(self) -> bool {
+        match self.order.column {
+            Column::Standard(standard) => standard == crate::Standard::DeletedAt,
+            Column::Field(field) => !field.required,
+        }
+    }
+
+    /// Whether a comparison that is not true of NULL leaves out exactly what it should: NULL came before.
+    fn leaves_null_out(self) -> bool {
+        !self.is_nullable() || self.nulls_first
+    }
+
+    fn is_beyond(self) -> &'static str {
+        if self.descending { " < " } else { " > " }
+    }
+
+    fn is_at_or_beyond(self) -> &'static str {
+        if self.descending { " <= " } else { " >= " }
+    }
+}
+
+/// Adds the condition; `keys` and the values of the place belong together.
+pub(super) fn beside(sql: &mut Sql, entity: &Entity, keys: &[ScanKey<'_, '_>], place: &Keyset) {
+    let inclusive = place.side.is_inclusive();
+    let uniform = keys.windows(2).all(|pair| pair[0].descending == pair[1].descending);
+    let plain = keys.iter().zip(&place.values).all(|(key, value)| value.is_some() && key.leaves_null_out());
+    let Some(first) = keys.first() else { return };
+    if uniform && plain {
+        sql.push("(").join(", ", keys, |sql, key| {
+            order_key(sql, entity, key.order);
+        });
+        sql.push(")").push(if inclusive { first.is_at_or_beyond() } else { first.is_beyond() }).push("(");
+        sql.join(", ", keys.iter().zip(&place.values), |sql, (key, value)| {
+            bound(sql, *key, value.as_deref())
+        });
+        sql.push(")");
+        return;
+    }
+    if let Some(Some(value)) = place.values.first()
+        && first.leaves_null_out()
+    {
+        order_key(sql, entity, first.order);
+        sql.push(first.is_at_or_beyond());
+        bound(sql, *first, Some(value));
+        sql.push(" AND ");
+    }
+    key_by_key(sql, entity, keys, &place.values, inclusive);
+}
+
+/// Beyond in the first key, or equal there and beyond in the others.
+fn key_by_key(
+    sql: &mut Sql,
+    entity: &Entity,
+    keys: &[ScanKey<'_, '_>],
+    values: &[Option<String>],
+    inclusive: bool,
+) {
+    let (Some((key, keys)), Some((value, values))) = (keys.split_first(), values.split_first()) else {
+        sql.push(if inclusive { "true" } else { "false" });
+        return;
+    };
+    sql.push("(");
+    match value {
+        Some(text) => {
+            order_key(sql, entity, key.order);
+            sql.push(key.is_beyond());
+            bound(sql, *key, Some(text));
+            if !key.leaves_null_out() {
+                sql.push(" OR ");
+                order_key(sql, entity, key.order);
+                sql.push(" IS NULL");
+            }
+        }
+        None if key.nulls_first => {
+            order_key(sql, entity, key.order);
+            sql.push(" IS NOT NULL");
+        }
+        None => {
+            sql.push("false");
+        }
+    }
+    sql.push(" OR (");
+    order_key(sql, entity, key.order);
+    match value {
+        Some(text) => {
+            sql.push(" = ");
+            bound(sql, *key, Some(text));
+        }
+        None => {
+            sql.push(" IS NULL");
+        }
+    }
+    sql.push(" AND ");
+    key_by_key(sql, entity, keys, values, inclusive);
+    sql.push("))");
+}
+
+fn bound(sql: &mut Sql, key: ScanKey<'_, '_>, value: Option<&str>) {
+    let column = key.order.column;
+    parameter(sql, column, &Bind::new(column.sql_type(), value.map(str::to_owned)));
+}
