@@ -35,7 +35,7 @@ async fn rows_come_in_the_form_that_is_wanted() {
     title,text,points,tags⏎
     plain,,1,⏎
     =1+1,"a ""b"", c
-    d",,"[""x"",""y z""]"⏎
+    d",,x;y z⏎
     +49 30,"",-5,⏎
     "#);
     // The same on a page of its own.
