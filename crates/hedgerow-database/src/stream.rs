@@ -32,7 +32,7 @@ const WAITING: usize = 4;
 pub struct StreamLimits {
     /// A reader who takes nothing for so long has gone.
     pub stall: Duration,
-    /// From the first row to the last. A transaction is open meanwhile, and what it could still see is not cleaned up.
+    /// From the first row to the last; zero is without a limit. A transaction is open meanwhile, and what it could still see is not cleaned up.
     pub total: Duration,
 }
 
@@ -131,9 +131,15 @@ async fn send_rows(
                 sink: &mut sink,
             },
         ];
-        // The server's own limit is the same; this one is for a server that does not answer at all.
-        let sent = tokio::time::timeout(limits.total + limits.stall, lease.exchange(&mut steps)).await;
-        match sent.unwrap_or(Err(Error::Deadline(limits.total))) {
+        let work = lease.exchange(&mut steps);
+        let sent = if limits.total.is_zero() {
+            work.await
+        } else {
+            // The server's own limit is the same; this one is for a server that does not answer at all.
+            let answered = tokio::time::timeout(limits.total + limits.stall, work).await;
+            answered.unwrap_or(Err(Error::Deadline(limits.total)))
+        };
+        match sent {
             // It failed at planning: no row was sent yet.
             Err(error) if is_stale_plan(&error) && !retried => {
                 retried = true;

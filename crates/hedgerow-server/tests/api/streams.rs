@@ -88,7 +88,7 @@ async fn fifty_thousand_rows_come_complete_and_in_order() {
 #[tokio::test]
 async fn a_reader_who_stops_holds_no_transaction() {
     let stall = Duration::from_secs(1);
-    let app = app_with(ServerOptions { stream_timeout: stall, ..ServerOptions::default() }).await;
+    let app = app_with(ServerOptions { write_timeout: stall, ..ServerOptions::default() }).await;
     let ann = app.user("ann").await;
     notes(&app, &ann, 50_000, 2000).await;
     let mut stream = ask(&app, &ann, "").await;

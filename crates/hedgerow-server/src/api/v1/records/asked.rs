@@ -16,7 +16,7 @@ use super::invalid;
 use crate::accept;
 use crate::api::v1::prefer::Preferences;
 use crate::identity;
-use crate::middleware::{Facts, RequestId};
+use crate::middleware::RequestId;
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -61,8 +61,7 @@ impl Asked {
         }
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.headers, &prefer)?;
-        let caller = identity::caller(&service.app, &parts.method, &parts.headers).await?;
-        Facts::of(&parts.extensions).asked_by(&caller);
+        let caller = identity::admitted(service, &parts).await?;
         let schema = service.app.schema();
         if schema.entity(&entity).is_none() {
             return Err(Error::UnknownEntity { name: entity }.into());

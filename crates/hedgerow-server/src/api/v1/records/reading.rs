@@ -39,7 +39,7 @@ pub(crate) async fn list(
             return Ok(of_kind(media, axum::body::Body::empty()));
         }
         let limits =
-            StreamLimits { stall: service.options.stream_timeout, total: service.options.stream_limit };
+            StreamLimits { stall: service.options.write_timeout, total: service.options.stream_limit };
         let rows = records::stream(&asked.ctx, &service.app, entity, &query, format, limits).await?;
         return Ok(of_kind(media, body_of(rows)));
     }
