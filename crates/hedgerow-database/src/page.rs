@@ -4,8 +4,8 @@
 //! values of the row's keys, moments to the microsecond although JSON shows milliseconds.
 
 use bytes::Bytes;
-use hedgerow_schema::SqlType;
 use hedgerow_schema::statement::Page;
+use hedgerow_schema::{OutputColumn, SqlType};
 use postgres_protocol::message::backend::DataRowBody;
 
 use crate::error::Error;
@@ -23,12 +23,10 @@ pub struct PageRows {
     pub body: Vec<u8>,
     /// How many rows there are.
     pub count: usize,
-    /// Whether there are more rows beyond the last that was met.
-    pub has_more: bool,
-    /// Where the first row of the body stands; `None` where there is none.
-    pub first: Option<Place>,
-    /// Where the last row of the body stands.
-    pub last: Option<Place>,
+    /// Where the row stands that was met first; `None` where there is none.
+    pub start: Option<Place>,
+    /// Where the row stands that was met last, if more rows lie beyond it.
+    pub end: Option<Place>,
 }
 
 /// In which order the rows come, as against the one they shall have.
@@ -43,86 +41,117 @@ pub enum Met {
 /// Takes up to `wanted` rows.
 pub(crate) struct PageSink<'p> {
     page: &'p Page,
-    format: PageFormat,
     encoder: RowEncoder,
     wanted: usize,
     met: Met,
-    rows: Vec<u8>,
-    ends: Vec<usize>,
+    body: Body,
+    /// Rows that come the wrong way round, until all are there.
+    waiting: Vec<Vec<u8>>,
     has_more: bool,
-    first: Option<Bytes>,
-    last: Option<Bytes>,
+    start: Option<Bytes>,
+    end: Option<Bytes>,
 }
 
 impl<'p> PageSink<'p> {
     pub(crate) fn new(page: &'p Page, format: PageFormat, wanted: usize, met: Met) -> Self {
+        let shown = &page.query.columns[..page.shown];
         Self {
             page,
-            format,
-            encoder: RowEncoder::new(format, &page.query.columns[..page.shown]),
+            encoder: RowEncoder::new(format, shown),
             wanted,
             met,
-            rows: Vec::new(),
-            ends: Vec::new(),
+            body: Body::new(format, shown),
+            waiting: Vec::new(),
             has_more: false,
-            first: None,
-            last: None,
+            start: None,
+            end: None,
         }
     }
 
-    pub(crate) fn finish(self) -> Result<PageRows, Error> {
-        let place = |row: &Option<Bytes>| row.as_ref().map(|row| read_place(self.page, row)).transpose();
-        let (first, last) = (place(&self.first)?, place(&self.last)?);
-        let (first, last) = if self.met == Met::Backward { (last, first) } else { (first, last) };
-        Ok(PageRows { count: self.ends.len(), has_more: self.has_more, first, last, body: self.body() })
-    }
-
-    fn body(&self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(self.rows.len() + self.ends.len() * 2 + 2);
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let rows = starts.zip(&self.ends).map(|(start, &end)| &self.rows[start..end]);
-        let mut write = |row: &[u8], before: &[u8], after: &[u8]| {
-            body.extend_from_slice(before);
-            body.extend_from_slice(row);
-            body.extend_from_slice(after);
-        };
-        let rows: Vec<&[u8]> = if self.met == Met::Backward {
-            rows.collect::<Vec<_>>().into_iter().rev().collect()
-        } else {
-            rows.collect()
-        };
-        match self.format {
-            PageFormat::Json(_) => {
-                for (at, row) in rows.iter().enumerate() {
-                    write(row, if at == 0 { b"[" } else { b"," }, b"");
-                }
-                write(if rows.is_empty() { b"[]" } else { b"]" }, b"", b"");
-            }
-            PageFormat::Rows(RowFormat::Ndjson) => rows.iter().for_each(|row| write(row, b"", b"\n")),
-            PageFormat::Rows(RowFormat::Csv(_)) => {
-                let mut header = Vec::new();
-                write_header(&mut header, &self.page.query.columns[..self.page.shown]);
-                write(&header, b"", b"\r\n");
-                rows.iter().for_each(|row| write(row, b"", b"\r\n"));
-            }
+    pub(crate) fn finish(mut self) -> Result<PageRows, Error> {
+        while let Some(row) = self.waiting.pop() {
+            self.body.begin_row().extend(row);
+            self.body.end_row();
         }
-        body
+        let place = |row: Option<&Bytes>| row.map(|row| read_place(self.page, row)).transpose();
+        let start = place(self.start.as_ref())?;
+        let end = place(self.end.as_ref().filter(|_| self.has_more))?;
+        let count = self.body.count;
+        Ok(PageRows { body: self.body.close(), count, start, end })
     }
 }
 
 impl Sink for PageSink<'_> {
     fn row(&mut self, row: &DataRowBody) -> Result<(), Error> {
-        if self.ends.len() == self.wanted {
+        let count = self.body.count + self.waiting.len();
+        if count == self.wanted {
             self.has_more = true;
             return Ok(());
         }
-        self.encoder.write(&mut self.rows, row)?;
-        self.ends.push(self.rows.len());
-        if self.first.is_none() {
-            self.first = Some(row.buffer_bytes().clone());
+        match self.met {
+            Met::InOrder => {
+                self.encoder.write(self.body.begin_row(), row)?;
+                self.body.end_row();
+            }
+            Met::Backward => {
+                let mut written = Vec::new();
+                self.encoder.write(&mut written, row)?;
+                self.waiting.push(written);
+            }
         }
-        self.last = Some(row.buffer_bytes().clone());
+        if count == 0 {
+            self.start = Some(row.buffer_bytes().clone());
+        }
+        if count + 1 == self.wanted {
+            self.end = Some(row.buffer_bytes().clone());
+        }
         Ok(())
+    }
+}
+
+/// Rows with what stands before, between and behind them.
+struct Body {
+    format: PageFormat,
+    text: Vec<u8>,
+    count: usize,
+}
+
+impl Body {
+    fn new(format: PageFormat, columns: &[OutputColumn]) -> Self {
+        let mut text = Vec::new();
+        match format {
+            PageFormat::Json(_) => text.push(b'['),
+            PageFormat::Rows(RowFormat::Csv(_)) => {
+                write_header(&mut text, columns);
+                text.extend_from_slice(b"\r\n");
+            }
+            PageFormat::Rows(RowFormat::Ndjson) => {}
+        }
+        Self { format, text, count: 0 }
+    }
+
+    /// Where the row is to be written.
+    fn begin_row(&mut self) -> &mut Vec<u8> {
+        if self.count > 0 && matches!(self.format, PageFormat::Json(_)) {
+            self.text.push(b',');
+        }
+        &mut self.text
+    }
+
+    fn end_row(&mut self) {
+        self.count += 1;
+        self.text.extend_from_slice(match self.format {
+            PageFormat::Json(_) => b"",
+            PageFormat::Rows(RowFormat::Ndjson) => b"\n",
+            PageFormat::Rows(RowFormat::Csv(_)) => b"\r\n",
+        });
+    }
+
+    fn close(mut self) -> Vec<u8> {
+        if matches!(self.format, PageFormat::Json(_)) {
+            self.text.push(b']');
+        }
+        self.text
     }
 }
 

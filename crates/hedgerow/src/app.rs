@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use crate::auth::{Auth, AuthOptions};
 use crate::context::World;
 use crate::rate_limit::{RateLimitSettings, RateLimits};
+use crate::records::CursorKey;
 
 /// What an [`App`] is opened with.
 #[derive(Clone)]
@@ -75,6 +76,7 @@ struct Inner {
     limits: Limits,
     world: World,
     auth: Auth,
+    cursor_key: CursorKey,
     rate_limits: Option<RateLimits>,
     is_leaving: AtomicBool,
     /// When the database last answered whoever asked whether it does.
@@ -93,6 +95,7 @@ impl App {
             limits.map(|settings| RateLimits::open(settings, &database, auth.secrets(), &options.world));
         let inner = Inner {
             database,
+            cursor_key: CursorKey::new(auth.secrets()),
             auth,
             rate_limits,
             is_leaving: AtomicBool::new(false),
@@ -127,6 +130,10 @@ impl App {
     /// How many rows a list has.
     pub fn limits(&self) -> Limits {
         self.inner.limits
+    }
+
+    pub(crate) fn cursor_key(&self) -> &CursorKey {
+        &self.inner.cursor_key
     }
 
     /// Time and randomness.

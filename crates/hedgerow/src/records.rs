@@ -13,6 +13,7 @@ use hedgerow_schema::statement::Asker;
 use crate::context::{Caller, Ctx};
 use crate::error::Error;
 
+pub(crate) use cursor::CursorKey;
 pub use reading::*;
 pub use writing::*;
 pub(crate) use writing::{group_by_fields, writer};

@@ -93,14 +93,15 @@ fn key_by_key(
     inclusive: bool,
 ) {
     let (Some((key, keys)), Some((value, values))) = (keys.split_first(), values.split_first()) else {
-        sql.push(if inclusive { "true" } else { "false" });
         return;
     };
+    // A row that is equal in all keys is the one at the place.
+    let takes_equal = inclusive && keys.is_empty();
     sql.push("(");
     match value {
         Some(text) => {
             order_key(sql, entity, key.order);
-            sql.push(key.is_beyond());
+            sql.push(if takes_equal { key.is_at_or_beyond() } else { key.is_beyond() });
             bound(sql, *key, Some(text));
             if !key.leaves_null_out() {
                 sql.push(" OR ");
@@ -108,28 +109,34 @@ fn key_by_key(
                 sql.push(" IS NULL");
             }
         }
-        None if key.nulls_first => {
+        None if takes_equal && key.nulls_first => {
+            sql.push("true");
+        }
+        None if key.nulls_first || takes_equal => {
             order_key(sql, entity, key.order);
-            sql.push(" IS NOT NULL");
+            sql.push(if takes_equal { " IS NULL" } else { " IS NOT NULL" });
         }
         None => {
             sql.push("false");
         }
     }
-    sql.push(" OR (");
-    order_key(sql, entity, key.order);
-    match value {
-        Some(text) => {
-            sql.push(" = ");
-            bound(sql, *key, Some(text));
+    if !keys.is_empty() {
+        sql.push(" OR (");
+        order_key(sql, entity, key.order);
+        match value {
+            Some(text) => {
+                sql.push(" = ");
+                bound(sql, *key, Some(text));
+            }
+            None => {
+                sql.push(" IS NULL");
+            }
         }
-        None => {
-            sql.push(" IS NULL");
-        }
+        sql.push(" AND ");
+        key_by_key(sql, entity, keys, values, inclusive);
+        sql.push(")");
     }
-    sql.push(" AND ");
-    key_by_key(sql, entity, keys, values, inclusive);
-    sql.push("))");
+    sql.push(")");
 }
 
 fn bound(sql: &mut Sql, key: ScanKey<'_, '_>, value: Option<&str>) {

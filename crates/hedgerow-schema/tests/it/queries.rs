@@ -46,7 +46,6 @@ const MISTAKES: &[(&str, &str)] = &[
     ("or", "(a.eq.1)"),
     ("and", "(a.eq.1)"),
     ("search", "x"),
-    ("cursor", "x"),
     ("metas", "all"),
 ];
 

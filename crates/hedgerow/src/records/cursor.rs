@@ -12,56 +12,36 @@ use ring::{hkdf, hmac};
 use secrecy::ExposeSecret;
 
 use crate::app::App;
+use crate::auth::secrets::Secrets;
 use crate::context::{Caller, Ctx};
 use crate::error::Error;
 
 /// Half of the hash is more than anybody can guess, and a URL has better uses for the rest.
 const SIGNATURE: usize = 16;
 
-/// What cursors of one list are signed with.
-pub(super) struct Cursors {
-    key: hmac::Key,
-    /// Who asks for what, in one text that means nothing else.
-    bound_to: Vec<u8>,
-    keys: usize,
+/// What the cursors of an application are signed with.
+#[derive(Clone)]
+pub(crate) struct CursorKey(hmac::Key);
+
+impl CursorKey {
+    /// A key of its own, derived from the current secret (HKDF, RFC 5869): other signatures of the application say nothing here.
+    pub(crate) fn new(secrets: &Secrets) -> Self {
+        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"hedgerow:cursor:v1");
+        let derived = salt.extract(secrets.current().expose_secret().as_bytes());
+        Self(derived.expand(&[], hmac::HMAC_SHA256).expect("32 bytes are not too many").into())
+    }
 }
 
-impl Cursors {
-    pub(super) fn new(ctx: &Ctx, app: &App, entity: &Entity, query: &ListQuery<'_>, shelf: Shelf) -> Self {
-        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"hedgerow:cursor:v1");
-        let secret = app.auth().secrets().current().expose_secret().as_bytes();
-        let derived = salt.extract(secret);
-        let okm = derived.expand(&[], hmac::HMAC_SHA256).expect("32 bytes are not too many");
-        let mut bound_to = Vec::new();
-        let mut bind = |text: &str| {
-            bound_to.extend((text.len() as u64).to_be_bytes());
-            bound_to.extend(text.as_bytes());
-        };
-        bind(entity.name.as_str());
-        bind(match shelf {
-            Shelf::Living => "living",
-            Shelf::Trash => "trash",
-        });
-        bind(match ctx.caller() {
-            Caller::Anonymous => "",
-            Caller::User(user) => user.id.as_str(),
-        });
-        for order in &query.order {
-            bind(order.column.name());
-            bind(order.column.sql_type().name());
-            bind(if order.descending { "desc" } else { "asc" });
-            bind(if order.nulls_first.unwrap_or(order.descending) { "nullsfirst" } else { "nullslast" });
-        }
-        let mut narrowing: Vec<&(String, String)> = query.narrowing.iter().collect();
-        narrowing.sort_unstable();
-        bind("filters");
-        for (name, value) in narrowing {
-            bind(name);
-            bind(value);
-        }
-        Self { key: okm.into(), bound_to, keys: query.order.len() }
-    }
+/// The cursors of one list: what a user asks of an entity.
+pub(super) struct Cursors<'l> {
+    pub(super) ctx: &'l Ctx,
+    pub(super) app: &'l App,
+    pub(super) entity: &'l Entity,
+    pub(super) query: &'l ListQuery<'l>,
+    pub(super) shelf: Shelf,
+}
 
+impl Cursors<'_> {
     /// The text of a place.
     pub(super) fn write(&self, side: Side, values: Vec<Option<String>>) -> String {
         let place = Keyset { side, values }.to_bytes();
@@ -89,14 +69,39 @@ impl Cursors {
         if !bool::from(is_signed) {
             return None;
         }
-        Keyset::from_bytes(place).filter(|place| place.values.len() == self.keys)
+        Keyset::from_bytes(place).filter(|place| place.values.len() == self.query.order.len())
     }
 
     fn signature(&self, place: &[u8]) -> hmac::Tag {
-        let mut context = hmac::Context::with_key(&self.key);
-        context.update(&(self.bound_to.len() as u64).to_be_bytes());
-        context.update(&self.bound_to);
-        context.update(place);
+        let mut context = hmac::Context::with_key(&self.app.cursor_key().0);
+        // Each text behind its length, so that no two lists have the same bytes.
+        let mut bind = |text: &[u8]| {
+            context.update(&(text.len() as u64).to_be_bytes());
+            context.update(text);
+        };
+        bind(self.entity.name.as_str().as_bytes());
+        bind(match self.shelf {
+            Shelf::Living => b"living",
+            Shelf::Trash => b"trash",
+        });
+        bind(match self.ctx.caller() {
+            Caller::Anonymous => b"",
+            Caller::User(user) => user.id.as_str().as_bytes(),
+        });
+        for order in &self.query.order {
+            bind(order.column.name().as_bytes());
+            bind(order.column.sql_type().name().as_bytes());
+            let nulls_first = order.nulls_first.unwrap_or(order.descending);
+            bind(&[u8::from(order.descending), u8::from(nulls_first)]);
+        }
+        let mut narrowing: Vec<&(String, String)> = self.query.narrowing.iter().collect();
+        narrowing.sort_unstable();
+        bind(b"filters");
+        for (name, value) in narrowing {
+            bind(name.as_bytes());
+            bind(value.as_bytes());
+        }
+        bind(place);
         context.sign()
     }
 }

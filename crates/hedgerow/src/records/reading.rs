@@ -51,11 +51,9 @@ pub struct Page {
     pub count: usize,
     /// How many rows the list has, where it was counted.
     pub total: Option<u64>,
-    /// Whether there are rows behind the last one.
-    pub has_next: bool,
     /// The cursor of the page behind this one, if there is such a page.
     pub next: Option<String>,
-    /// The cursor of the page before this one, if there may be such a page.
+    /// The cursor of the page before this one. Rows from which a client came may be gone meanwhile, and the page be empty.
     pub prev: Option<String>,
 }
 
@@ -117,7 +115,7 @@ async fn page(
     identity: &Identity,
     wanted: Wanted,
 ) -> Result<Page, Error> {
-    let cursors = Cursors::new(ctx, app, entity, query, shelf);
+    let cursors = Cursors { ctx, app, entity, query, shelf };
     let place = query.cursor.as_deref().map(|text| cursors.read(text)).transpose()?;
     let built = statement::page(entity, query, shelf, asker(ctx), place.as_ref());
     let count = match wanted.counting {
@@ -132,27 +130,17 @@ async fn page(
     let rows = flight.page(&built, wanted.format, query.limit as usize, met, count.as_ref()).await;
     let (rows, total) = rows.map_err(|error| Error::from_database("list rows", entity, error))?;
 
-    // Behind the page there is something when a row more was met on the way there, or when that is where it came from.
-    let has_next = query.limit > 0 && (is_backward || rows.has_more);
-    let has_prev = query.limit > 0 && if is_backward { rows.has_more } else { place.is_some() };
-    let next = match (&rows.last, &place) {
-        (Some(last), _) => Some(cursors.write(Side::After, last.clone())),
-        (None, Some(place)) => Some(cursors.write(Side::From, place.values.clone())),
-        (None, None) => None,
-    };
-    let prev = match (&rows.first, &place) {
-        (Some(first), _) => Some(cursors.write(Side::Before, first.clone())),
-        (None, Some(place)) => Some(cursors.write(Side::UpTo, place.values.clone())),
-        (None, None) => None,
-    };
-    Ok(Page {
-        body: rows.body,
-        count: rows.count,
-        total,
-        has_next,
-        next: next.filter(|_| has_next),
-        prev: prev.filter(|_| has_prev),
-    })
+    // On the way on there is another page if a row more was met, and back there is one if the way began at a place: before
+    // the first row or behind the last of this page; where it is empty, from the place itself.
+    let (onward, back) = if is_backward { (Side::Before, Side::After) } else { (Side::After, Side::Before) };
+    let onward = rows.end.map(|end| cursors.write(onward, end));
+    let back = place.filter(|_| query.limit > 0).map(|place| match rows.start {
+        Some(start) => cursors.write(back, start),
+        None if is_backward => cursors.write(Side::From, place.values),
+        None => cursors.write(Side::UpTo, place.values),
+    });
+    let (next, prev) = if is_backward { (back, onward) } else { (onward, back) };
+    Ok(Page { body: rows.body, count: rows.count, total, next, prev })
 }
 
 /// All rows of an entity that match a query, while they come. It has begun when this returns: what refuses the statement is
@@ -169,7 +157,7 @@ pub async fn stream(
     limits: StreamLimits,
 ) -> Result<RowStream, Error> {
     let identity = reader(ctx, entity)?;
-    let cursors = Cursors::new(ctx, app, entity, query, Shelf::Living);
+    let cursors = Cursors { ctx, app, entity, query, shelf: Shelf::Living };
     let place = query.cursor.as_deref().map(|text| cursors.read(text)).transpose()?;
     let built = statement::stream(entity, query, asker(ctx), place.as_ref());
     let failed = |error: DatabaseError| Error::from_database("stream rows", entity, error);

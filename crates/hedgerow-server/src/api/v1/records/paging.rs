@@ -89,7 +89,7 @@ pub(super) fn links(asked: &Asked, query: &ListQuery<'_>, page: &Page) -> Option
             links.push(at(0, "first"));
             links.push(at(query.offset.saturating_sub(query.limit), "prev"));
         }
-        if page.has_next {
+        if page.next.is_some() {
             links.push(at(query.offset.saturating_add(query.limit), "next"));
         }
     }
