@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use hedgerow::database::PoolSettings;
 use hedgerow::records::{self, Page, Wanted};
-use hedgerow::schema::{Entity, Limits, ListQuery};
+use hedgerow::schema::{Entity, Limits, ListQuery, Schema};
 use hedgerow::{App, AppOptions, Ctx, World};
 use hedgerow_testing::{TestDatabase, schema_of};
 
@@ -43,7 +43,8 @@ async fn main() -> Result<(), Failure> {
     options.pool = PoolSettings { max_connections: 1, ..PoolSettings::default() };
     let app = App::open(options, schema.clone());
     let tasks = schema.entity("tasks").ok_or("tasks")?;
-    let list = List { ctx: Ctx::for_user(&World::default(), "u1".parse()?), app: &app, tasks };
+    let list =
+        List { ctx: Ctx::for_user(&World::default(), "u1".parse()?), app: &app, schema: &schema, tasks };
 
     let start = Instant::now();
     let mut page = list.page(None).await?;
@@ -86,6 +87,7 @@ async fn main() -> Result<(), Failure> {
 struct List<'l> {
     ctx: Ctx,
     app: &'l App,
+    schema: &'l Schema,
     tasks: &'l Entity,
 }
 
@@ -94,7 +96,7 @@ impl List<'_> {
         let limit = PAGE.to_string();
         let mut parameters = vec![("limit", limit.as_str())];
         parameters.extend(cursor.map(|cursor| ("cursor", cursor)));
-        let query = ListQuery::parse(self.tasks, &parameters, Limits::default())
+        let query = ListQuery::parse(self.schema, self.tasks, &parameters, Limits::default())
             .map_err(|errors| format!("{errors:?}"))?;
         Ok(records::list(&self.ctx, self.app, self.tasks, &query, Wanted::default()).await?)
     }

@@ -215,6 +215,10 @@ pub(crate) fn write_plain(out: &mut Vec<u8>, ty: SqlType, bytes: &[u8]) -> Resul
             list::write_cell(out, bytes)?;
             Ok(Form::Escaped)
         }
+        SqlType::Json => {
+            out.extend_from_slice(bytes);
+            Ok(Form::Bare)
+        }
         SqlType::Jsonb => match bytes {
             [1, json @ ..] => {
                 out.extend_from_slice(json);

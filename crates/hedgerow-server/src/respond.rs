@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use hedgerow::Error;
 use hedgerow::rate_limit::{Exceeded, Quota, Standing};
 use hedgerow::schema::InputError;
+use hedgerow::schema::query::AMBIGUOUS;
 use serde_json::json;
 
 use crate::limit;
@@ -242,6 +243,10 @@ fn status_of(error: &Error) -> StatusCode {
             StatusCode::FORBIDDEN
         }
         Error::NotFound | Error::UnknownEntity { .. } => StatusCode::NOT_FOUND,
+        // PostgREST's answer where a relation has several meanings: the choices are in the message.
+        Error::Input(inputs) if inputs.iter().all(|input| input.code == AMBIGUOUS) => {
+            StatusCode::MULTIPLE_CHOICES
+        }
         Error::Input(_) => StatusCode::BAD_REQUEST,
         Error::Conflict(_) => StatusCode::CONFLICT,
         Error::TooSlow(_) | Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hedgerow_database::{DatabaseUrl, PoolSettings, StatementMode};
+use hedgerow_schema::query::Switch;
 use hedgerow_schema::reader::{Reader, Table};
 use hedgerow_schema::{Identifier, Limits, Problem, Problems, Roles};
 use ipnet::IpNet;
@@ -120,6 +121,8 @@ const KEYS: &[Key] = &[
     key("api", "default_limit", "1000", Takes::Count),
     key("api", "max_limit", "1000", Takes::Count),
     key("api", "max_parameters", "100", Takes::Count),
+    key("api", "regex", "false", Takes::Flag),
+    key("api", "aggregates", "true", Takes::Flag),
     Key { variables: &["HEDGEROW_URL", "BETTER_AUTH_URL"], ..key("auth", "base_url", "", Takes::Origin) },
     Key { variables: &["BETTER_AUTH_TRUSTED_ORIGINS"], ..key("auth", "trusted_origins", "", Takes::Origins) },
     key("auth", "registration", "open", Takes::OneOf(&["open", "domain", "invitation", "closed"])),
@@ -533,6 +536,7 @@ fn build(
         "warn" => Strictness::Warn,
         _ => Strictness::Refuse,
     };
+    let switch = |name| if text("api", name) == "true" { Switch::On } else { Switch::Off };
     let statement_timeout = duration("database", "statement_timeout");
     let max = count("api", "max_limit");
     Config {
@@ -558,8 +562,13 @@ fn build(
         drift: strictness("drift"),
         privileged_login: strictness("privileged_login"),
         roles: Roles { app: role("app"), anon: role("anon"), auth: role("auth"), admin: role("admin") },
-        limits: Limits { default: count("api", "default_limit").min(max), max },
         rate_limit: rate_limit::settings(&text),
+        limits: Limits {
+            default: count("api", "default_limit").min(max),
+            max,
+            regex: switch("regex"),
+            aggregates: switch("aggregates"),
+        },
         sign_in: SignInConfig::of(&text, user_fields),
     }
 }

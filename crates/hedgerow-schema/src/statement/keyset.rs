@@ -7,9 +7,9 @@
 //! 9.24.5). Otherwise it is spelled out key by key, with the first key's bound beside it wherever NULL allows one.
 
 use super::parameter;
-use super::reading::order_key;
+use super::place::Place;
 use crate::query::Order;
-use crate::{Bind, Column, Entity, Keyset, Sql};
+use crate::{Bind, Column, Keyset, Sql};
 
 /// One key as the page meets it: turned round for the rows before a place.
 #[derive(Clone, Copy)]
@@ -26,9 +26,8 @@ impl<'k, 'e> ScanKey<'k, 'e> {
         Self { order, descending: order.descending != is_backward, nulls_first: nulls_first != is_backward }
     }
 
-    /// As an item of ORDER BY. NULLS is left out where it is PostgreSQL's rule.
-    pub(super) fn write(self, sql: &mut Sql, entity: &Entity) {
-        order_key(sql, entity, self.order);
+    /// What stands behind the key in ORDER BY. NULLS is left out where it is PostgreSQL's rule.
+    pub(super) fn direction(self, sql: &mut Sql) {
         sql.push(if self.descending { " DESC" } else { "" });
         if self.is_nullable() && self.nulls_first != self.descending {
             sql.push(if self.nulls_first { " NULLS FIRST" } else { " NULLS LAST" });
@@ -37,6 +36,7 @@ impl<'k, 'e> ScanKey<'k, 'e> {
 
     fn is_nullable(self) -> bool {
         match self.order.column {
+            _ if !self.order.is_by_column() => true,
             Column::Standard(standard) => standard == crate::Standard::DeletedAt,
             Column::Field(field) => !field.required,
         }
@@ -57,37 +57,35 @@ impl<'k, 'e> ScanKey<'k, 'e> {
 }
 
 /// Adds the condition; `keys` and the values of the place belong together.
-pub(super) fn beside(sql: &mut Sql, entity: &Entity, keys: &[ScanKey<'_, '_>], place: &Keyset) {
-    let inclusive = place.side.is_inclusive();
+pub(super) fn beside(sql: &mut Sql, place: Place<'_>, keys: &[ScanKey<'_, '_>], from: &Keyset) {
+    let inclusive = from.side.is_inclusive();
     let uniform = keys.windows(2).all(|pair| pair[0].descending == pair[1].descending);
-    let plain = keys.iter().zip(&place.values).all(|(key, value)| value.is_some() && key.leaves_null_out());
+    let plain = keys.iter().zip(&from.values).all(|(key, value)| value.is_some() && key.leaves_null_out());
     let Some(first) = keys.first() else { return };
     if uniform && plain {
         sql.push("(").join(", ", keys, |sql, key| {
-            order_key(sql, entity, key.order);
+            place.full_column(sql, key.order.column);
         });
         sql.push(")").push(if inclusive { first.is_at_or_beyond() } else { first.is_beyond() }).push("(");
-        sql.join(", ", keys.iter().zip(&place.values), |sql, (key, value)| {
-            bound(sql, *key, value.as_deref())
-        });
+        sql.join(", ", keys.iter().zip(&from.values), |sql, (key, value)| bound(sql, *key, value.as_deref()));
         sql.push(")");
         return;
     }
-    if let Some(Some(value)) = place.values.first()
+    if let Some(Some(value)) = from.values.first()
         && first.leaves_null_out()
     {
-        order_key(sql, entity, first.order);
+        place.full_column(sql, first.order.column);
         sql.push(first.is_at_or_beyond());
         bound(sql, *first, Some(value));
         sql.push(" AND ");
     }
-    key_by_key(sql, entity, keys, &place.values, inclusive);
+    key_by_key(sql, place, keys, &from.values, inclusive);
 }
 
 /// Beyond in the first key, or equal there and beyond in the others.
 fn key_by_key(
     sql: &mut Sql,
-    entity: &Entity,
+    place: Place<'_>,
     keys: &[ScanKey<'_, '_>],
     values: &[Option<String>],
     inclusive: bool,
@@ -100,12 +98,12 @@ fn key_by_key(
     sql.push("(");
     match value {
         Some(text) => {
-            order_key(sql, entity, key.order);
+            place.full_column(sql, key.order.column);
             sql.push(if takes_equal { key.is_at_or_beyond() } else { key.is_beyond() });
             bound(sql, *key, Some(text));
             if !key.leaves_null_out() {
                 sql.push(" OR ");
-                order_key(sql, entity, key.order);
+                place.full_column(sql, key.order.column);
                 sql.push(" IS NULL");
             }
         }
@@ -113,7 +111,7 @@ fn key_by_key(
             sql.push("true");
         }
         None if key.nulls_first || takes_equal => {
-            order_key(sql, entity, key.order);
+            place.full_column(sql, key.order.column);
             sql.push(if takes_equal { " IS NULL" } else { " IS NOT NULL" });
         }
         None => {
@@ -122,7 +120,7 @@ fn key_by_key(
     }
     if !keys.is_empty() {
         sql.push(" OR (");
-        order_key(sql, entity, key.order);
+        place.full_column(sql, key.order.column);
         match value {
             Some(text) => {
                 sql.push(" = ");
@@ -133,7 +131,7 @@ fn key_by_key(
             }
         }
         sql.push(" AND ");
-        key_by_key(sql, entity, keys, values, inclusive);
+        key_by_key(sql, place, keys, values, inclusive);
         sql.push(")");
     }
     sql.push(")");

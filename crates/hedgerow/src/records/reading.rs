@@ -8,7 +8,7 @@ use hedgerow_schema::{Action, Entity, ListQuery, Read, Selected, Side};
 
 use super::cursor::Cursors;
 use super::writing::refuse_no_trash;
-use super::{asker, one, possible_id, writer};
+use super::{asker, embeds, one, possible_id, writer};
 use crate::app::App;
 use crate::context::{Caller, Ctx};
 use crate::error::Error;
@@ -51,7 +51,9 @@ pub struct Page {
     pub count: usize,
     /// How many rows the list has, where it was counted.
     pub total: Option<u64>,
-    /// The cursor of the page behind this one, if there is such a page.
+    /// Whether there are rows behind the last one.
+    pub has_next: bool,
+    /// The cursor of the page behind this one, if there is such a page and rows in this order have a place.
     pub next: Option<String>,
     /// The cursor of the page before this one. Rows from which a client came may be gone meanwhile, and the page be empty.
     pub prev: Option<String>,
@@ -66,7 +68,7 @@ pub struct Page {
 ///
 /// let schema = app.schema();
 /// let tasks = schema.entity("tasks").ok_or("no tasks")?;
-/// let mut query = ListQuery::parse(tasks, &[("order", "createdAt.desc"), ("limit", "50")], Limits::default())
+/// let mut query = ListQuery::parse(&schema, tasks, &[("order", "createdAt.desc"), ("limit", "50")], Limits::default())
 ///     .map_err(hedgerow::Error::Input)?;
 /// loop {
 ///     let page = records::list(&ctx, &app, tasks, &query, Wanted::default()).await?;
@@ -115,6 +117,7 @@ async fn page(
     identity: &Identity,
     wanted: Wanted,
 ) -> Result<Page, Error> {
+    embeds(ctx, &query.select)?;
     let cursors = Cursors { ctx, app, entity, query, shelf };
     let place = query.cursor.as_deref().map(|text| cursors.read(text)).transpose()?;
     let built = statement::page(entity, query, shelf, asker(ctx), place.as_ref());
@@ -133,14 +136,15 @@ async fn page(
     // On the way on there is another page if a row more was met, and back there is one if the way began at a place: before
     // the first row or behind the last of this page; where it is empty, from the place itself.
     let (onward, back) = if is_backward { (Side::Before, Side::After) } else { (Side::After, Side::Before) };
-    let onward = rows.end.map(|end| cursors.write(onward, end));
+    let has_next = if is_backward { query.limit > 0 } else { rows.end.is_some() };
+    let onward = rows.end.filter(|_| query.has_keyset()).map(|end| cursors.write(onward, end));
     let back = place.filter(|_| query.limit > 0).map(|place| match rows.start {
         Some(start) => cursors.write(back, start),
         None if is_backward => cursors.write(Side::From, place.values),
         None => cursors.write(Side::UpTo, place.values),
     });
     let (next, prev) = if is_backward { (back, onward) } else { (onward, back) };
-    Ok(Page { body: rows.body, count: rows.count, total, next, prev })
+    Ok(Page { body: rows.body, count: rows.count, total, has_next, next, prev })
 }
 
 /// All rows of an entity that match a query, while they come. It has begun when this returns: what refuses the statement is
@@ -157,6 +161,7 @@ pub async fn stream(
     limits: StreamLimits,
 ) -> Result<RowStream, Error> {
     let identity = reader(ctx, entity)?;
+    embeds(ctx, &query.select)?;
     let cursors = Cursors { ctx, app, entity, query, shelf: Shelf::Living };
     let place = query.cursor.as_deref().map(|text| cursors.read(text)).transpose()?;
     let built = statement::stream(entity, query, asker(ctx), place.as_ref());
@@ -177,6 +182,7 @@ pub async fn get(
     select: &[Selected<'_>],
 ) -> Result<Vec<u8>, Error> {
     let identity = reader(ctx, entity)?;
+    embeds(ctx, select)?;
     let id = possible_id(id)?;
     let built = statement::get(entity, id, select, asker(ctx));
     let rows = ctx.reads(app, &identity).json(&built, 1).await;
@@ -184,7 +190,7 @@ pub async fn get(
 }
 
 /// Who reads: nobody reads only what is public, a user needs the scope.
-fn reader(ctx: &Ctx, entity: &Entity) -> Result<Identity, Error> {
+pub(super) fn reader(ctx: &Ctx, entity: &Entity) -> Result<Identity, Error> {
     if ctx.caller() == &Caller::Anonymous && entity.access.read == Read::Public {
         return Ok(Identity::Anonymous);
     }

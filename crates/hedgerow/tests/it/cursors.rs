@@ -88,7 +88,8 @@ impl Walker {
         let mut parameters = vec![("select", "id,kept"), ("order", walk.order.as_str()), ("limit", &limit)];
         parameters.extend(walk.filter);
         parameters.extend(cursor.map(|cursor| ("cursor", cursor)));
-        let query = ListQuery::parse(items, &parameters, Limits::default()).expect("a query");
+        let schema = self.app.schema();
+        let query = ListQuery::parse(&schema, items, &parameters, Limits::default()).expect("a query");
         records::list(&self.ctx, &self.app, items, &query, Wanted::default()).await.expect("a page")
     }
 

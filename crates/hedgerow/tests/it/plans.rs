@@ -40,7 +40,7 @@ const ENTITIES: &[(&str, &str)] = &[
 async fn plan(database: &TestDatabase, entity: &str, parameters: &[(&str, &str)]) -> String {
     let schema = schema_of(ENTITIES);
     let entity = schema.entity(entity).expect("an entity");
-    let query = ListQuery::parse(entity, parameters, Limits::default()).expect("a query");
+    let query = ListQuery::parse(&schema, entity, parameters, Limits::default()).expect("a query");
     explained(database, &statement::list(entity, &query, Asker::User("u7")).sql).await
 }
 
@@ -113,7 +113,7 @@ async fn lists_are_read_from_the_index_and_the_identity_is_found_out_once() {
     // Another user's rows cost nothing but the comparison of two names: no index is opened.
     let schema = schema_of(ENTITIES);
     let tasks = schema.entity("tasks").expect("an entity");
-    let query = ListQuery::parse(tasks, &[], Limits::default()).expect("a query");
+    let query = ListQuery::parse(&schema, tasks, &[], Limits::default()).expect("a query");
     let text = statement::list(tasks, &query, Asker::User("u8")).sql.text().replace("$1", "'u8'");
     let explain = format!(
         "SET ROLE hedgerow_app; SET app.user_id = 'u7'; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {text}"
@@ -131,7 +131,7 @@ async fn plan_of_page(
 ) -> String {
     let schema = schema_of(ENTITIES);
     let tasks = schema.entity("tasks").expect("an entity");
-    let query = ListQuery::parse(tasks, parameters, Limits::default()).expect("a query");
+    let query = ListQuery::parse(&schema, tasks, parameters, Limits::default()).expect("a query");
     let values = values.iter().map(|value| value.map(str::to_owned)).collect();
     let place = Keyset { side, values };
     let page = statement::page(tasks, &query, Shelf::Living, Asker::User("u7"), Some(&place));

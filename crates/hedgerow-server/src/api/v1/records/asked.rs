@@ -7,7 +7,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use bytes::BytesMut;
-use hedgerow::schema::{Entity, Schema, Selected, WriteQuery};
+use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery};
 use hedgerow::{Ctx, Error};
 use http_body_util::BodyExt;
 use url::form_urlencoded;
@@ -24,6 +24,7 @@ use crate::service::Service;
 pub(super) struct Asked {
     pub(super) ctx: Ctx,
     pub(super) schema: Arc<Schema>,
+    pub(super) limits: Limits,
     pub(super) entity: String,
     pub(super) id: String,
     /// Decoded, in the order of the query string.
@@ -71,8 +72,9 @@ impl Asked {
         let query = parts.uri.query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = parts.uri.path().to_owned();
+        let limits = service.app.limits();
         let (method, headers) = (parts.method, parts.headers);
-        Ok(Self { ctx, schema, entity, id, parameters, method, path, headers, prefer, body })
+        Ok(Self { ctx, schema, limits, entity, id, parameters, method, path, headers, prefer, body })
     }
 
     pub(super) fn entity(&self) -> Result<&Entity, Failure> {
@@ -91,7 +93,8 @@ impl Asked {
 
     /// The columns of a row that comes back, where filters have no meaning.
     pub(super) fn select(&self) -> Result<Vec<Selected<'_>>, Failure> {
-        WriteQuery::parse_select(self.entity()?, &self.parameters()).map_err(invalid)
+        let select = WriteQuery::parse_select(&self.schema, self.entity()?, &self.parameters(), self.limits);
+        select.map_err(invalid)
     }
 
     /// The body, read to its end; it is read before a connection to the database is taken.

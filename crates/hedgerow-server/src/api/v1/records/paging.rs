@@ -75,8 +75,9 @@ pub(super) fn links(asked: &Asked, query: &ListQuery<'_>, page: &Page) -> Option
         format!("<{path}{}{query}>; rel=\"{rel}\"", if query.is_empty() { "" } else { "?" })
     };
     let mut links = Vec::new();
-    let is_short = page.next.as_ref().is_none_or(|next| next.len() <= LONGEST_CURSOR);
-    if query.cursor.is_some() || (!asked.says("offset") && is_short) {
+    let has_cursors =
+        query.has_keyset() && page.next.as_ref().is_none_or(|next| next.len() <= LONGEST_CURSOR);
+    if query.cursor.is_some() || (has_cursors && !asked.says("offset")) {
         links.extend(query.cursor.as_ref().map(|_| link("", None, "first")));
         links.extend(page.prev.as_deref().map(|prev| link("cursor", Some(prev), "prev")));
         links.extend(page.next.as_deref().map(|next| link("cursor", Some(next), "next")));
@@ -89,7 +90,7 @@ pub(super) fn links(asked: &Asked, query: &ListQuery<'_>, page: &Page) -> Option
             links.push(at(0, "first"));
             links.push(at(query.offset.saturating_sub(query.limit), "prev"));
         }
-        if page.next.is_some() {
+        if page.has_next {
             links.push(at(query.offset.saturating_add(query.limit), "next"));
         }
     }

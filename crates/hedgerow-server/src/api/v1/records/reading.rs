@@ -28,7 +28,8 @@ pub(crate) async fn list(
     let media = accept::choose(&asked.headers, accept::LIST)?;
     rows_of_range(&asked.headers, &mut asked.parameters).map_err(mistake)?;
     let entity = asked.entity()?;
-    let mut query = ListQuery::parse(entity, &asked.parameters(), service.app.limits()).map_err(invalid)?;
+    let mut query =
+        ListQuery::parse(&asked.schema, entity, &asked.parameters(), asked.limits).map_err(invalid)?;
     if let PageFormat::Rows(format) = page_format(media)
         && !asked.says("limit")
     {
@@ -57,7 +58,8 @@ pub(crate) async fn trash(
     let media = accept::choose(&asked.headers, accept::TRASH)?;
     rows_of_range(&asked.headers, &mut asked.parameters).map_err(mistake)?;
     let entity = asked.entity()?;
-    let query = ListQuery::parse(entity, &asked.parameters(), service.app.limits()).map_err(invalid)?;
+    let query =
+        ListQuery::parse(&asked.schema, entity, &asked.parameters(), asked.limits).map_err(invalid)?;
     let page = records::trash(&asked.ctx, &service.app, entity, &query, wanted(&asked, media)).await?;
     answer(&asked, media, &query, page)
 }
