@@ -16,6 +16,7 @@ use crate::audit::{Audit, AuditOptions};
 use crate::auth::{Auth, AuthOptions};
 use crate::context::World;
 use crate::rate_limit::{RateLimitSettings, RateLimits};
+use crate::records::CursorKey;
 
 /// What an [`App`] is opened with.
 #[derive(Clone)]
@@ -85,6 +86,7 @@ struct Inner {
     keys: Keys,
     world: World,
     auth: Auth,
+    cursor_key: CursorKey,
     audit: Option<Audit>,
     rate_limits: Option<RateLimits>,
     is_leaving: AtomicBool,
@@ -112,6 +114,7 @@ impl App {
             limits.map(|settings| RateLimits::open(settings, &database, auth.secrets(), &options.world));
         let inner = Inner {
             database,
+            cursor_key: CursorKey::new(auth.secrets()),
             auth,
             audit,
             key_settings: options.keys,
@@ -158,6 +161,10 @@ impl App {
 
     pub(crate) fn keys(&self) -> &Keys {
         &self.inner.keys
+    }
+
+    pub(crate) fn cursor_key(&self) -> &CursorKey {
+        &self.inner.cursor_key
     }
 
     /// Time and randomness.
