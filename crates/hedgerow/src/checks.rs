@@ -493,7 +493,8 @@ async fn audit_functions(app: &App, findings: &mut Vec<Finding>) -> Result<(), D
                  AND 'search_path=pg_catalog, pg_temp' = ANY (p.proconfig), \
                  p.proowner = (SELECT relowner FROM pg_catalog.pg_class WHERE oid = to_regclass('public.api_audit_logs')) \
                FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
-               WHERE p.pronamespace = to_regnamespace('hedgerow') AND p.proname = ANY ($1)";
+               WHERE p.pronamespace = to_regnamespace('hedgerow') AND p.proname = ANY ($1) \
+                 AND to_regclass('public.api_audit_logs') IS NOT NULL";
     let names: Vec<&str> = DEFINERS.iter().map(|(name, _)| *name).collect();
     let rows = ask(app, sql, &[&names]).await?;
     if rows.is_empty() {

@@ -16,8 +16,8 @@ pub(super) fn describe(paths: &mut Paths, schemas: &mut Map<String, Value>) {
     let headers = ["Content-Range", "Link"];
     let list = Operation::new("auditLogs_list".to_owned(), "audit-logs", "List requests".to_owned())
         .called_by(Callers::SignedIn, Some(("audit", Action::Read)))
-        .says("One's own; administrators see all.")
-        .takes(["limit", "cursor"])
+        .says("One's own; administrators see all. Every column is a filter, as of entities: `statusCode=gte.400`.")
+        .takes(["select", "order", "limit", "offset", "cursor"])
         .answer(200, "The requests, newest first.", &headers, &kinds)
         .fails(&[403, 406]);
     paths.add("GET", path, path, list);
@@ -29,7 +29,7 @@ pub(super) fn describe(paths: &mut Paths, schemas: &mut Map<String, Value>) {
             "id": { "type": "string" },
             "userId": text,
             "apiKeyId": text,
-            "endpoint": { "type": "string", "description": "The template of the path, such as /api/v1/{entity}/{id}." },
+            "endpoint": { "type": "string", "description": "The template of the path, with the entity in its place, such as /api/v1/tasks/{id}." },
             "method": { "type": "string" },
             "statusCode": { "type": ["integer", "null"] },
             "ipAddress": text,
