@@ -1,10 +1,14 @@
 //! What every handler gets: the application, and the limits of the HTTP side.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hedgerow::App;
 use hedgerow::auth::origins::OriginPattern;
+use hedgerow::config::Audience;
 use ipnet::IpNet;
+
+use crate::openapi::Written;
 
 /// Limits of the HTTP side, and whom it believes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub struct ServerOptions {
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may read answers, besides those that sign-in trusts.
     pub cors_origins: Vec<OriginPattern>,
+    /// Who may read the description of the API, which names all entities and fields.
+    pub openapi: Audience,
 }
 
 impl Default for ServerOptions {
@@ -47,6 +53,7 @@ impl Default for ServerOptions {
             max_connections_per_address: 1024,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
+            openapi: Audience::SignedIn,
         }
     }
 }
@@ -56,4 +63,5 @@ impl Default for ServerOptions {
 pub(crate) struct Service {
     pub(crate) app: App,
     pub(crate) options: ServerOptions,
+    pub(crate) written: Arc<Written>,
 }

@@ -3,6 +3,7 @@
 //! Always holds: a flag wins over the environment, the environment over the file, the file over the default; a key that
 //! nobody knows and a value that does not fit are problems with a place, and all of them are reported together.
 
+mod audience;
 mod providers;
 mod rate_limit;
 mod server;
@@ -15,13 +16,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use hedgerow_database::{DatabaseUrl, PoolSettings, StatementMode};
+use hedgerow_schema::query::Switch;
 use hedgerow_schema::reader::{Reader, Table};
 use hedgerow_schema::{Identifier, Limits, Problem, Problems, Roles};
 use ipnet::IpNet;
 
+pub use audience::Audience;
 pub use server::ServerConfig;
 pub use sign_in::{Mode, SignInConfig};
 
+use crate::api_keys::KeySettings;
 use crate::auth::origins::OriginPattern;
 use crate::auth::secrets::Secrets;
 use crate::auth::settings::UserField;
@@ -119,7 +123,11 @@ const KEYS: &[Key] = &[
     key("roles", "admin", "hedgerow_admin", Takes::Role),
     key("api", "default_limit", "1000", Takes::Count),
     key("api", "max_limit", "1000", Takes::Count),
+    key("api", "max_keys", "100", Takes::Count),
+    key("api", "openapi", "", Takes::OneOf(&["", "public", "signed_in"])),
     key("api", "max_parameters", "100", Takes::Count),
+    key("api", "regex", "false", Takes::Flag),
+    key("api", "aggregates", "true", Takes::Flag),
     Key { variables: &["HEDGEROW_URL", "BETTER_AUTH_URL"], ..key("auth", "base_url", "", Takes::Origin) },
     Key { variables: &["BETTER_AUTH_TRUSTED_ORIGINS"], ..key("auth", "trusted_origins", "", Takes::Origins) },
     key("auth", "registration", "open", Takes::OneOf(&["open", "domain", "invitation", "closed"])),
@@ -226,10 +234,13 @@ pub struct Config {
     pub roles: Roles,
     /// How many rows a list has.
     pub limits: Limits,
+    /// How many API keys a user has.
+    pub keys: KeySettings,
     /// How many requests somebody may send.
     pub rate_limit: RateLimitSettings,
     /// How people sign in, and how mail reaches them.
     pub sign_in: SignInConfig,
+    openapi: Option<Audience>,
 }
 
 /// What to do about something dangerous.
@@ -533,6 +544,7 @@ fn build(
         "warn" => Strictness::Warn,
         _ => Strictness::Refuse,
     };
+    let switch = |name| if text("api", name) == "true" { Switch::On } else { Switch::Off };
     let statement_timeout = duration("database", "statement_timeout");
     let max = count("api", "max_limit");
     Config {
@@ -558,9 +570,16 @@ fn build(
         drift: strictness("drift"),
         privileged_login: strictness("privileged_login"),
         roles: Roles { app: role("app"), anon: role("anon"), auth: role("auth"), admin: role("admin") },
-        limits: Limits { default: count("api", "default_limit").min(max), max },
+        keys: KeySettings { most: count("api", "max_keys"), ..KeySettings::default() },
         rate_limit: rate_limit::settings(&text),
+        limits: Limits {
+            default: count("api", "default_limit").min(max),
+            max,
+            regex: switch("regex"),
+            aggregates: switch("aggregates"),
+        },
         sign_in: SignInConfig::of(&text, user_fields),
+        openapi: Audience::named(text("api", "openapi")),
     }
 }
 

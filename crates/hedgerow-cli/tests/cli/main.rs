@@ -2,6 +2,7 @@
 
 mod baseline;
 mod better_auth;
+mod clients;
 mod commands;
 mod dev;
 mod examples;
@@ -9,6 +10,7 @@ mod kill;
 mod killed_migration;
 mod leaving;
 mod migrate;
+mod node;
 mod production;
 mod project;
 mod rollout;
