@@ -10,6 +10,7 @@ mod middleware;
 pub mod openapi;
 mod pages;
 mod peer;
+mod proof;
 mod protect;
 mod respond;
 mod router;

@@ -17,6 +17,8 @@ pub struct ServerOptions {
     pub body_limit: usize,
     /// How long a request may take, from its first byte to the answer.
     pub request_timeout: Duration,
+    /// How long a request's headers may take to come: slow ones are how a few clients hold many connections.
+    pub header_timeout: Duration,
     /// How long a client may keep its body from coming; each KiB that came adds a second.
     pub body_timeout: Duration,
     /// How long a client may take nothing of its answer.
@@ -42,6 +44,7 @@ impl Default for ServerOptions {
         Self {
             body_limit: 1 << 20,
             request_timeout: Duration::from_secs(30),
+            header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             max_url: 8 << 10,

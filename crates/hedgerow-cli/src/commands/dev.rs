@@ -107,13 +107,13 @@ async fn developer(app: &App, project: &Project) -> anyhow::Result<(User, String
     if let Some(key) =
         fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<ApiKeySecret>().ok())
     {
-        match api_keys::authenticate(app, &key).await {
+        match api_keys::authenticate(app, &key, None).await {
             Ok(known) if known.id == user.id => return Ok((user, key.reveal().to_owned())),
-            Ok(_) | Err(Error::InvalidCredential) => {}
+            Ok(_) | Err(Error::InvalidCredential | Error::AddressNotAllowed) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let new = NewApiKey { name: "hedgerow dev".into(), scopes: vec![Scope::ALL], expires_at: None };
+    let new = NewApiKey { name: "hedgerow dev".into(), scopes: vec![Scope::ALL], ..NewApiKey::default() };
     let (_, key) = api_keys::create(app, &user, &new).await.map_err(said)?;
     write_private(&file, key.reveal()).with_context(|| format!("cannot write {}", file.display()))?;
     Ok((user, key.reveal().to_owned()))

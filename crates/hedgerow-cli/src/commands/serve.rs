@@ -107,6 +107,7 @@ pub(crate) async fn bind(app: &App, config: &Config, mode: Mode) -> anyhow::Resu
     let options = ServerOptions {
         body_limit: own.body_limit,
         request_timeout: own.request_timeout,
+        header_timeout: own.header_timeout,
         body_timeout: own.body_timeout,
         write_timeout: own.write_timeout,
         max_url: own.max_url,

@@ -8,6 +8,7 @@ mod dev;
 mod examples;
 mod kill;
 mod killed_migration;
+mod leaving;
 mod migrate;
 mod node;
 mod production;
