@@ -7,7 +7,7 @@ use hedgerow_schema::{Query, Roles, Sql, SqlType};
 use postgres_types::ToSql;
 
 use crate::error::Error;
-use crate::flight::{IdentityStatement, Trash, judged, parameter_types, within};
+use crate::flight::{Ending, IdentityStatement, Trash, judged, parameter_types, within};
 use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::json::{JsonRows, JsonSink};
@@ -175,6 +175,19 @@ impl Transaction {
             return Err(Error::RolledBack);
         }
         within(&self.pool, self.lease.exchange(&mut [plain("COMMIT", &mut sink)])).await
+    }
+
+    /// The same with a statement before the commit, in one flight with it.
+    ///
+    /// # Errors
+    /// As [`Self::commit`], also when the statement fails.
+    pub async fn commit_with(mut self, ending: &Ending) -> Result<(), Error> {
+        self.check()?;
+        let (mut last, mut sink) = (Count::default(), Count::default());
+        let mut steps = [ending.step(self.identity.role(), &mut last), plain("COMMIT", &mut sink)];
+        within(&self.pool, self.lease.exchange(&mut steps)).await?;
+        ending.note(&last);
+        Ok(())
     }
 
     /// Undoes everything, and waits until it is undone.

@@ -18,6 +18,7 @@ pub fn router(app: App, options: ServerOptions) -> Router {
         get(records::list).post(records::create).patch(records::update_many).delete(records::delete_many);
     let row = get(records::get).patch(records::update).put(records::replace).delete(records::delete);
     Router::new()
+        .route("/api/v1/audit-logs", get(records::audit_logs))
         .route("/api/v1/openapi.json", get(openapi::json))
         .route("/api/v1/docs", get(openapi::docs))
         .route("/api/v1/{entity}", rows)

@@ -143,6 +143,10 @@ impl Error {
     /// What a database error means for an operation on `entity`.
     pub(crate) fn from_database(doing: &'static str, entity: &Entity, error: DatabaseError) -> Self {
         let Some(server) = error.server() else { return Self::without_entity(doing, error) };
+        // The row of the audit trail goes with a write; it is nothing that a caller could put right.
+        if server.table.as_deref().is_some_and(|table| table.starts_with(ddl::audit::TABLE)) {
+            return Self::without_entity(doing, error);
+        }
         let meaning = server.meaning();
         let field = field_of(entity, server);
         let named = |code, message: &dyn Fn(&str) -> String| {

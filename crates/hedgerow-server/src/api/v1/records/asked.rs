@@ -7,8 +7,8 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use bytes::BytesMut;
-use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery};
-use hedgerow::{Ctx, Error};
+use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery, trail};
+use hedgerow::{Ctx, Error, audit};
 use http_body_util::BodyExt;
 use url::form_urlencoded;
 
@@ -53,7 +53,20 @@ impl Asked {
         Self::read(service, entity, id, request).await
     }
 
+    /// Of the audit trail, which is listed as an entity is.
+    pub(super) async fn of_trail(service: &Service, request: Request) -> Result<Self, Failure> {
+        let mut asked = Self::begin(service, trail::NAME.to_owned(), String::new(), request).await?;
+        asked.schema = audit::schema(&asked.ctx)?;
+        Ok(asked)
+    }
+
     async fn read(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
+        let asked = Self::begin(service, entity, id, request).await?;
+        asked.entity()?;
+        Ok(asked)
+    }
+
+    async fn begin(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         // First of all: whoever may not come in learns nothing of what else is wrong.
         let ctx = identity::context(service, &parts).await?;
@@ -64,9 +77,6 @@ impl Asked {
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.headers, &prefer)?;
         let schema = service.app.schema();
-        if schema.entity(&entity).is_none() {
-            return Err(Error::UnknownEntity { name: entity }.into());
-        }
         let query = parts.uri.query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = parts.uri.path().to_owned();
