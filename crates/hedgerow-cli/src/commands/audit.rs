@@ -2,8 +2,9 @@
 
 use anyhow::Context;
 use hedgerow::audit::{self, Fault, Report};
+use hedgerow::records::{self, Wanted};
 use hedgerow::schema::{InputError, ListQuery, trail};
-use hedgerow::{Caller, Ctx, SignedIn, records};
+use hedgerow::{Caller, Ctx, SignedIn};
 use serde_json::{Value, json};
 
 use crate::arguments::{Arguments, AuditCommand};
@@ -83,7 +84,7 @@ async fn list(session: &Session, filters: &[String], limit: u32, json: bool) -> 
         Ok(query) => query,
         Err(errors) => return Err(wrong(errors)),
     };
-    let rows = records::list(&ctx, app, entity, &query, records::Wanted::default()).await.map_err(said)?;
+    let rows = records::list(&ctx, app, entity, &query, Wanted::default()).await.map_err(said)?;
     let rows: Value = serde_json::from_slice(&rows.body).context("rows are JSON")?;
     if json {
         output::json(&rows);
