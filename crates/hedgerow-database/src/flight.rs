@@ -6,6 +6,8 @@
 //!   the transaction ends with the flight, and whatever fails, at its end too, is the flight's error;
 //! * a flight that is dropped midway leaves nothing open: everything it had to say was already sent.
 
+use std::sync::Arc;
+
 use hedgerow_schema::{Bind, Query, Roles, Sql, SqlType};
 use postgres_types::{ToSql, Type};
 
@@ -44,7 +46,7 @@ pub struct Flight<'d> {
     roles: &'d Roles,
     identity: &'d Identity,
     trash: Trash,
-    guard: Option<&'d Guard>,
+    guard: Option<Arc<Guard>>,
 }
 
 /// Whether rows in the trash are seen by whoever may write them.
@@ -94,7 +96,7 @@ impl<'d> Flight<'d> {
     }
 
     /// The same with something to prove first; nothing is done where it does not hold ([`Error::Unproven`]).
-    pub fn guarded(self, guard: Option<&'d Guard>) -> Self {
+    pub fn guarded(self, guard: Option<Arc<Guard>>) -> Self {
         Self { guard, ..self }
     }
 
@@ -138,7 +140,7 @@ impl<'d> Flight<'d> {
         loop {
             let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
             let mut identity_sink = Count::default();
-            let mut proof = self.guard.map(Guard::proof);
+            let mut proof = self.guard.as_deref().map(Guard::proof);
             let parameters = Parameters::Typed(&types, parameters);
             let mut steps = Vec::with_capacity(3);
             steps.push(identity.step(&mut identity_sink));
@@ -283,7 +285,7 @@ impl<'d> Flight<'d> {
         let mut sink = Count::default();
         let mut retried = false;
         loop {
-            let mut proof = self.guard.map(Guard::proof);
+            let mut proof = self.guard.as_deref().map(Guard::proof);
             let mut steps = Vec::with_capacity(parts.len() + 2);
             steps.push(identity.step(&mut sink));
             steps.extend(proof.as_mut().map(|proof| proof.step(role)));
@@ -339,12 +341,12 @@ pub(crate) async fn parameter_types(
     role: crate::identity::Role,
     sql: &'static str,
     identity: Option<&IdentityStatement>,
-) -> Result<std::sync::Arc<[Type]>, Error> {
+) -> Result<Arc<[Type]>, Error> {
     if let Some(types) = pool.known_types(role, sql) {
         return Ok(types);
     }
     let mut sink = Count::default();
-    let types: std::sync::Arc<[Type]> = match identity {
+    let types: Arc<[Type]> = match identity {
         Some(identity) => within(pool, lease.describe(&mut [identity.step(&mut sink)], sql)).await?,
         None => within(pool, lease.describe(&mut [], sql)).await?,
     }

@@ -38,7 +38,7 @@ enum Deed {
     Restore,
     Trash,
     Purge,
-    /// Of keys, with the action that a scope has to allow; of one key where `bool` says so.
+    /// Of what belongs to whoever asks and is no entity, with the action that a scope has to allow; of ann's key where it says so.
     Keys(&'static str, OneKey),
     /// Making or rotating one.
     MakesKeys(OneKey),
@@ -64,7 +64,7 @@ fn deed(method: &str, path: &str) -> Option<Deed> {
         ("POST", "/api/v1/{entity}/{id}/restore") => Deed::Restore,
         ("GET", "/api/v1/{entity}/trash") => Deed::Trash,
         ("DELETE", "/api/v1/{entity}/trash/{id}") => Deed::Purge,
-        ("GET", "/api/v1/api-keys") => Deed::Keys("read", OneKey::None),
+        ("GET", "/api/v1/api-keys" | "/api/v1/audit-logs") => Deed::Keys("read", OneKey::None),
         ("POST", "/api/v1/api-keys") => Deed::MakesKeys(OneKey::None),
         ("GET", "/api/v1/api-keys/{id}") => Deed::Keys("read", OneKey::Ann),
         ("PATCH", "/api/v1/api-keys/{id}") => Deed::Keys("write", OneKey::Ann),
