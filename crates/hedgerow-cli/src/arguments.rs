@@ -58,6 +58,17 @@ pub(crate) enum Command {
     Export(Export),
     /// Open psql on the project's database: past row-level security, or as a user.
     Psql(Psql),
+    /// Print the description of the API: OpenAPI 3.1, as JSON.
+    Openapi(Describe),
+    /// Print the entities as TypeScript types.
+    Types(Describe),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Describe {
+    /// Where to; standard output when not given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,7 @@
 //! The whole URL space on one page.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::routing::{delete, get, post};
 use hedgerow::App;
@@ -7,15 +9,17 @@ use hedgerow::App;
 use crate::api::auth;
 use crate::api::v1::{api_keys, records};
 use crate::service::{ServerOptions, Service};
-use crate::{cors, health, limit, middleware, pages, proof, protect, respond};
+use crate::{cors, health, limit, middleware, openapi, pages, proof, protect, respond};
 
 /// All routes, for [`crate::Server`] or for a router of your own to nest them in.
 pub fn router(app: App, options: ServerOptions) -> Router {
-    let service = Service { app, options };
+    let service = Service { app, options, written: Arc::default() };
     let rows =
         get(records::list).post(records::create).patch(records::update_many).delete(records::delete_many);
     let row = get(records::get).patch(records::update).put(records::replace).delete(records::delete);
     Router::new()
+        .route("/api/v1/openapi.json", get(openapi::json))
+        .route("/api/v1/docs", get(openapi::docs))
         .route("/api/v1/{entity}", rows)
         .route("/api/v1/{entity}/{id}", row)
         .route("/api/v1/{entity}/{id}/restore", post(records::restore))

@@ -2,9 +2,20 @@
 
 mod access;
 mod bad_input;
+mod embeds;
 mod every_type;
+mod formats;
+mod grammar;
+mod hostile;
 mod keys;
+mod limits;
 mod matrix;
+mod openapi;
+mod pages;
 mod proof;
 mod records;
+mod records;
 mod rows;
+mod rows;
+mod streams;
+mod trees;
