@@ -14,6 +14,13 @@ pub(crate) const DATA_API: &[(&str, &str)] = &[
     ("POST", "/api/v1/{entity}/{id}/restore"),
     ("GET", "/api/v1/{entity}/trash"),
     ("DELETE", "/api/v1/{entity}/trash/{id}"),
+    ("GET", "/api/v1/api-keys"),
+    ("POST", "/api/v1/api-keys"),
+    ("GET", "/api/v1/api-keys/{id}"),
+    ("PATCH", "/api/v1/api-keys/{id}"),
+    ("DELETE", "/api/v1/api-keys/{id}"),
+    ("POST", "/api/v1/api-keys/{id}/rotate"),
+    ("POST", "/api/v1/api-keys/{id}/revoke"),
     ("GET", "/api/v1/openapi.json"),
     ("GET", "/api/v1/docs"),
 ];

@@ -42,6 +42,8 @@ enum Deed {
     Keys(&'static str, OneKey),
     /// Making or rotating one.
     MakesKeys(OneKey),
+    /// Reading how the API is made, for everybody who signed in.
+    Describe,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,6 +66,7 @@ fn deed(method: &str, path: &str) -> Option<Deed> {
         ("POST", "/api/v1/{entity}/{id}/restore") => Deed::Restore,
         ("GET", "/api/v1/{entity}/trash") => Deed::Trash,
         ("DELETE", "/api/v1/{entity}/trash/{id}") => Deed::Purge,
+        ("GET", "/api/v1/openapi.json" | "/api/v1/docs") => Deed::Describe,
         ("GET", "/api/v1/api-keys" | "/api/v1/audit-logs") => Deed::Keys("read", OneKey::None),
         ("POST", "/api/v1/api-keys") => Deed::MakesKeys(OneKey::None),
         ("GET", "/api/v1/api-keys/{id}") => Deed::Keys("read", OneKey::Ann),
@@ -78,7 +81,7 @@ fn deed(method: &str, path: &str) -> Option<Deed> {
 impl Deed {
     fn action(self) -> &'static str {
         match self {
-            Self::List | Self::Get | Self::Trash => "read",
+            Self::List | Self::Get | Self::Trash | Self::Describe => "read",
             Self::Create | Self::UpdateMany | Self::Update | Self::Replace | Self::Restore => "write",
             Self::DeleteMany | Self::Delete | Self::Purge => "delete",
             Self::Keys(action, _) => action,
@@ -200,6 +203,7 @@ fn expected(deed: Deed, entity: &str, caller: Kind) -> u16 {
         (Kind::Dead, _) => return 401,
         (Kind::Nobody, Deed::List | Deed::Get) if is_public => return 200,
         (Kind::Nobody, _) => return 401,
+        (_, Deed::Describe) => return 200,
         (Kind::Key { .. }, Deed::MakesKeys(_)) => return 403,
         (_, Deed::Keys(..)) if !caller.has_all_scopes() => return 403,
         (_, Deed::Keys(_, OneKey::Ann)) if !caller.is("ann") => return 404,
@@ -370,7 +374,7 @@ async fn every_route_answers_every_caller_as_the_rule_says() {
             for caller in &callers {
                 let id = match deed {
                     Deed::Keys(_, OneKey::Ann) | Deed::MakesKeys(OneKey::Ann) => scene.key().await,
-                    Deed::Keys(..) | Deed::MakesKeys(_) => String::new(),
+                    Deed::Keys(..) | Deed::MakesKeys(_) | Deed::Describe => String::new(),
                     _ => scene.row(deed, entity).await,
                 };
                 let path = template.replace("{entity}", entity);
