@@ -6,14 +6,21 @@
 //!   the transaction ends with the flight, and whatever fails, at its end too, is the flight's error;
 //! * a flight that is dropped midway leaves nothing open: everything it had to say was already sent.
 
+use hedgerow_schema::statement::Page;
+use std::sync::Arc;
+
 use hedgerow_schema::{Bind, Query, Roles, Sql, SqlType};
 use postgres_types::{ToSql, Type};
 
 use crate::error::{Error, Meaning};
+use crate::guard::{Guard, Proof};
 use crate::identity::Identity;
-use crate::json::{JsonRows, JsonSink, RowFormat, RowWriter};
-use crate::pool::{Lease, Pool, timeouts};
+use crate::json::{JsonRows, JsonSink};
+use crate::page::{Met, PageRows, PageSink};
+use crate::pool::{Lease, Pool, PoolSettings, timeouts};
 use crate::row::{Row, Rows};
+use crate::row_format::{PageFormat, RowFormat, RowWriter};
+use crate::stream::{RowStream, StreamLimits};
 use crate::wire::{Count, Parameters, Sink, Step};
 
 /// Sets who asks, for one transaction. A connection starts with the role that its pool mostly needs; the role is set
@@ -43,6 +50,7 @@ pub struct Flight<'d> {
     roles: &'d Roles,
     identity: &'d Identity,
     trash: Trash,
+    guard: Option<&'d Arc<Guard>>,
 }
 
 /// Whether rows in the trash are seen by whoever may write them.
@@ -60,16 +68,21 @@ pub(crate) struct IdentityStatement {
 
 impl IdentityStatement {
     pub(crate) fn new(identity: &Identity, trash: Trash, roles: &Roles, pool: &Pool) -> Self {
-        let deleted = if trash == Trash::Seen { "on" } else { "" };
-        let mut binds = vec![
-            Bind::text(identity.role().name(roles)),
-            Bind::text(identity.user_id()),
-            Bind::text(deleted),
-        ];
-        if !pool.sets_timeouts_per_flight() {
-            return Self { text: IDENTITY, binds };
+        if pool.sets_timeouts_per_flight() {
+            return Self::with_timeouts(identity, trash, roles, pool.settings());
         }
-        binds.extend(timeouts(pool.settings()).map(|(_, value)| Bind::text(value)));
+        Self { text: IDENTITY, binds: identity_binds(identity, trash, roles) }
+    }
+
+    /// With the timeouts of these settings instead of the connection's own.
+    pub(crate) fn with_timeouts(
+        identity: &Identity,
+        trash: Trash,
+        roles: &Roles,
+        settings: &PoolSettings,
+    ) -> Self {
+        let mut binds = identity_binds(identity, trash, roles);
+        binds.extend(timeouts(settings).map(|(_, value)| Bind::text(value)));
         Self { text: IDENTITY_AND_TIMEOUTS, binds }
     }
 
@@ -78,17 +91,27 @@ impl IdentityStatement {
     }
 }
 
+fn identity_binds(identity: &Identity, trash: Trash, roles: &Roles) -> Vec<Bind> {
+    let deleted = if trash == Trash::Seen { "on" } else { "" };
+    vec![Bind::text(identity.role().name(roles)), Bind::text(identity.user_id()), Bind::text(deleted)]
+}
+
 impl<'d> Flight<'d> {
     pub(crate) fn new(pool: &'d Pool, roles: &'d Roles, identity: &'d Identity) -> Self {
         if let Identity::System { reason } = identity {
             tracing::info!(reason, "the program reads or writes for itself");
         }
-        Self { pool, roles, identity, trash: Trash::Hidden }
+        Self { pool, roles, identity, trash: Trash::Hidden, guard: None }
     }
 
     /// The same with rows in the trash, for what deletes, restores and lists them; for this flight alone.
     pub fn with_trash(self) -> Self {
         Self { trash: Trash::Seen, ..self }
+    }
+
+    /// The same with something to prove first; nothing is done where it does not hold ([`Error::Unproven`]).
+    pub fn guarded(self, guard: Option<&'d Arc<Guard>>) -> Self {
+        Self { guard, ..self }
     }
 
     /// Sends a statement of the program's with Rust values as parameters, and returns its rows.
@@ -131,12 +154,15 @@ impl<'d> Flight<'d> {
         loop {
             let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
             let mut identity_sink = Count::default();
+            let mut proof = self.guard.map(|guard| guard.proof());
             let parameters = Parameters::Typed(&types, parameters);
-            let mut steps = [
-                identity.step(&mut identity_sink),
-                Step { text: sql, role: Some(role), parameters, expected: None, sink: &mut *sink },
-            ];
-            match within(self.pool, lease.exchange(&mut steps)).await {
+            let mut steps = Vec::with_capacity(3);
+            steps.push(identity.step(&mut identity_sink));
+            steps.extend(proof.as_mut().map(|proof| proof.step(role)));
+            steps.push(Step { text: sql, role: Some(role), parameters, expected: None, sink: &mut *sink });
+            let outcome = within(self.pool, lease.exchange(&mut steps)).await;
+            drop(steps);
+            match outcome.map_err(|error| judged(proof.as_ref(), error)) {
                 Err(error) => {
                     // The tables may have changed since the server was asked.
                     if is_type_trouble(&error) {
@@ -233,6 +259,67 @@ impl<'d> Flight<'d> {
         Ok(sink.rows)
     }
 
+    /// Sends statements and then one whose rows come back, in one transaction.
+    ///
+    /// # Errors
+    /// As [`Self::rows`]; if one fails, none had an effect.
+    pub async fn sql_rows_after(self, before: &[Sql], sql: &Sql) -> Result<Vec<Row>, Error> {
+        let mut counts: Vec<Count> = before.iter().map(|_| Count::default()).collect();
+        let mut sink = Rows::default();
+        let mut parts: Vec<Part<'_>> = Vec::with_capacity(before.len() + 1);
+        for (sql, count) in before.iter().zip(&mut counts) {
+            parts.push((sql, None, count));
+        }
+        parts.push((sql, None, &mut sink));
+        self.built(&mut parts).await?;
+        drop(parts);
+        Ok(sink.rows)
+    }
+
+    /// Sends the statement of a page, and another that counts where there is one; returns at most `wanted` rows, and the
+    /// count.
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub async fn page(
+        self,
+        page: &Page,
+        format: PageFormat,
+        wanted: usize,
+        met: Met,
+        count: Option<&Sql>,
+    ) -> Result<(PageRows, Option<u64>), Error> {
+        let mut sink = PageSink::new(page, format, wanted, met);
+        let mut counted = Rows::default();
+        let expected: Vec<SqlType> = page.query.columns.iter().map(|column| column.ty).collect();
+        let mut parts: Vec<Part<'_>> = vec![(&page.query.sql, Some(&expected), &mut sink)];
+        if let Some(count) = count {
+            parts.push((count, None, &mut counted));
+        }
+        self.built(&mut parts).await?;
+        drop(parts);
+        let total = counted.rows.first().map(|row| row.get::<i64>(0)).transpose()?;
+        Ok((sink.finish()?, total.map(i64::unsigned_abs)))
+    }
+
+    /// Sends a query of the builder, and returns its rows while they come, in constant memory.
+    ///
+    /// # Errors
+    /// [`Error::TooManyStreams`]; what happens later comes from the stream.
+    pub fn stream(self, query: Query, format: RowFormat, limits: StreamLimits) -> Result<RowStream, Error> {
+        let settings = PoolSettings { statement_timeout: limits.total, ..*self.pool.settings() };
+        let identity = IdentityStatement::with_timeouts(self.identity, self.trash, self.roles, &settings);
+        RowStream::start(
+            self.pool,
+            identity,
+            self.identity.role(),
+            self.guard.cloned(),
+            query,
+            format,
+            limits,
+        )
+    }
+
     /// Sends a query of the builder, and writes its rows as they come.
     ///
     /// # Errors
@@ -256,8 +343,10 @@ impl<'d> Flight<'d> {
         let mut sink = Count::default();
         let mut retried = false;
         loop {
-            let mut steps = Vec::with_capacity(parts.len() + 1);
+            let mut proof = self.guard.map(|guard| guard.proof());
+            let mut steps = Vec::with_capacity(parts.len() + 2);
             steps.push(identity.step(&mut sink));
+            steps.extend(proof.as_mut().map(|proof| proof.step(role)));
             steps.extend(parts.iter_mut().map(|(sql, expected, sink)| Step {
                 text: sql.text(),
                 role: Some(role),
@@ -265,7 +354,9 @@ impl<'d> Flight<'d> {
                 expected: *expected,
                 sink: &mut **sink,
             }));
-            match within(self.pool, lease.exchange(&mut steps)).await {
+            let outcome = within(self.pool, lease.exchange(&mut steps)).await;
+            drop(steps);
+            match outcome.map_err(|error| judged(proof.as_ref(), error)) {
                 // Nothing happened yet: the flight is one transaction, and it failed at planning.
                 Err(error) if is_stale_plan(&error) && !retried => {
                     retried = true;
@@ -274,6 +365,14 @@ impl<'d> Flight<'d> {
                 outcome => return outcome,
             }
         }
+    }
+}
+
+/// An error of a guarded exchange: the guard's own, or the one that it is.
+pub(crate) fn judged(proof: Option<&Proof<'_>>, error: Error) -> Error {
+    match proof {
+        Some(proof) => proof.judge(error),
+        None => error,
     }
 }
 
@@ -300,12 +399,12 @@ pub(crate) async fn parameter_types(
     role: crate::identity::Role,
     sql: &'static str,
     identity: Option<&IdentityStatement>,
-) -> Result<std::sync::Arc<[Type]>, Error> {
+) -> Result<Arc<[Type]>, Error> {
     if let Some(types) = pool.known_types(role, sql) {
         return Ok(types);
     }
     let mut sink = Count::default();
-    let types: std::sync::Arc<[Type]> = match identity {
+    let types: Arc<[Type]> = match identity {
         Some(identity) => within(pool, lease.describe(&mut [identity.step(&mut sink)], sql)).await?,
         None => within(pool, lease.describe(&mut [], sql)).await?,
     }
@@ -316,6 +415,7 @@ pub(crate) async fn parameter_types(
 
 /// Waits as long as the server may take. The future that is dropped then leaves its connection to the pool's care.
 pub(crate) async fn within<T>(pool: &Pool, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pool.count_exchange();
     match pool.answer_deadline() {
         Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or(Err(Error::Deadline(limit))),
         None => work.await,

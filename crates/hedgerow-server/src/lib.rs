@@ -1,17 +1,21 @@
 //! Hedgerow over HTTP: routes, who is asking, and how answers and errors look. It holds no SQL; what it does is done by
 //! the `hedgerow` library.
 
+mod accept;
 mod api;
 mod cors;
 mod health;
 mod identity;
 mod limit;
 mod middleware;
+pub mod openapi;
 mod pages;
 mod peer;
+mod proof;
 mod protect;
 mod respond;
 mod router;
+mod routes;
 mod serve;
 mod service;
 

@@ -33,7 +33,21 @@ pub(crate) enum Failure {
     /// The body is of a kind that is not understood.
     UnsupportedMediaType(String),
     /// The answer is wanted in a form that there is none of.
-    NotAcceptable(String),
+    NotAcceptable {
+        /// As asked.
+        wanted: String,
+        /// The forms that there are.
+        offered: String,
+    },
+    /// One row was asked for, and so many are there.
+    NotOneRow(usize),
+    /// The rows that were asked for begin behind the last one.
+    BeyondEnd {
+        /// Where they would begin.
+        offset: u32,
+        /// How many rows there are.
+        total: u64,
+    },
     /// The request asks by this header for something that is not done, and would be answered as if it were.
     UnsupportedHeader(String),
     /// There is nothing at this path.
@@ -66,11 +80,17 @@ impl From<Error> for Failure {
     }
 }
 
+/// Marks an answer of a request that did nothing because its caller is not who they were remembered as.
+#[derive(Clone, Copy)]
+pub(crate) struct CredentialChanged;
+
 /// A problem on its way to the client; written when the request is known around it.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     code: &'static str,
     message: String,
+    /// What PostgREST's clients read; where it is not said, the mistakes in the input.
+    details: Option<String>,
     hint: Option<&'static str>,
     errors: Vec<InputError>,
 }
@@ -84,7 +104,8 @@ impl Failure {
             Self::UntrustedOrigin => StatusCode::FORBIDDEN,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::NotAcceptable { .. } | Self::NotOneRow(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::BeyondEnd { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -98,11 +119,13 @@ impl Failure {
     }
 
     fn problem(&self) -> Problem {
-        let plain = |code, message: String, hint| Problem { code, message, hint, errors: Vec::new() };
+        let plain =
+            |code, message: String, hint| Problem { code, message, details: None, hint, errors: Vec::new() };
         match self {
             Self::Operation(error) => Problem {
                 code: error.code(),
                 message: error.public_message(),
+                details: None,
                 hint: None,
                 errors: error.inputs().to_vec(),
             },
@@ -134,11 +157,30 @@ impl Failure {
                 format!("a body of {found} is not understood"),
                 Some("send application/json without Content-Encoding"),
             ),
-            Self::NotAcceptable(wanted) => plain(
+            Self::NotAcceptable { wanted, offered } => plain(
                 "not_acceptable",
-                format!("there is no answer in {wanted}"),
+                format!("there is no answer in {wanted}; there is {offered}"),
                 Some("accept application/json"),
             ),
+            // The codes and details are PostgREST's: its clients look at them.
+            Self::NotOneRow(count) => Problem {
+                details: Some(format!("The result contains {count} rows")),
+                ..plain(
+                    "PGRST116",
+                    "one row was asked for, and there is not exactly one".to_owned(),
+                    Some("accept application/json for a list of any number of rows"),
+                )
+            },
+            Self::BeyondEnd { offset, total } => Problem {
+                details: Some(format!(
+                    "An offset of {offset} was requested, but there are only {total} rows."
+                )),
+                ..plain(
+                    "PGRST103",
+                    "the rows that were asked for begin behind the last one".to_owned(),
+                    Some("begin with a smaller offset"),
+                )
+            },
             Self::UnsupportedHeader(header) => plain(
                 "unsupported_header",
                 format!("`{header}` is not supported by this version, and nothing was done"),
@@ -201,9 +243,12 @@ impl Failure {
 fn status_of(error: &Error) -> StatusCode {
     match error {
         Error::NotSignedIn | Error::InvalidCredential => StatusCode::UNAUTHORIZED,
-        Error::MissingScope { .. } | Error::AdminOnly { .. } | Error::NotOwner | Error::NotAllowed(_) => {
-            StatusCode::FORBIDDEN
-        }
+        Error::MissingScope { .. }
+        | Error::AddressNotAllowed
+        | Error::SessionRequired
+        | Error::AdminOnly { .. }
+        | Error::NotOwner
+        | Error::NotAllowed(_) => StatusCode::FORBIDDEN,
         Error::NotFound | Error::UnknownEntity { .. } => StatusCode::NOT_FOUND,
         // PostgREST's answer where a relation has several meanings: the choices are in the message.
         Error::Input(inputs) if inputs.iter().all(|input| input.code == AMBIGUOUS) => {
@@ -211,7 +256,9 @@ fn status_of(error: &Error) -> StatusCode {
         }
         Error::Input(_) => StatusCode::BAD_REQUEST,
         Error::Conflict(_) => StatusCode::CONFLICT,
-        Error::TooSlow(_) | Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::CredentialChanged | Error::TooSlow(_) | Error::Unavailable(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         // The enum may grow; a new member is a defect here until it has its line above.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -223,16 +270,24 @@ impl IntoResponse for Failure {
         let status = self.status();
         if status.is_server_error()
             && let Self::Operation(error) = &self
+            && !matches!(error, Error::CredentialChanged)
         {
             log(error);
         }
         let mut response = status.into_response();
+        if matches!(self, Self::Operation(Error::CredentialChanged)) {
+            response.extensions_mut().insert(CredentialChanged);
+        }
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::BeyondEnd { total, .. } = &self {
+            let range = HeaderValue::from_str(&format!("*/{total}"));
+            headers.extend(range.ok().map(|range| (header::CONTENT_RANGE, range)));
         }
         if let Self::TooMany(exceeded) = &self {
             headers.insert(header::RETRY_AFTER, limit::seconds(exceeded.retry_after).into());
@@ -272,7 +327,7 @@ impl Problem {
             "requestId": request_id,
             "code": self.code,
             "message": self.message,
-            "details": if details.len() > 1 { Some(details.join("; ")) } else { None },
+            "details": self.details.or_else(|| (details.len() > 1).then(|| details.join("; "))),
             "hint": self.hint,
         });
         if !self.errors.is_empty() {

@@ -2,14 +2,18 @@
 
 mod baseline;
 mod better_auth;
+mod clients;
 mod commands;
 mod dev;
 mod examples;
 mod kill;
 mod killed_migration;
+mod leaving;
 mod migrate;
+mod node;
 mod production;
 mod project;
 mod rollout;
 mod sign_in;
+mod streams;
 mod users;

@@ -19,10 +19,14 @@ pub struct ServerConfig {
     pub body_limit: usize,
     /// How long a request may take.
     pub request_timeout: Duration,
+    /// How long a request's headers may take to come.
+    pub header_timeout: Duration,
     /// How long a client may keep its body from coming.
     pub body_timeout: Duration,
     /// How long a client may take nothing of its answer.
     pub write_timeout: Duration,
+    /// How long a streamed answer may take in all.
+    pub stream_limit: Duration,
     /// How long `serve` still takes requests after `/readyz` began to turn them away.
     pub drain: Duration,
     /// Longest path and query, in bytes.
@@ -55,8 +59,10 @@ pub(super) fn of<'v>(
         port: own("port").parse().unwrap_or(4400),
         body_limit: size("body_limit"),
         request_timeout: duration("request_timeout"),
+        header_timeout: duration("header_timeout"),
         body_timeout: duration("body_timeout"),
         write_timeout: duration("write_timeout"),
+        stream_limit: duration("stream_limit"),
         drain: duration("drain"),
         max_url: size("max_url"),
         max_parameters: count("api", "max_parameters"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use bytes::BytesMut;
 use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery};
 use hedgerow::{Ctx, Error};
@@ -13,9 +13,9 @@ use http_body_util::BodyExt;
 use url::form_urlencoded;
 
 use super::invalid;
+use crate::accept;
 use crate::api::v1::prefer::Preferences;
 use crate::identity;
-use crate::middleware::RequestId;
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -28,6 +28,7 @@ pub(super) struct Asked {
     pub(super) id: String,
     /// Decoded, in the order of the query string.
     pub(super) parameters: Vec<(String, String)>,
+    pub(super) method: Method,
     pub(super) path: String,
     pub(super) headers: HeaderMap,
     pub(super) prefer: Preferences,
@@ -54,21 +55,24 @@ impl Asked {
 
     async fn read(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        acceptable(&parts.headers)?;
+        // First of all: whoever may not come in learns nothing of what else is wrong.
+        let ctx = identity::context(service, &parts).await?;
+        // Readers have a choice, which they look at themselves.
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            accept::choose(&parts.headers, accept::WRITTEN)?;
+        }
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.headers, &prefer)?;
-        let caller = identity::admitted(service, &parts).await?;
         let schema = service.app.schema();
         if schema.entity(&entity).is_none() {
             return Err(Error::UnknownEntity { name: entity }.into());
         }
-        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let ctx = Ctx::new(service.app.world(), caller, request_id);
         let query = parts.uri.query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = parts.uri.path().to_owned();
         let limits = service.app.limits();
-        Ok(Self { ctx, schema, limits, entity, id, parameters, path, headers: parts.headers, prefer, body })
+        let (method, headers) = (parts.method, parts.headers);
+        Ok(Self { ctx, schema, limits, entity, id, parameters, method, path, headers, prefer, body })
     }
 
     pub(super) fn entity(&self) -> Result<&Entity, Failure> {
@@ -80,6 +84,11 @@ impl Asked {
         self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
+    /// Whether the request has that parameter.
+    pub(super) fn says(&self, parameter: &str) -> bool {
+        self.parameters.iter().any(|(name, _)| name == parameter)
+    }
+
     /// The columns of a row that comes back, where filters have no meaning.
     pub(super) fn select(&self) -> Result<Vec<Selected<'_>>, Failure> {
         let select = WriteQuery::parse_select(&self.schema, self.entity()?, &self.parameters(), self.limits);
@@ -88,27 +97,30 @@ impl Asked {
 
     /// The body, read to its end; it is read before a connection to the database is taken.
     pub(super) async fn body(&mut self, limit: usize) -> Result<Bytes, Failure> {
-        understandable(&self.headers)?;
-        // A client that asks first is told before it sends anything.
-        let declared =
-            self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        if declared.is_some_and(|length: usize| length > limit) && self.headers.contains_key(header::EXPECT) {
-            return Err(Failure::TooLarge(limit));
-        }
-        let mut body = std::mem::take(&mut self.body);
-        let mut bytes = BytesMut::new();
-        let mut length = 0;
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_| Failure::BodyBroken)?.into_data() else { continue };
-            length += data.len();
-            if length <= limit {
-                bytes.extend_from_slice(&data);
-            } else if length > limit.saturating_add(MAX_DISCARDED) {
-                break;
-            }
-        }
-        if length > limit { Err(Failure::TooLarge(limit)) } else { Ok(bytes.freeze()) }
+        read_body(&self.headers, std::mem::take(&mut self.body), limit).await
     }
+}
+
+/// A body of JSON, read to its end.
+pub(crate) async fn read_body(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, Failure> {
+    understandable(headers)?;
+    // A client that asks first is told before it sends anything.
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > limit) && headers.contains_key(header::EXPECT) {
+        return Err(Failure::TooLarge(limit));
+    }
+    let mut bytes = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Failure::BodyBroken)?.into_data() else { continue };
+        length += data.len();
+        if length <= limit {
+            bytes.extend_from_slice(&data);
+        } else if length > limit.saturating_add(MAX_DISCARDED) {
+            break;
+        }
+    }
+    if length > limit { Err(Failure::TooLarge(limit)) } else { Ok(bytes.freeze()) }
 }
 
 /// So much of a body that is too large is still read: many clients listen for an answer only when they have sent
@@ -133,17 +145,6 @@ fn supported(headers: &HeaderMap, prefer: &Preferences) -> Result<(), Failure> {
         Some((_, name)) => Err(Failure::UnsupportedHeader(format!("Prefer: {name}"))),
         None => Ok(()),
     }
-}
-
-/// Whether the client takes JSON.
-fn acceptable(headers: &HeaderMap) -> Result<(), Failure> {
-    let wanted: Vec<&str> =
-        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    let takes_json = wanted.iter().flat_map(|value| value.split(',')).any(|range| {
-        let range = range.split(';').next().unwrap_or_default().trim();
-        ["*/*", "application/*", "application/json"].iter().any(|known| range.eq_ignore_ascii_case(known))
-    });
-    if wanted.is_empty() || takes_json { Ok(()) } else { Err(Failure::NotAcceptable(wanted.join(", "))) }
 }
 
 /// Whether the body is JSON as it is: a compressed one could be any size.
