@@ -177,6 +177,12 @@ impl Error {
                     (field, _) => format!("`{field}` breaks a rule of its field"),
                 })])
             }
+            // invalid_regular_expression: what is one is PostgreSQL's to say.
+            Meaning::InvalidValue if server.code.code() == "2201B" => {
+                Self::Input(vec![named("invalid_pattern", &|_| {
+                    "the pattern of `match` is no regular expression".to_owned()
+                })])
+            }
             Meaning::InvalidValue => Self::Input(vec![named("invalid_value", &|_| {
                 "a value is out of range or too long to be stored".to_owned()
             })]),

@@ -32,6 +32,19 @@ async fn a_sound_database_has_no_findings() {
 }
 
 #[tokio::test]
+async fn searching_without_its_index_is_said_where_something_is_searched() {
+    let not_marked = "ALTER FUNCTION pg_catalog.ts_match_vq(tsvector, tsquery) NOT LEAKPROOF";
+    let searched = ("notes", "fields.text = { type = \"text\", searchable = true }");
+    for (entity, expected) in [(NOTES, ""), (searched, "warning slow_search")] {
+        let test = TestApp::with(&[entity]).await;
+        assert_eq!(findings(&test.app).await, "");
+        test.database.sql(not_marked).await;
+        assert_eq!(findings(&test.app).await, expected);
+        test.close().await;
+    }
+}
+
+#[tokio::test]
 async fn each_danger_in_the_tables_is_found() {
     for (broken, expected) in [
         ("ALTER TABLE notes DISABLE ROW LEVEL SECURITY", "error open_table"),
