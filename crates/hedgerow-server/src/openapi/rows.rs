@@ -217,8 +217,8 @@ fn trash(entity: &Entity) -> Operation {
         .takes(conditions(entity))
         .takes(PAGE)
         .takes(["PreferReading"])
-        .answer(200, "The caller's own deleted rows.", PAGE_HEADERS, &list_forms(entity))
-        .answer(206, "A part of them, where they were counted.", PAGE_HEADERS, &list_forms(entity))
+        .answer(200, "The caller's own deleted rows.", PAGE_HEADERS, &changed_forms(entity))
+        .answer(206, "A part of them, where they were counted.", PAGE_HEADERS, &changed_forms(entity))
         .fails(&[300, 404, 416])
         .fails(READING)
 }
