@@ -3,5 +3,6 @@
 mod access;
 mod bad_input;
 mod every_type;
+mod fuzz;
 mod records;
 mod rows;
