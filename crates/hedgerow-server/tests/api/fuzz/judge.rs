@@ -111,8 +111,10 @@ pub(super) fn judge(
     }
     let document = problem(answer)?;
     let code = document["code"].as_str().unwrap_or_default();
-    let text = text_of(request);
-    if let Some(word) = INSIDE.iter().find(|word| answer.body.contains(**word) && !text.contains(**word)) {
+    let said = text_of(request);
+    // An id of digits may look like a code.
+    let text = answer.body.replace(document["requestId"].as_str().unwrap_or_default(), "");
+    if let Some(word) = INSIDE.iter().find(|word| text.contains(**word) && !said.contains(**word)) {
         return Err(format!("the problem speaks of what is inside: {word}"));
     }
     match answer.status {

@@ -199,7 +199,8 @@ const BATCH: &str = r#"{"operations": [
     {"method": "POST", "path": "/api/v1/things?select=id,title", "body": {"title": "b", "project": {"$ref": "0.id"}}, "headers": {"Prefer": "return=representation"}},
     {"method": "PATCH", "path": "/api/v1/things/{thing}", "body": {"count": 2}},
     {"method": "DELETE", "path": "/api/v1/things?title=eq.b"},
-    {"method": "GET", "path": "/api/v1/things?limit=1"}]}"#;
+    {"method": "PUT", "path": "/api/v1/bins/{bin}", "body": {"title": "c"}, "headers": {"If-Match": "*"}},
+    {"method": "POST", "path": "/bins/{trashed}/restore"}]}"#;
 
 const KEY: &str = r#"{"name": "a", "scopes": ["things:read", "projects:*"], "expiresAt": "2099-01-01T00:00:00Z", "allowedIps": ["127.0.0.1", "10.0.0.0/8"]}"#;
 
@@ -308,10 +309,10 @@ fn beside_rows() -> Vec<Recipe> {
         keys("POST", "/api/v1/api-keys").body(KEY).by(As::Key).refused(403),
         key("GET", "/api/v1/api-keys/{key}"),
         key("HEAD", "/api/v1/api-keys/{key}"),
-        key("PATCH", "/api/v1/api-keys/{key}").body(KEY),
+        key("PATCH", "/api/v1/api-keys/{key}").body(r#"{"name": "b"}"#),
         key("DELETE", "/api/v1/api-keys/{key}"),
         Recipe::new("POST", "/api/v1/api-keys/{id}/rotate", "/api/v1/api-keys/{key}/rotate")
-            .body(r#"{"overlap": "1h"}"#)
+            .body(r#"{"overlap": 3600}"#)
             .by(As::Session)
             .words(),
         Recipe::new("POST", "/api/v1/api-keys/{id}/revoke", "/api/v1/api-keys/{key}/revoke")
