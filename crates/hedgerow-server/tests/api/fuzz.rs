@@ -18,7 +18,7 @@ use std::time::Duration;
 use judge::Verdict;
 use places::{Place, Takes};
 use recipes::{As, Recipe};
-use wire::{Client, Request};
+use wire::{Answer, Client, Request};
 use world::{Person, World};
 
 /// So many requests are sent where nothing else is wanted.
@@ -126,7 +126,7 @@ impl<'w> Attack<'w> {
         }
     }
 
-    async fn ask(&mut self, recipe: &Recipe, place: Option<&Place>, input: &[u8]) -> Option<u16> {
+    async fn ask(&mut self, recipe: &Recipe, place: Option<&Place>, input: &[u8]) -> Option<Answer> {
         let who = if recipe.who == As::Admin { &self.world.admin } else { self.me };
         let request = places::request(recipe, who, place.map(|place| (place, input)));
         let answer = self.client.ask(&request).await;
@@ -158,7 +158,7 @@ impl<'w> Attack<'w> {
                 self.restore().await;
             }
         }
-        Some(answer.status)
+        Some(answer)
     }
 }
 
@@ -221,10 +221,12 @@ async fn nothing_that_is_sent_anywhere_is_too_strange_for_an_answer() {
         let mut dice = Dice((seed * CLIENTS + client) as u64);
         for (at, recipe) in recipes.iter().enumerate() {
             if if recipe.who == As::Admin { client == 0 } else { at % CLIENTS == client } {
-                let status = attack.ask(recipe, None, b"").await.unwrap_or_default();
-                if !recipe.refused.map_or((200..300).contains(&status), |expected| status == expected) {
+                let answer = attack.ask(recipe, None, b"").await.unwrap_or_default();
+                let is_good = (200..300).contains(&answer.status);
+                if !recipe.refused.map_or(is_good, |expected| answer.status == expected) {
                     let asked = format!("{} {} {:?}", recipe.method, recipe.path, recipe.who);
-                    attack.report.out_of_control.push(format!("{asked} {status}"));
+                    let body: String = answer.body.chars().take(300).collect();
+                    attack.report.out_of_control.push(format!("{asked} {} {body}", answer.status));
                 }
                 attack.restore().await;
             }
