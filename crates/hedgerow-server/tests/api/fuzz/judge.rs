@@ -185,3 +185,56 @@ fn text_of(request: &Request) -> String {
     text.push_str(&String::from_utf8_lossy(request.body.as_deref().unwrap_or_default()));
     text
 }
+
+#[test]
+fn what_is_wrong_with_an_answer_is_seen() {
+    let problem = |status: u16, code: &str, message: &str, errors: &str| {
+        let body = format!(
+            "{{\"type\":\"urn:x\",\"title\":\"x\",\"status\":{status},\"detail\":\"{message}\",\"instance\":\"/\",\"requestId\":\"r\",\
+             \"code\":\"{code}\",\"message\":\"{message}\",\"details\":null,\"hint\":null,\"errors\":{errors}}}"
+        );
+        let headers = [("x-request-id", "r"), ("content-type", "application/problem+json")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Answer { status, headers, raw: body.clone(), body, ..Answer::default() }
+    };
+    let named = r#"[{"field":"a","code":"b","message":"c"}]"#;
+    let said = Request { method: "GET", target: b"/?a=eq.pg_class".to_vec(), ..Request::default() };
+    let forbidden = ["mark".to_owned()];
+    let check = |answer: Option<Answer>, expected: &str| {
+        let verdict = judge(&said, answer.as_ref(), &forbidden);
+        assert_eq!(verdict.map_or_else(|why| why, |verdict| format!("{verdict:?}")), expected);
+    };
+    let changed = |change: fn(&mut Answer)| {
+        let mut answer = problem(400, "x", "x", named);
+        change(&mut answer);
+        Some(answer)
+    };
+    check(Some(problem(400, "x", "no field pg_class", named)), "Fine");
+    check(Some(problem(404, "not_found", "x", "[]")), "Fine");
+    check(None, "no answer");
+    check(Some(problem(500, "internal", "x", "[]")), "a status of 500 or above");
+    check(Some(problem(503, "too_slow", "x", "[]")), "a status of 500 or above");
+    check(Some(problem(400, "x", "x", "[]")), "a mistake that names nothing");
+    check(Some(problem(400, "x", "x", r#"[{"field":"a"}]"#)), r#"a mistake is not whole: {"field":"a"}"#);
+    check(Some(problem(400, "x", "a mark", named)), "the answer holds mark");
+    check(
+        Some(problem(400, "x", "relation does not exist", named)),
+        "the problem speaks of what is inside: does not exist",
+    );
+    check(Some(problem(400, "", "x", named)), "the problem has no code");
+    check(changed(|answer| answer.status = 409), "the problem has another status");
+    check(changed(|answer| answer.headers.clear()), "no request id");
+    check(changed(|answer| answer.headers.truncate(1)), "an error that is no problem document");
+    check(
+        changed(|answer| answer.headers.push(("x-injected".to_owned(), "1".to_owned()))),
+        "a header of the input's own is in the answer",
+    );
+    check(
+        changed(|answer| {
+            answer.status = 200;
+            answer.headers[1].1 = "application/json".to_owned();
+            answer.body.pop();
+        }),
+        "the body is no application/json",
+    );
+}
