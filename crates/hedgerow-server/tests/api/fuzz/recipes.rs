@@ -209,7 +209,7 @@ pub(super) fn all() -> Vec<Recipe> {
     let row = |method, path| Recipe::new(method, "/api/v1/{entity}/{id}", path);
     let rows = |method, path| Recipe::new(method, "/api/v1/{entity}", path);
     let changes = shapes(OF_A_CHANGE);
-    let embedded = [("select", "*,project(id,title),things!parent(id,title),others(id)")];
+    let embedded = [("select", "id,title,data,project(id,title),things!parent(id,title),others(id)")];
     let mut all = vec![
         rows("GET", "/api/v1/things").shapes(&filters(FIELDS)),
         rows("GET", "/api/v1/things").query(&embedded).shapes(&of_a_list()),
@@ -247,6 +247,7 @@ pub(super) fn all() -> Vec<Recipe> {
         rows("POST", "/api/v1/things")
             .headers(&[("content-type", "text/csv")])
             .body("title,count\r\na,1\r\n")
+            .refused(415)
             .words(),
         rows("POST", "/api/v1/projects").body(NESTED).shapes(&changes),
         rows("POST", "/api/v1/notes").body(r#"{"title": "a"}"#).words(),
