@@ -1,6 +1,7 @@
 //! Statements that write rows, and return what became of them.
 
 use super::conditions::Conditions;
+use super::place::Place;
 use super::{Asker, Query, output, parameter, rows, select_list};
 use crate::query::{Filter, Selected};
 use crate::write::RowInput;
@@ -15,6 +16,7 @@ pub fn insert(
     ids: &[String],
     rows: &[&RowInput<'_>],
     returning: Option<&[Selected<'_>]>,
+    asker: Asker<'_>,
 ) -> Query {
     let mut sql = Sql::new("INSERT INTO public.");
     sql.name(&entity.name).push(" (id");
@@ -62,7 +64,7 @@ pub fn insert(
             sql.push(")");
         }
     }
-    finish(sql, entity, returning)
+    finish(sql, entity, returning, asker)
 }
 
 /// Changes one row.
@@ -73,11 +75,11 @@ pub fn update_one(
     select: &[Selected<'_>],
     asker: Asker<'_>,
 ) -> Query {
-    let (mut sql, returning) = update(entity, row, select);
+    let (mut sql, returning) = update(entity, row, select, asker);
     let mut conditions = Conditions::new();
     conditions.id(&mut sql, id);
     conditions.writable(&mut sql, entity, asker);
-    finish_change(sql, entity, select, returning)
+    finish_change(sql, entity, select, returning, asker)
 }
 
 /// Changes all rows that the filters match.
@@ -88,11 +90,11 @@ pub fn update_many(
     select: &[Selected<'_>],
     asker: Asker<'_>,
 ) -> Query {
-    let (mut sql, returning) = update(entity, row, select);
+    let (mut sql, returning) = update(entity, row, select, asker);
     let mut conditions = Conditions::new();
     conditions.writable(&mut sql, entity, asker);
-    conditions.filters(&mut sql, filters);
-    finish_change(sql, entity, select, returning)
+    conditions.filters(&mut sql, Place::own(entity, asker), filters);
+    finish_change(sql, entity, select, returning, asker)
 }
 
 /// Whether the rows of a statement come back by RETURNING, or are what it selects.
@@ -102,20 +104,31 @@ enum Returning {
     Itself,
 }
 
-fn finish_change(sql: Sql, entity: &Entity, select: &[Selected<'_>], returning: Returning) -> Query {
+fn finish_change(
+    sql: Sql,
+    entity: &Entity,
+    select: &[Selected<'_>],
+    returning: Returning,
+    asker: Asker<'_>,
+) -> Query {
     match returning {
-        Returning::Clause => finish(sql, entity, Some(select)),
+        Returning::Clause => finish(sql, entity, Some(select), asker),
         Returning::Itself => Query { sql, columns: output(select) },
     }
 }
 
-fn update(entity: &Entity, row: &RowInput<'_>, select: &[Selected<'_>]) -> (Sql, Returning) {
+fn update(
+    entity: &Entity,
+    row: &RowInput<'_>,
+    select: &[Selected<'_>],
+    asker: Asker<'_>,
+) -> (Sql, Returning) {
     let mut sql = Sql::new("UPDATE public.");
     sql.name(&entity.name).push(" SET ");
     if row.values.is_empty() && row.to_default.is_empty() {
         // Only links change. Writing a column as it is moves `updatedAt`; where none can be written, nothing does.
         let Some(field) = entity.columns().find(|field| !field.read_only && !field.immutable) else {
-            return (rows(entity, select), Returning::Itself);
+            return (rows(entity, select, asker), Returning::Itself);
         };
         sql.name(&field.name).push(" = ").name(&field.name);
         return (sql, Returning::Clause);
@@ -132,9 +145,9 @@ fn update(entity: &Entity, row: &RowInput<'_>, select: &[Selected<'_>]) -> (Sql,
 }
 
 /// New rows by their ids, in the order of the ids: what `relation_many` fields show is there only when they are.
-pub fn created(entity: &Entity, ids: &[String], select: &[Selected<'_>]) -> Query {
+pub fn created(entity: &Entity, ids: &[String], select: &[Selected<'_>], asker: Asker<'_>) -> Query {
     let all = || Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str())));
-    let mut sql = rows(entity, select);
+    let mut sql = rows(entity, select, asker);
     sql.push(" WHERE id = ANY (").bind(all());
     sql.push(") ORDER BY array_position(").bind(all()).push(", id)");
     Query { sql, columns: output(select) }
@@ -186,7 +199,7 @@ pub fn link_many(entity: &Entity, filters: &[Filter<'_>], row: &RowInput<'_>, as
     relink(entity, row, |sql| {
         let mut conditions = Conditions::new();
         conditions.writable(sql, entity, asker);
-        conditions.filters(sql, filters);
+        conditions.filters(sql, Place::own(entity, asker), filters);
     })
 }
 
@@ -239,7 +252,7 @@ pub fn restore(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<
     let mut sql = Sql::new("UPDATE public.");
     sql.name(&entity.name).push(" SET \"deletedAt\" = NULL");
     Conditions::new().in_trash(&mut sql, entity, id, asker);
-    finish(sql, entity, Some(select))
+    finish(sql, entity, Some(select), asker)
 }
 
 /// Deletes one row of the trash for good.
@@ -260,14 +273,14 @@ pub fn delete_many(
     let mut sql = removal(entity);
     let mut conditions = Conditions::new();
     conditions.writable(&mut sql, entity, asker);
-    conditions.filters(&mut sql, filters);
-    finish(sql, entity, Some(select))
+    conditions.filters(&mut sql, Place::own(entity, asker), filters);
+    finish(sql, entity, Some(select), asker)
 }
 
-fn finish(mut sql: Sql, entity: &Entity, returning: Option<&[Selected<'_>]>) -> Query {
+fn finish(mut sql: Sql, entity: &Entity, returning: Option<&[Selected<'_>]>, asker: Asker<'_>) -> Query {
     let Some(select) = returning else { return Query { sql, columns: Vec::new() } };
     sql.push(" RETURNING ");
-    select_list(&mut sql, entity, select);
+    select_list(&mut sql, Place::own(entity, asker), select);
     Query { sql, columns: output(select) }
 }
 

@@ -6,7 +6,7 @@ use hedgerow_schema::statement;
 use hedgerow_schema::write::{Body, RowInput};
 use hedgerow_schema::{Action, Entity, Read, Selected, Write};
 
-use super::{asker, one, possible_id};
+use super::{asker, embeds, one, possible_id};
 use crate::app::App;
 use crate::context::Ctx;
 use crate::error::Error;
@@ -33,6 +33,7 @@ pub async fn create(
     select: &[Selected<'_>],
 ) -> Result<Created, Error> {
     let identity = writer(ctx, entity, Action::Write)?;
+    embeds(ctx, select)?;
     let (rows, many) = match body {
         Body::One(row) => (std::slice::from_ref(row), false),
         Body::Many(rows) => (rows.as_slice(), true),
@@ -43,13 +44,13 @@ pub async fn create(
     let insert = |group: &Vec<usize>, returning| {
         let own: Vec<String> = group.iter().map(|&at| ids[at].clone()).collect();
         let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| &rows[at]).collect();
-        statement::insert(entity, &own, &rows, returning)
+        statement::insert(entity, &own, &rows, returning, asker(ctx))
     };
     if rows.iter().any(|row| !row.links.is_empty()) {
         // Rows, then their links, then the rows as they are with them, all in one flight.
         let mut statements: Vec<_> = groups.iter().map(|group| insert(group, None).sql).collect();
         statements.extend(statement::link_new(entity, &ids, &rows.iter().collect::<Vec<_>>()));
-        let created = statement::created(entity, &ids, select);
+        let created = statement::created(entity, &ids, select, asker(ctx));
         let answer = ctx.writes(app, &identity).json_after(&statements, &created, None).await;
         let (rows, _) = answer.map_err(|error| Error::from_database("create rows", entity, error))?;
         return Ok(Created { ids, objects: rows.objects, many });
@@ -103,6 +104,7 @@ pub async fn update_one(
     select: &[Selected<'_>],
 ) -> Result<Vec<u8>, Error> {
     let identity = writer(ctx, entity, Action::Write)?;
+    embeds(ctx, select)?;
     let id = possible_id(id)?;
     refuse_nothing(row)?;
     let built = statement::update_one(entity, id, row, select, asker(ctx));
@@ -129,6 +131,7 @@ pub async fn update_many(
     select: &[Selected<'_>],
 ) -> Result<JsonRows, Error> {
     let identity = writer(ctx, entity, Action::Write)?;
+    embeds(ctx, select)?;
     refuse_no_filter(filters)?;
     refuse_nothing(row)?;
     let built = statement::update_many(entity, filters, row, select, asker(ctx));
@@ -168,6 +171,7 @@ pub async fn delete_many(
     select: &[Selected<'_>],
 ) -> Result<JsonRows, Error> {
     let identity = writer(ctx, entity, Action::Delete)?;
+    embeds(ctx, select)?;
     refuse_no_filter(filters)?;
     let built = statement::delete_many(entity, filters, select, asker(ctx));
     let rows = deleting(ctx, app, &identity, entity).json(&built, usize::MAX).await;
@@ -191,6 +195,7 @@ pub async fn restore(
     select: &[Selected<'_>],
 ) -> Result<Vec<u8>, Error> {
     let identity = writer(ctx, entity, Action::Write)?;
+    embeds(ctx, select)?;
     refuse_no_trash(entity)?;
     let built = statement::restore(entity, possible_id(id)?, select, asker(ctx));
     let rows = ctx.writes(app, &identity).with_trash().json(&built, 1).await;

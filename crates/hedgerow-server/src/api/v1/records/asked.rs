@@ -7,7 +7,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::BytesMut;
-use hedgerow::schema::{Entity, Schema, Selected, WriteQuery};
+use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery};
 use hedgerow::{Ctx, Error};
 use http_body_util::BodyExt;
 use url::form_urlencoded;
@@ -15,7 +15,7 @@ use url::form_urlencoded;
 use super::invalid;
 use crate::api::v1::prefer::Preferences;
 use crate::identity;
-use crate::middleware::{Facts, RequestId};
+use crate::middleware::RequestId;
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -23,6 +23,7 @@ use crate::service::Service;
 pub(super) struct Asked {
     pub(super) ctx: Ctx,
     pub(super) schema: Arc<Schema>,
+    pub(super) limits: Limits,
     pub(super) entity: String,
     pub(super) id: String,
     /// Decoded, in the order of the query string.
@@ -56,8 +57,7 @@ impl Asked {
         acceptable(&parts.headers)?;
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.headers, &prefer)?;
-        let caller = identity::caller(&service.app, &parts.method, &parts.headers).await?;
-        Facts::of(&parts.extensions).asked_by(&caller);
+        let caller = identity::admitted(service, &parts).await?;
         let schema = service.app.schema();
         if schema.entity(&entity).is_none() {
             return Err(Error::UnknownEntity { name: entity }.into());
@@ -67,7 +67,8 @@ impl Asked {
         let query = parts.uri.query().unwrap_or_default();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = parts.uri.path().to_owned();
-        Ok(Self { ctx, schema, entity, id, parameters, path, headers: parts.headers, prefer, body })
+        let limits = service.app.limits();
+        Ok(Self { ctx, schema, limits, entity, id, parameters, path, headers: parts.headers, prefer, body })
     }
 
     pub(super) fn entity(&self) -> Result<&Entity, Failure> {
@@ -81,7 +82,8 @@ impl Asked {
 
     /// The columns of a row that comes back, where filters have no meaning.
     pub(super) fn select(&self) -> Result<Vec<Selected<'_>>, Failure> {
-        WriteQuery::parse_select(self.entity()?, &self.parameters()).map_err(invalid)
+        let select = WriteQuery::parse_select(&self.schema, self.entity()?, &self.parameters(), self.limits);
+        select.map_err(invalid)
     }
 
     /// The body, read to its end; it is read before a connection to the database is taken.

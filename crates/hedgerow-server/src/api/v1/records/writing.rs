@@ -121,7 +121,7 @@ pub(crate) async fn update_many(
     let mut asked = Asked::of_rows(&service, path, request).await?;
     let body = asked.body(service.options.body_limit).await?;
     let entity = asked.entity()?;
-    let query = WriteQuery::parse(entity, &asked.parameters()).map_err(invalid);
+    let query = WriteQuery::parse(&asked.schema, entity, &asked.parameters(), asked.limits).map_err(invalid);
     let (rows, query) = together(write::read_body(entity, WriteKind::Update, &body), query)?;
     let row = only_one(rows)?;
     let rows =
@@ -137,7 +137,8 @@ pub(crate) async fn delete_many(
 ) -> Result<Response, Failure> {
     let asked = Asked::of_rows(&service, path, request).await?;
     let entity = asked.entity()?;
-    let query = WriteQuery::parse(entity, &asked.parameters()).map_err(invalid)?;
+    let query =
+        WriteQuery::parse(&asked.schema, entity, &asked.parameters(), asked.limits).map_err(invalid)?;
     let rows = records::delete_many(&asked.ctx, &service.app, entity, &query.filters, &query.select).await?;
     Ok(json(StatusCode::OK, rows.into_array()))
 }
