@@ -2,12 +2,15 @@
 
 mod baseline;
 mod better_auth;
+mod clients;
 mod commands;
 mod dev;
 mod examples;
 mod kill;
 mod killed_migration;
+mod leaving;
 mod migrate;
+mod node;
 mod production;
 mod project;
 mod rollout;

@@ -2,7 +2,16 @@
 
 mod access;
 mod bad_input;
+mod embeds;
 mod every_type;
 mod fuzz;
+mod grammar;
+mod hostile;
+mod keys;
+mod limits;
+mod matrix;
+mod openapi;
+mod proof;
 mod records;
 mod rows;
+mod trees;

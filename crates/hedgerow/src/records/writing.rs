@@ -179,7 +179,7 @@ pub async fn delete_many(
 }
 
 /// The flight of a deletion: what goes to the trash is still a row for the statement that sends it there.
-fn deleting<'a>(ctx: &Ctx, app: &'a App, identity: &'a Identity, entity: &Entity) -> Flight<'a> {
+fn deleting<'a>(ctx: &'a Ctx, app: &'a App, identity: &'a Identity, entity: &Entity) -> Flight<'a> {
     let flight = ctx.writes(app, identity);
     if entity.soft_delete { flight.with_trash() } else { flight }
 }

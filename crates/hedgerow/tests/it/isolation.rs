@@ -217,7 +217,7 @@ async fn attack(scene: &Scene) -> Vec<String> {
         (
             "api_keys",
             "SELECT id FROM api_keys ORDER BY id",
-            ["key-bob", "-", "", "key-alice key-bob", "-", "-"],
+            ["key-bob", "-", "", "key-alice key-bob", "", ""],
         ),
     ];
     for (table, sql, expected) in selects {
@@ -276,6 +276,16 @@ async fn attack(scene: &Scene) -> Vec<String> {
         ("UPDATE api_keys SET name = 'x'", "1 rows"),
         ("UPDATE api_keys SET scopes = '{*}'", "refused"),
         ("UPDATE api_keys SET \"userId\" = 'alice'", "refused"),
+        ("UPDATE api_keys SET \"allowedIps\" = NULL", "refused"),
+        ("UPDATE api_keys SET \"requestCount\" = 0", "refused"),
+        ("UPDATE api_keys SET \"lastUsed\" = NULL", "refused"),
+        ("UPDATE api_keys SET \"replacedBy\" = 'x', \"expiresAt\" = now()", "1 rows"),
+        ("UPDATE api_keys SET \"replacedBy\" = 'x' WHERE id = 'key-alice'", "0 rows"),
+        ("SELECT id FROM api_keys WHERE id = 'key-alice' FOR UPDATE", "0 rows"),
+        (
+            "INSERT INTO api_keys (name, key, prefix, \"requestCount\") VALUES ('k', repeat('c', 64), 'p', 7)",
+            "refused",
+        ),
         // DELETE: a row that can be read is not a row that can be deleted.
         ("DELETE FROM own", "1 rows"),
         ("DELETE FROM own WHERE id = 'own-alice'", "0 rows"),
@@ -418,6 +428,12 @@ async fn attack(scene: &Scene) -> Vec<String> {
             "refused",
         ),
         ("auth", Identity::Auth, "SELECT key FROM api_keys", "2 rows"),
+        ("auth", Identity::Auth, "UPDATE api_keys SET \"requestCount\" = 1, \"lastUsed\" = now()", "2 rows"),
+        ("auth", Identity::Auth, "UPDATE api_keys SET scopes = '{*}', \"allowedIps\" = NULL", "refused"),
+        // An administrator proves their own key, and sees nothing else of it nor of others'.
+        ("admin", Identity::Admin("alice".parse().expect("an id")), "SELECT id FROM api_keys", "1 rows"),
+        ("admin", admin(), "SELECT key FROM api_keys", "refused"),
+        ("admin", admin(), "UPDATE api_keys SET revoked = true", "refused"),
         ("admin", admin(), "INSERT INTO reference (text) VALUES ('x')", "1 rows"),
         ("admin", admin(), "UPDATE reference SET text = 'x'", "2 rows"),
         ("admin", admin(), "UPDATE reference SET \"userId\" = 'bob'", "refused"),
@@ -944,6 +960,12 @@ async fn every_widened_right_is_noticed() {
         "GRANT UPDATE (text) ON child TO hedgerow_app",
         "GRANT SELECT ON api_keys TO hedgerow_app",
         "GRANT UPDATE ON api_keys TO hedgerow_app",
+        "GRANT UPDATE (\"requestCount\") ON api_keys TO hedgerow_app",
+        "GRANT INSERT (\"requestCount\") ON api_keys TO hedgerow_app",
+        "GRANT UPDATE (\"allowedIps\") ON api_keys TO hedgerow_app",
+        "GRANT UPDATE (scopes, \"allowedIps\") ON api_keys TO hedgerow_auth",
+        "GRANT SELECT ON api_keys TO hedgerow_admin",
+        "GRANT UPDATE (revoked) ON api_keys TO hedgerow_admin",
         "GRANT TRUNCATE ON own TO hedgerow_app",
         "GRANT UPDATE (kept) ON own TO hedgerow_app",
         "GRANT INSERT (kept) ON own TO hedgerow_app",
