@@ -63,7 +63,8 @@ const INSIDE: &[&str] = &[
 ];
 
 /// Codes of 400 that speak of the request as a whole and so name no field.
-const OF_THE_WHOLE: &[&str] = &["two_credentials", "body_broken", "unsupported_header"];
+const OF_THE_WHOLE: &[&str] =
+    &["two_credentials", "body_broken", "unsupported_header", "too_many_parameters"];
 
 /// How an answer counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,12 +6,14 @@ use std::sync::{Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 
 /// What must not be in it; what was there all the same; how many events there were.
 struct Watched {
     forbidden: Vec<String>,
     found: Mutex<Vec<String>>,
+    /// What went wrong in the server's own words.
+    errors: Mutex<Vec<String>>,
     events: AtomicUsize,
 }
 
@@ -22,7 +24,8 @@ struct Reader;
 
 /// Watches the log of this process from now on.
 pub(super) fn watch(forbidden: Vec<String>) {
-    let watched = Watched { forbidden, found: Mutex::default(), events: AtomicUsize::new(0) };
+    let watched =
+        Watched { forbidden, found: Mutex::default(), errors: Mutex::default(), events: AtomicUsize::new(0) };
     assert!(WATCHED.set(watched).is_ok(), "one test watches the log");
     tracing::subscriber::set_global_default(Reader).expect("no other test reads the log");
 }
@@ -31,6 +34,11 @@ pub(super) fn watch(forbidden: Vec<String>) {
 pub(super) fn seen() -> (usize, Vec<String>) {
     let watched = WATCHED.get().expect("the log is watched");
     (watched.events.load(Ordering::Relaxed), watched.found.lock().expect("no test panics here").clone())
+}
+
+/// The first errors that the server logged.
+pub(super) fn errors() -> Vec<String> {
+    WATCHED.get().expect("the log is watched").errors.lock().expect("no test panics here").clone()
 }
 
 impl Subscriber for Reader {
@@ -51,6 +59,12 @@ impl Subscriber for Reader {
         watched.events.fetch_add(1, Ordering::Relaxed);
         let mut text = Text(event.metadata().name().to_owned());
         event.record(&mut text);
+        if *event.metadata().level() == Level::ERROR {
+            let mut errors = watched.errors.lock().expect("no test panics here");
+            if errors.len() < 20 {
+                errors.push(text.0.clone());
+            }
+        }
         let is_foreign = |byte: u8| byte < 0x20 || byte == 0x7f;
         let is_wrong = watched.forbidden.iter().any(|secret| text.0.contains(secret.as_str()))
             || text.0.contains("X-Injected")

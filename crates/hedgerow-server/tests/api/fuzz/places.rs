@@ -253,7 +253,7 @@ pub(super) fn request(recipe: &Recipe, who: &Person, taken: Option<(&Place, &[u8
         target = [target.as_slice(), b"?", &query].concat();
     }
     // Clients escape these (RFC 3986, appendix A).
-    request.lonely |= target.iter().any(|byte| !(0x21..0x7f).contains(byte) || b"\"<>".contains(byte));
+    request.lonely |= target.iter().any(|byte| !(0x21..0x7f).contains(byte) || b"\"<>`".contains(byte));
     request.target = target;
     request
 }

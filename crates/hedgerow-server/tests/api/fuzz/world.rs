@@ -3,7 +3,7 @@
 //!
 //! Always holds: what must not be seen carries the mark of its owner, so that a leak is found in any answer, whatever it says.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use hedgerow::users;
@@ -212,24 +212,22 @@ impl World {
 
     /// Everything that no attacker may change, byte by byte: bob's rows, all users, the reference data, and what tables there are
     /// with which rights and policies.
-    pub(super) async fn untouchable(&self) -> Vec<String> {
+    pub(super) async fn untouchable(&self) -> BTreeSet<String> {
         let bob = self.bob.user.user.id.as_str();
-        let mut all = Vec::new();
+        let mut all = BTreeSet::new();
         for entity in ENTITIES {
-            let rows = format!(
-                "SELECT '{entity} ' || t::text FROM {entity} t WHERE \"userId\" = '{bob}' ORDER BY id"
-            );
+            let rows = format!("SELECT '{entity} ' || t::text FROM {entity} t WHERE \"userId\" = '{bob}'");
             all.extend(self.app.database.column(&rows).await);
         }
         for query in [
-            "SELECT t::text FROM rates t ORDER BY id",
-            "SELECT t::text FROM things_others t WHERE \"sourceId\" IN (SELECT id FROM things WHERE \"userId\" = 'BOB') ORDER BY 1",
-            "SELECT (to_jsonb(t) - 'updatedAt')::text FROM \"user\" t ORDER BY id",
+            "SELECT t::text FROM rates t",
+            "SELECT t::text FROM things_others t WHERE \"sourceId\" IN (SELECT id FROM things WHERE \"userId\" = 'BOB')",
+            "SELECT (to_jsonb(t) - 'updatedAt')::text FROM \"user\" t",
             "SELECT (to_jsonb(t) - 'lastUsed' - 'updatedAt' - 'requestCount')::text FROM api_keys t WHERE \"userId\" = 'BOB'",
             "SELECT c.relname || ' ' || c.relkind::text || c.relrowsecurity::text || c.relforcerowsecurity::text || coalesce(c.relacl::text, '')
-               FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE 'api\\_audit%' ORDER BY 1",
-            "SELECT p::text FROM pg_policies p WHERE tablename NOT LIKE 'api\\_audit%' ORDER BY 1",
-            "SELECT r.rolname || ' ' || r.rolsuper::text || r.rolbypassrls::text FROM pg_roles r ORDER BY 1",
+               FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE 'api\\_audit%'",
+            "SELECT p::text FROM pg_policies p WHERE tablename NOT LIKE 'api\\_audit%'",
+            "SELECT r.rolname || ' ' || r.rolsuper::text || r.rolbypassrls::text FROM pg_roles r",
         ] {
             all.extend(self.app.database.column(&query.replace("BOB", bob)).await);
         }
