@@ -227,7 +227,7 @@ impl World {
             "SELECT c.relname || ' ' || c.relkind::text || c.relrowsecurity::text || c.relforcerowsecurity::text || coalesce(c.relacl::text, '')
                FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE 'api\\_audit%'",
             "SELECT p::text FROM pg_policies p WHERE tablename NOT LIKE 'api\\_audit%'",
-            "SELECT r.rolname || ' ' || r.rolsuper::text || r.rolbypassrls::text FROM pg_roles r",
+            "SELECT r.rolname || ' ' || r.rolsuper::text || r.rolbypassrls::text FROM pg_roles r WHERE r.rolname LIKE 'hedgerow%'",
         ] {
             all.extend(self.app.database.column(&query.replace("BOB", bob)).await);
         }
