@@ -6,6 +6,7 @@ mod audit_seals;
 mod bad_input;
 mod embeds;
 mod every_type;
+mod fuzz;
 mod formats;
 mod grammar;
 mod hostile;
