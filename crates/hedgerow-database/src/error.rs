@@ -169,6 +169,8 @@ pub enum Meaning {
     Locked,
     /// Concurrent transactions collided: the same again may succeed.
     Retry,
+    /// One statement was to write the same row twice.
+    Repeated,
     /// The plan of a prepared statement no longer fits the tables.
     StalePlan,
     /// The server is starting, stopping or full.
@@ -215,6 +217,7 @@ impl ServerError {
             "23502" => Meaning::NotNull,
             "23514" => Meaning::Check,
             "42501" => Meaning::NotAllowed,
+            "21000" => Meaning::Repeated,
             "57014" => Meaning::Cancelled,
             "55P03" => Meaning::Locked,
             "40001" | "40P01" => Meaning::Retry,

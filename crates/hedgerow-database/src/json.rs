@@ -20,6 +20,8 @@ pub struct JsonRows {
     pub count: usize,
     /// Whether the answer had more rows than were wanted.
     pub has_more: bool,
+    /// The values of columns without a key, in PostgreSQL's text form, one list for each row.
+    pub aside: Vec<Vec<Option<String>>>,
     /// Where each object ends in `objects`.
     ends: Vec<usize>,
 }
@@ -32,6 +34,28 @@ impl JsonRows {
         self.objects
     }
 
+    /// Several answers as one; `places` says for each row of each answer where it stands then.
+    pub fn arranged(parts: Vec<(Vec<usize>, Self)>) -> Self {
+        let mut rows = Vec::new();
+        for (places, part) in parts {
+            let objects: Vec<Vec<u8>> = part.split().collect();
+            let aside = part.aside.into_iter().chain(std::iter::repeat_with(Vec::new));
+            rows.extend(places.into_iter().zip(objects.into_iter().zip(aside)));
+        }
+        rows.sort_by_key(|(place, _)| *place);
+        let mut all = Self::default();
+        for (_, (object, aside)) in rows {
+            if all.count > 0 {
+                all.objects.push(b',');
+            }
+            all.objects.extend(object);
+            all.ends.push(all.objects.len());
+            all.aside.push(aside);
+            all.count += 1;
+        }
+        all
+    }
+
     /// Each object by itself.
     pub fn split(&self) -> impl Iterator<Item = Vec<u8>> {
         // A comma stands before every object but the first.
@@ -42,19 +66,22 @@ impl JsonRows {
 
 /// Writes rows as JSON objects, up to `wanted` of them.
 pub(crate) struct JsonSink {
-    /// `{"id":` for the first column, `,"title":` for the others.
-    columns: Vec<(Vec<u8>, SqlType)>,
+    /// `{"id":` for the first column, `,"title":` for the others; nothing for one without a key.
+    columns: Vec<(Option<Vec<u8>>, SqlType)>,
     wanted: usize,
     pub(crate) rows: JsonRows,
 }
 
 impl JsonSink {
     pub(crate) fn new(columns: &[OutputColumn], wanted: usize) -> Self {
-        let columns = columns.iter().enumerate().map(|(at, column)| {
-            let mut start = vec![if at == 0 { b'{' } else { b',' }];
-            write_string(&mut start, &column.key);
+        let mut any = false;
+        let columns = columns.iter().map(|column| {
+            let Some(key) = &column.key else { return (None, column.ty) };
+            let mut start = vec![if any { b',' } else { b'{' }];
+            any = true;
+            write_string(&mut start, key);
             start.push(b':');
-            (start, column.ty)
+            (Some(start), column.ty)
         });
         Self { columns: columns.collect(), wanted, rows: JsonRows::default() }
     }
@@ -71,21 +98,35 @@ impl Sink for JsonSink {
             out.push(b',');
         }
         let mut rest = row.buffer();
+        let begin = out.len();
+        let mut aside = Vec::new();
         for (start, ty) in &self.columns {
-            out.extend_from_slice(start);
             let (value, behind) = split_value(rest)?;
             rest = behind;
+            let Some(start) = start else {
+                aside.push(value.map(|bytes| plain(*ty, bytes)).transpose()?);
+                continue;
+            };
+            out.extend_from_slice(start);
             match value {
                 None => out.extend_from_slice(b"null"),
                 Some(bytes) => write_value(out, *ty, bytes)?,
             }
         }
         // A statement without columns still answers with an object for each row.
-        out.extend_from_slice(if self.columns.is_empty() { b"{}" } else { b"}" });
+        out.extend_from_slice(if out.len() == begin { b"{}" } else { b"}" });
+        self.rows.aside.push(aside);
         self.rows.ends.push(out.len());
         self.rows.count += 1;
         Ok(())
     }
+}
+
+/// A value as a text of its own.
+fn plain(ty: SqlType, bytes: &[u8]) -> Result<String, Error> {
+    let mut out = Vec::new();
+    write_plain(&mut out, ty, bytes)?;
+    String::from_utf8(out).map_err(|_| odd(ty))
 }
 
 /// How exported rows are written.

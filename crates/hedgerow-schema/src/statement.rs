@@ -26,8 +26,8 @@ pub struct Query {
 /// A column of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputColumn {
-    /// JSON key.
-    pub key: String,
+    /// JSON key; `None` for what the program needs to know of a row and no answer shows.
+    pub key: Option<String>,
     /// How its bytes are read.
     pub ty: SqlType,
 }
@@ -61,7 +61,7 @@ fn rows(entity: &Entity, select: &[Selected<'_>]) -> Sql {
 }
 
 fn output(select: &[Selected<'_>]) -> Vec<OutputColumn> {
-    select.iter().map(|item| OutputColumn { key: item.key.clone(), ty: item.column.sql_type() }).collect()
+    select.iter().map(|item| OutputColumn { key: Some(item.key.clone()), ty: item.column.sql_type() }).collect()
 }
 
 fn select_list(sql: &mut Sql, entity: &Entity, select: &[Selected<'_>]) {
