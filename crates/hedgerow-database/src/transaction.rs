@@ -261,20 +261,17 @@ impl Sends for &mut Transaction {
 pub struct TrashTransaction<'t>(&'t mut Transaction);
 
 impl TrashTransaction<'_> {
-    /// As [`Transaction::json`].
+    /// As [`Transaction::json_between`].
     ///
     /// # Errors
     /// As [`Transaction::query`].
-    pub async fn json(self, query: &Query) -> Result<JsonRows, Error> {
-        parts::json(self, query, usize::MAX).await
-    }
-
-    /// As [`Transaction::execute_each`].
-    ///
-    /// # Errors
-    /// As [`Transaction::query`].
-    pub async fn execute_each(self, statements: &[Sql]) -> Result<Vec<u64>, Error> {
-        parts::execute_each(self, statements).await
+    pub async fn json_between(
+        self,
+        before: &[Sql],
+        query: &Query,
+        after: &[Sql],
+    ) -> Result<Surrounded, Error> {
+        parts::json_between(self, before, query, after).await
     }
 }
 

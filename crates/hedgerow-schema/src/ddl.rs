@@ -2,6 +2,7 @@
 //!
 //! Always holds: a table comes into being together with its protection (`policy.rs`), in one transaction.
 
+pub(crate) mod idempotency;
 pub(crate) mod sign_in;
 
 use crate::policy::{self, Roles};
@@ -40,6 +41,7 @@ pub fn core(roles: &Roles) -> Vec<CoreMigration> {
     vec![
         CoreMigration { name: "0001_users_and_keys", statements },
         CoreMigration { name: "0002_sign_in", statements: sign_in::statements(roles) },
+        CoreMigration { name: "0005_idempotency", statements: idempotency::statements(roles) },
     ]
 }
 

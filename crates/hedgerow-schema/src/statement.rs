@@ -6,12 +6,14 @@
 
 mod conditions;
 mod reading;
+mod upsert;
 mod writing;
 
 use crate::query::Selected;
 use crate::{Access, Bind, Column, Entity, Read, Sql, SqlType, Standard, StoredType, Write, ddl};
 
 pub use reading::*;
+pub use upsert::*;
 pub use writing::*;
 
 /// A statement that returns rows, with what each column is.
@@ -60,9 +62,39 @@ fn rows(entity: &Entity, select: &[Selected<'_>]) -> Sql {
     sql
 }
 
-fn output(select: &[Selected<'_>]) -> Vec<OutputColumn> {
-    select.iter().map(|item| OutputColumn { key: Some(item.key.clone()), ty: item.column.sql_type() }).collect()
+/// The same with what the program learns of each row.
+fn rows_and_aside(entity: &Entity, select: &[Selected<'_>]) -> Sql {
+    let mut sql = Sql::new("SELECT ");
+    select_list(&mut sql, entity, select);
+    aside(&mut sql, select);
+    sql.push(" FROM public.").name(&entity.name);
+    sql
 }
+
+fn output(select: &[Selected<'_>]) -> Vec<OutputColumn> {
+    select
+        .iter()
+        .map(|item| OutputColumn { key: Some(item.key.clone()), ty: item.column.sql_type() })
+        .collect()
+}
+
+/// What the program learns of each row behind what it shows: its id and its version.
+const ASIDE: [SqlType; 2] = [SqlType::Text, SqlType::Int8];
+
+/// Adds [`ASIDE`] to the list of what is selected.
+fn aside(sql: &mut Sql, select: &[Selected<'_>]) {
+    sql.push(if select.is_empty() { "id, " } else { ", id, " }).push(VERSION);
+}
+
+fn output_and_aside(select: &[Selected<'_>]) -> Vec<OutputColumn> {
+    output(select).into_iter().chain(ASIDE.map(|ty| OutputColumn { key: None, ty })).collect()
+}
+
+/// A number that is another one after each change of the row: when it was changed, to the microsecond, and the last
+/// eight bits of the transaction's number, for two that began in the same one. Not more of them: they would tell
+/// everyone how busy the whole server is.
+const VERSION: &str = "(COALESCE(extract(epoch FROM \"updatedAt\") * 1000000, 0)::bigint << 8) \
+                       + (xmin::text::bigint & 255)";
 
 fn select_list(sql: &mut Sql, entity: &Entity, select: &[Selected<'_>]) {
     sql.join(", ", select, |sql, item| {

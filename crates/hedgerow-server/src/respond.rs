@@ -32,6 +32,10 @@ pub(crate) enum Failure {
     NotAcceptable(String),
     /// The request asks by this header for something that is not done, and would be answered as if it were.
     UnsupportedHeader(String),
+    /// One object was wanted, and these are not one row.
+    NotSingular(u64),
+    /// This operation of a batch failed, and so did the batch.
+    InBatch(String, Box<Failure>),
     /// There is nothing at this path.
     NoSuchPath,
     /// The path does not know the method.
@@ -66,11 +70,21 @@ impl Failure {
             Self::UntrustedOrigin => StatusCode::FORBIDDEN,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::NotAcceptable(_) | Self::NotSingular(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::InBatch(_, failure) => failure.status(),
             Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TimedOut(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The operation's error, if it is one.
+    fn operation(&self) -> Option<&Error> {
+        match self {
+            Self::Operation(error) => Some(error),
+            Self::InBatch(_, failure) => failure.operation(),
+            _ => None,
         }
     }
 
@@ -121,6 +135,12 @@ impl Failure {
                 format!("`{header}` is not supported by this version, and nothing was done"),
                 Some("leave the header out"),
             ),
+            Self::NotSingular(count) => plain(
+                "not_singular",
+                format!("one row was wanted, and these are {count}; nothing was done"),
+                Some("leave application/vnd.pgrst.object+json out, or say which row"),
+            ),
+            Self::InBatch(place, failure) => failure.problem().of_operation(place),
             Self::NoSuchPath => plain(
                 "no_such_path",
                 "there is nothing at this path".to_owned(),
@@ -148,7 +168,9 @@ fn status_of(error: &Error) -> StatusCode {
         }
         Error::NotFound | Error::UnknownEntity { .. } => StatusCode::NOT_FOUND,
         Error::Input(_) => StatusCode::BAD_REQUEST,
-        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::Conflict(_) | Error::KeyInUse => StatusCode::CONFLICT,
+        Error::Changed => StatusCode::PRECONDITION_FAILED,
+        Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Error::TooSlow(_) | Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         // The enum may grow; a new member is a defect here until it has its line above.
@@ -160,7 +182,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = self.status();
         if status.is_server_error()
-            && let Self::Operation(error) = &self
+            && let Some(error) = self.operation()
         {
             log(error);
         }
@@ -169,7 +191,8 @@ impl IntoResponse for Failure {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        let waits = matches!(self, Self::Operation(Error::KeyInUse));
+        if status == StatusCode::SERVICE_UNAVAILABLE || waits {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Self::DeadCookie(lines) = &self {
@@ -194,6 +217,20 @@ fn log(error: &Error) {
 }
 
 impl Problem {
+    /// The same, told of an operation of a batch.
+    fn of_operation(mut self, place: &str) -> Self {
+        if self.errors.is_empty() {
+            let (code, message) = (self.code, self.message.clone());
+            self.errors.push(InputError { field: place.to_owned(), code, message });
+            return self;
+        }
+        for error in &mut self.errors {
+            let dot = if error.field.is_empty() || error.field.starts_with('[') { "" } else { "." };
+            error.field = format!("{place}{dot}{}", error.field);
+        }
+        self
+    }
+
     /// Turns an answer that carries a problem into the problem's document; status and headers stay.
     pub(crate) fn write(self, response: Response, path: &str, request_id: &str) -> Response {
         let (mut parts, _) = response.into_parts();

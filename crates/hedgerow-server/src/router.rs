@@ -4,7 +4,8 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 use hedgerow::App;
 
-use crate::api::{auth, v1::records};
+use crate::api::auth;
+use crate::api::v1::{batch, records};
 use crate::service::{ServerOptions, Service};
 use crate::{cors, health, middleware, pages, respond};
 
@@ -12,9 +13,10 @@ use crate::{cors, health, middleware, pages, respond};
 pub fn router(app: App, options: ServerOptions) -> Router {
     let service = Service { app, options };
     let rows =
-        get(records::list).post(records::create).patch(records::update_many).delete(records::delete_many);
-    let row = get(records::get).patch(records::update).put(records::replace).delete(records::delete);
+        get(records::list).post(records::write_rows).patch(records::write_rows).delete(records::write_rows);
+    let row = get(records::get).patch(records::write_row).put(records::write_row).delete(records::write_row);
     Router::new()
+        .route("/api/v1/batch", post(batch::batch))
         .route("/api/v1/{entity}", rows)
         .route("/api/v1/{entity}/{id}", row)
         .route("/api/v1/{entity}/{id}/restore", post(records::restore))

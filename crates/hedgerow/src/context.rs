@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hedgerow_database::{Flight, Identity, UserId};
+use hedgerow_database::{Error as DatabaseError, Flight, Identity, Transaction, UserId};
 use hedgerow_schema::{Action, Scope};
 use jiff::Timestamp;
 
@@ -178,6 +178,16 @@ impl Ctx {
     /// every write goes with each.
     pub(crate) fn writes<'a>(&self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
         app.database().flight(identity)
+    }
+
+    /// The same for writes that are several statements with decisions in between; [`Self::commit`] ends them.
+    pub(crate) async fn begin(&self, app: &App, identity: &Identity) -> Result<Transaction, DatabaseError> {
+        app.database().transaction(identity).await
+    }
+
+    /// Makes what began by [`Self::begin`] lasting. What belongs to every write goes with it.
+    pub(crate) async fn commit(&self, transaction: Transaction) -> Result<(), DatabaseError> {
+        transaction.commit().await
     }
 
     /// The identity of the signed-in user, or of nobody.

@@ -3,16 +3,23 @@
 //! Always holds: each operation asks first whether the caller's credential allows it; statements run under the caller's
 //! identity; a row of another tenant and a row that does not exist give the same answer.
 
+mod each;
 mod reading;
+mod upsert;
+mod version;
+mod writes;
 mod writing;
 
-use hedgerow_database::JsonRows;
 use hedgerow_schema::statement::Asker;
 
 use crate::context::{Caller, Ctx};
 use crate::error::Error;
 
+pub use each::update_each;
 pub use reading::*;
+pub use upsert::{Conflict, UniqueKey, Upserted, upsert};
+pub use version::{Expected, OneRow};
+pub use writes::{Outcome, Writes};
 pub use writing::*;
 pub(crate) use writing::{group_by_fields, writer};
 
@@ -24,10 +31,6 @@ fn asker(ctx: &Ctx) -> Asker<'_> {
 }
 
 /// An id that PostgreSQL could not even read names no row.
-fn possible_id(id: &str) -> Result<&str, Error> {
+pub(crate) fn possible_id(id: &str) -> Result<&str, Error> {
     if id.is_empty() || id.len() > 255 || id.contains('\0') { Err(Error::NotFound) } else { Ok(id) }
-}
-
-fn one(rows: JsonRows) -> Result<Vec<u8>, Error> {
-    if rows.count == 0 { Err(Error::NotFound) } else { Ok(rows.objects) }
 }

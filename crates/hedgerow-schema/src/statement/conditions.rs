@@ -1,9 +1,9 @@
 //! Which rows a statement is about: WHERE and AND in the right places.
 
-use super::{Asker, column, parameter};
+use super::{Asker, Expected, VERSION, column, parameter};
 use crate::policy::LIVES;
 use crate::query::{Comparison, Filter, IsValue, Test};
-use crate::{Bind, Column, Entity, Identifier, Sql, Standard, StoredType};
+use crate::{Bind, Column, Entity, Identifier, Sql, SqlType, Standard, StoredType};
 
 /// WHERE and AND in the right places.
 pub(super) struct Conditions {
@@ -50,6 +50,15 @@ impl Conditions {
             self.owner(sql, asker);
         }
         self.deleted(sql);
+    }
+
+    /// The row as it was when its version was one of these.
+    pub(super) fn version(&mut self, sql: &mut Sql, expected: Expected<'_>) {
+        let Expected::Versions(versions) = expected else { return };
+        let numbers: Vec<String> = versions.iter().map(i64::to_string).collect();
+        self.next(sql);
+        sql.push(VERSION).push(" = ANY (");
+        sql.bind(Bind::array(SqlType::Int8, numbers.iter().map(|number| Some(number.as_str())))).push(")");
     }
 
     /// Not in the trash; said beside the policy, so that an index over such rows can serve.

@@ -1,7 +1,7 @@
 //! Statements that read rows.
 
 use super::conditions::Conditions;
-use super::{Asker, Query, column, output, read_cast, rows};
+use super::{Asker, Query, column, output, output_and_aside, read_cast, rows, rows_and_aside};
 use crate::query::{ListQuery, Selected};
 use crate::{Bind, Column, Entity, Sql, SqlType};
 
@@ -75,16 +75,16 @@ pub enum Owned {
     OrReadable,
 }
 
-/// One row by its id.
+/// One row by its id, with its id and version aside.
 pub fn get(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<'_>) -> Query {
-    let mut sql = rows(entity, select);
+    let mut sql = rows_and_aside(entity, select);
     let mut conditions = Conditions::new();
     conditions.id(&mut sql, id);
     if entity.access.read_names_owner() {
         conditions.owner(&mut sql, asker);
     }
     conditions.alive(&mut sql, entity);
-    Query { sql, columns: output(select) }
+    Query { sql, columns: output_and_aside(select) }
 }
 
 /// Whether a row can be read: asked when a write met no row, to tell "not yours" from "not there".

@@ -1,4 +1,5 @@
 //! The data API, version 1.
 
+pub(crate) mod batch;
 pub(crate) mod prefer;
 pub(crate) mod records;

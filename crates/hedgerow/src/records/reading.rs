@@ -4,7 +4,7 @@ use hedgerow_database::{Identity, JsonRows};
 use hedgerow_schema::{Action, Entity, ListQuery, Read, Selected, statement};
 
 use super::writing::refuse_no_trash;
-use super::{asker, one, possible_id, writer};
+use super::{OneRow, asker, possible_id, writer};
 use crate::app::App;
 use crate::context::{Caller, Ctx};
 use crate::error::Error;
@@ -20,7 +20,7 @@ pub async fn list(ctx: &Ctx, app: &App, entity: &Entity, query: &ListQuery<'_>) 
     rows.map_err(|error| Error::from_database("list rows", entity, error))
 }
 
-/// One row as a JSON object.
+/// One row.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is none that the caller may read.
@@ -30,12 +30,12 @@ pub async fn get(
     entity: &Entity,
     id: &str,
     select: &[Selected<'_>],
-) -> Result<Vec<u8>, Error> {
+) -> Result<OneRow, Error> {
     let identity = reader(ctx, entity)?;
     let id = possible_id(id)?;
     let built = statement::get(entity, id, select, asker(ctx));
     let rows = ctx.reads(app, &identity).json(&built, 1).await;
-    one(rows.map_err(|error| Error::from_database("get a row", entity, error))?)
+    OneRow::first(rows.map_err(|error| Error::from_database("get a row", entity, error))?)
 }
 /// The deleted rows that the caller may restore.
 ///

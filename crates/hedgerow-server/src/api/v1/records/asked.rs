@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use bytes::BytesMut;
 use hedgerow::schema::{Entity, Schema, Selected, WriteQuery};
 use hedgerow::{Ctx, Error};
@@ -20,16 +20,19 @@ use crate::respond::Failure;
 use crate::service::Service;
 
 /// What every handler starts from.
-pub(super) struct Asked {
-    pub(super) ctx: Ctx,
-    pub(super) schema: Arc<Schema>,
+pub(crate) struct Asked {
+    pub(crate) ctx: Ctx,
+    pub(crate) schema: Arc<Schema>,
     pub(super) entity: String,
     pub(super) id: String,
+    pub(super) method: Method,
+    /// As it came.
+    pub(crate) query: String,
     /// Decoded, in the order of the query string.
-    pub(super) parameters: Vec<(String, String)>,
-    pub(super) path: String,
-    pub(super) headers: HeaderMap,
-    pub(super) prefer: Preferences,
+    pub(crate) parameters: Vec<(String, String)>,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) prefer: Preferences,
     pub(super) body: Body,
 }
 
@@ -51,23 +54,43 @@ impl Asked {
         Self::read(service, entity, id, request).await
     }
 
+    /// What is about several entities at once; each must be there when it is named.
+    pub(crate) async fn of_batch(service: &Service, request: Request) -> Result<Self, Failure> {
+        Self::begin(service, String::new(), String::new(), request).await
+    }
+
     async fn read(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
+        let asked = Self::begin(service, entity, id, request).await?;
+        asked.entity()?;
+        Ok(asked)
+    }
+
+    async fn begin(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         acceptable(&parts.headers)?;
         let prefer = Preferences::read(&parts.headers)?;
-        supported(&parts.headers, &prefer)?;
+        supported(&parts.method, &parts.headers)?;
         let caller = identity::caller(&service.app, &parts.method, &parts.headers).await?;
         Facts::of(&parts.extensions).asked_by(&caller);
         let schema = service.app.schema();
-        if schema.entity(&entity).is_none() {
-            return Err(Error::UnknownEntity { name: entity }.into());
-        }
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let ctx = Ctx::new(service.app.world(), caller, request_id);
-        let query = parts.uri.query().unwrap_or_default();
+        let query = parts.uri.query().unwrap_or_default().to_owned();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = parts.uri.path().to_owned();
-        Ok(Self { ctx, schema, entity, id, parameters, path, headers: parts.headers, prefer, body })
+        Ok(Self {
+            ctx,
+            schema,
+            entity,
+            id,
+            method: parts.method,
+            query,
+            parameters,
+            path,
+            headers: parts.headers,
+            prefer,
+            body,
+        })
     }
 
     pub(super) fn entity(&self) -> Result<&Entity, Failure> {
@@ -85,7 +108,7 @@ impl Asked {
     }
 
     /// The body, read to its end; it is read before a connection to the database is taken.
-    pub(super) async fn body(&mut self, limit: usize) -> Result<Bytes, Failure> {
+    pub(crate) async fn body(&mut self, limit: usize) -> Result<Bytes, Failure> {
         understandable(&self.headers)?;
         // A client that asks first is told before it sends anything.
         let declared =
@@ -112,26 +135,17 @@ impl Asked {
 /// So much of a body that is too large is still read: many clients listen for an answer only when they have sent
 /// everything, and would see a broken connection instead.
 const MAX_DISCARDED: usize = 32 << 20;
-/// Refuses what a later version understands and what changes the meaning of a request. The server may leave other
-/// preferences out (RFC 7240, section 2); these it may not: who asks for a trial run must not get a real one.
-fn supported(headers: &HeaderMap, prefer: &Preferences) -> Result<(), Failure> {
-    for name in ["if-match", "idempotency-key"] {
-        if headers.contains_key(name) {
-            return Err(Failure::UnsupportedHeader(name.to_owned()));
-        }
+
+/// Reading by a version that the client has and the server has not is nothing that is done here.
+fn supported(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
+    if matches!(*method, Method::GET | Method::HEAD) && headers.contains_key(header::IF_MATCH) {
+        return Err(Failure::UnsupportedHeader("If-Match".to_owned()));
     }
-    let refused = [
-        (prefer.resolution.is_some(), "resolution"),
-        (prefer.max_affected.is_some(), "max-affected"),
-        (prefer.missing.is_some(), "missing"),
-        (prefer.rollback, "tx=rollback"),
-        (prefer.strict, "handling=strict"),
-    ];
-    match refused.iter().find(|(asked, _)| *asked) {
-        Some((_, name)) => Err(Failure::UnsupportedHeader(format!("Prefer: {name}"))),
-        None => Ok(()),
-    }
+    Ok(())
 }
+
+/// PostgREST's name for a single row.
+const OBJECT: &str = "application/vnd.pgrst.object+json";
 
 /// Whether the client takes JSON.
 fn acceptable(headers: &HeaderMap) -> Result<(), Failure> {
@@ -139,7 +153,9 @@ fn acceptable(headers: &HeaderMap) -> Result<(), Failure> {
         headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let takes_json = wanted.iter().flat_map(|value| value.split(',')).any(|range| {
         let range = range.split(';').next().unwrap_or_default().trim();
-        ["*/*", "application/*", "application/json"].iter().any(|known| range.eq_ignore_ascii_case(known))
+        ["*/*", "application/*", "application/json", OBJECT]
+            .iter()
+            .any(|known| range.eq_ignore_ascii_case(known))
     });
     if wanted.is_empty() || takes_json { Ok(()) } else { Err(Failure::NotAcceptable(wanted.join(", "))) }
 }

@@ -1,8 +1,8 @@
 //! `GET`: lists, single rows and the trash.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use hedgerow::database::JsonRows;
 use hedgerow::records;
 use hedgerow::schema::ListQuery;
@@ -57,8 +57,23 @@ pub(crate) async fn get(
     let asked = Asked::of_row(&service, path, request).await?;
     let select = asked.select()?;
     let row = records::get(&asked.ctx, &service.app, asked.entity()?, &asked.id, &select).await?;
-    Ok(json(StatusCode::OK, row))
+    let tag = row.tag();
+    let mut response = match &tag {
+        Some(tag) if knows(&asked.headers, tag) => StatusCode::NOT_MODIFIED.into_response(),
+        _ => json(StatusCode::OK, row.object),
+    };
+    let tag = tag.and_then(|tag| HeaderValue::from_str(&tag).ok());
+    response.headers_mut().extend(tag.map(|tag| (header::ETAG, tag)));
+    Ok(response)
 }
+
+/// Whether the client has the answer with this tag already (RFC 9110, section 13.1.2: a weak comparison).
+fn knows(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut known = known.flat_map(|value| value.split(',')).map(str::trim);
+    known.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+}
+
 /// `0-24/*`: the rows of this answer, of an unknown number (RFC 9110, section 14.4).
 fn content_range(offset: u32, count: usize) -> HeaderValue {
     let text = match count {
