@@ -2,6 +2,11 @@
 
 mod access;
 mod bad_input;
+mod batches;
 mod every_type;
+mod idempotency;
 mod records;
 mod rows;
+mod upserts;
+mod versions;
+mod writes;
