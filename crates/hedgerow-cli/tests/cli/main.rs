@@ -7,6 +7,7 @@ mod dev;
 mod examples;
 mod kill;
 mod killed_migration;
+mod killed_serve;
 mod migrate;
 mod production;
 mod project;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 const PROJECTS: &str = "fields.name = { type = \"text\", required = true }";
 const TASKS: &str = r#"
 fields.title = { type = "text", required = true }
-fields.price = { type = "number" }
+fields.price = { type = "number", precision = 10, scale = 2 }
 fields.project = { type = "relation", entity = "projects" }
 fields.friends = { type = "relation_many", entity = "tasks" }
 fields.note = { type = "json" }
