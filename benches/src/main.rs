@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use hedgerow::database::{PoolSettings, UserId};
 use hedgerow::schema::statement::{self, Asker};
-use hedgerow::schema::{Entity, Limits, ListQuery, Query};
+use hedgerow::schema::{Entity, Limits, ListQuery, Query, Schema};
 use hedgerow::{App, AppOptions, Ctx, World, records};
 use hedgerow_testing::{TestDatabase, schema_of};
 use tokio_postgres::NoTls;
@@ -50,8 +50,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (client, connection) = tokio_postgres::connect(&database.superuser.to_string(), NoTls).await?;
     let driver = tokio::spawn(connection);
 
-    explain(&client, entity).await?;
-    let bench = Bench { app: &app, entity, copy, tenants };
+    explain(&client, &schema, entity).await?;
+    let bench = Bench { app: &app, schema: &schema, entity, copy, tenants };
     let mut failed = false;
     for (name, parameters) in [
         ("newest 50, all columns", vec![("limit", "50")]),
@@ -72,6 +72,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 struct Bench<'b> {
     app: &'b App,
+    schema: &'b Schema,
     entity: &'b Entity,
     copy: &'b Entity,
     tenants: usize,
@@ -80,7 +81,7 @@ struct Bench<'b> {
 impl Bench<'_> {
     /// The median ratio of the library to the plain query on the same connection.
     async fn list(&self, name: &str, parameters: &[(&str, &str)]) -> Result<f64, Box<dyn std::error::Error>> {
-        let query = ListQuery::parse(self.entity, parameters, Limits::default())
+        let query = ListQuery::parse(self.schema, self.entity, parameters, Limits::default())
             .map_err(|errors| format!("{errors:?}"))?;
         let world = World::default();
         let mut ratios = Vec::new();
@@ -166,8 +167,12 @@ async fn load(database: &TestDatabase, rows: usize, tenants: usize) {
 }
 
 /// The plan of the newest 50, as the tenant; a plan that scans more than it shows is an error.
-async fn explain(client: &tokio_postgres::Client, entity: &Entity) -> Result<(), Box<dyn std::error::Error>> {
-    let query = ListQuery::parse(entity, &[("limit", "50")], Limits::default())
+async fn explain(
+    client: &tokio_postgres::Client,
+    schema: &Schema,
+    entity: &Entity,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let query = ListQuery::parse(schema, entity, &[("limit", "50")], Limits::default())
         .map_err(|errors| format!("{errors:?}"))?;
     let built = statement::list(entity, &query, Asker::User("u1"));
     let text = built.sql.text().replace("$1", "'u1'");

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use hedgerow::auth::AuthOptions;
 use hedgerow::auth::secrets::Secrets;
+use hedgerow::auth::settings::Switch;
 use hedgerow::config::Mode;
 use hedgerow::database::PoolSettings;
 use hedgerow::database::private_server::{Download, Progress};
@@ -134,6 +135,8 @@ pub(crate) fn open_app(
         pool,
         roles: project.config.roles.clone(),
         limits: project.config.limits,
+        rate_limit: (project.config.sign_in.rate_limit(mode) == Switch::On)
+            .then(|| project.config.rate_limit.clone()),
         auth: Some(sign_in(project, &world, mode)?),
         world,
     };

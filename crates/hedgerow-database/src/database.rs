@@ -40,6 +40,8 @@ pub struct Database {
     tenant: Pool,
     auth: Pool,
     admin: Pool,
+    /// For the question whether the database answers, which must not wait behind tenants' requests.
+    probe: Pool,
     roles: Roles,
 }
 
@@ -54,6 +56,7 @@ impl Database {
             tenant: Pool::new(&logins.tenant, settings, &roles.app),
             auth: side_pool(&logins.auth, &roles.auth),
             admin: side_pool(&logins.admin, &roles.admin),
+            probe: Pool::new(&logins.tenant, PoolSettings { max_connections: 1, ..settings }, &roles.anon),
             roles,
         }
     }
@@ -77,6 +80,14 @@ impl Database {
             Identity::Auth => &self.auth,
             Identity::Admin(_) | Identity::System { .. } => &self.admin,
         }
+    }
+
+    /// Asks as a tenant's request would, on a connection of its own.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn answers(&self) -> Result<(), Error> {
+        Flight::new(&self.probe, &self.roles, &Identity::Anonymous).execute("SELECT 1", &[]).await.map(drop)
     }
 
     /// Sends a query as the login itself, without an identity: what a flight is compared with.
@@ -111,5 +122,6 @@ impl Database {
         for (_, pool) in self.pools() {
             pool.close().await;
         }
+        self.probe.close().await;
     }
 }

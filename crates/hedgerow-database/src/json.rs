@@ -290,6 +290,10 @@ fn write_plain(out: &mut Vec<u8>, ty: SqlType, bytes: &[u8]) -> Result<Form, Err
             list::write_cell(out, bytes)?;
             Ok(Form::Escaped)
         }
+        SqlType::Json => {
+            out.extend_from_slice(bytes);
+            Ok(Form::Bare)
+        }
         SqlType::Jsonb => match bytes {
             [1, json @ ..] => {
                 out.extend_from_slice(json);

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +62,9 @@ impl Default for PoolSettings {
     }
 }
 
+/// How many requests may wait for each connection. A statement of the usual length is done in a few milliseconds, so whoever stands
+/// further back would wait for nothing; it is better told at once, while there is still something to answer with.
+const WAITING: usize = 64;
 /// How long a connection that was left in the middle may go on by itself before its statement is cancelled, and then
 /// how long until it is closed.
 const GRACE: Duration = Duration::from_secs(1);
@@ -81,6 +85,26 @@ struct Shared {
     /// Parameter types of the statements that library users wrote; the server was asked once.
     types: Mutex<KnownTypes>,
     recoveries: TaskTracker,
+    /// Requests that wait for a connection.
+    waiting: AtomicUsize,
+}
+
+/// A request that waits.
+struct Waits<'p>(&'p AtomicUsize);
+
+impl<'p> Waits<'p> {
+    /// `None` where as many wait as may.
+    fn among(waiting: &'p AtomicUsize, most: usize) -> Option<Self> {
+        // Made first: it takes itself off again.
+        let (before, waits) = (waiting.fetch_add(1, Ordering::Relaxed), Self(waiting));
+        (before < most).then_some(waits)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Manager {
@@ -149,6 +173,7 @@ impl Pool {
             url: url.clone(),
             types: Mutex::new(HashMap::new()),
             recoveries: TaskTracker::new(),
+            waiting: AtomicUsize::new(0),
         };
         Self { connections, shared: Arc::new(shared) }
     }
@@ -170,11 +195,12 @@ impl Pool {
 
     pub(crate) async fn lend(&self) -> Result<Lease, Error> {
         let settings = &self.shared.settings;
+        let busy = |waited| Error::Busy { waited, size: settings.max_connections };
+        let most = settings.max_connections * WAITING;
+        let Some(_waits) = Waits::among(&self.shared.waiting, most) else { return Err(busy(Duration::ZERO)) };
         match self.connections.get().await {
             Ok(connection) => Ok(Lease { connection: Some(connection), shared: self.shared.clone() }),
-            Err(PoolError::Timeout(TimeoutType::Wait)) => {
-                Err(Error::Busy { waited: settings.acquire_timeout, size: settings.max_connections })
-            }
+            Err(PoolError::Timeout(TimeoutType::Wait)) => Err(busy(settings.acquire_timeout)),
             Err(PoolError::Timeout(_)) => Err(Error::Connect {
                 target: self.shared.url.to_string(),
                 source: Box::new(Error::Deadline(settings.acquire_timeout)),

@@ -31,7 +31,26 @@ pub struct Setup {
     pub logins: Logins,
     /// The logins whose password was kept.
     pub kept: Vec<String>,
+    /// Whether searching uses its index.
+    pub search: Search,
 }
+
+/// Whether `search=` finds rows by its index or by looking at all rows of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// By the index.
+    Indexed,
+    /// By looking at all of a user's rows: only a superuser can change that, with [`LET_SEARCH_USE_INDEX`].
+    Scanned,
+}
+
+/// Lets `search=` use its index.
+///
+/// Row-level security keeps a condition from an index unless its function is marked as one that tells nothing about
+/// rows it is not to show (manual, section 41.5). `@@` of words and a query is such a function: it raises no error that
+/// depends on the words, and has no other effect than its result. PostgreSQL marks few functions, and only a
+/// superuser can.
+pub const LET_SEARCH_USE_INDEX: &str = "ALTER FUNCTION pg_catalog.ts_match_vq(tsvector, tsquery) LEAKPROOF";
 
 /// Everything that may go wrong in [`setup`].
 #[derive(Debug, thiserror::Error)]
@@ -95,14 +114,28 @@ pub async fn create_private_database(url: &DatabaseUrl, database: &Identifier) -
     let extension = "SELECT FROM pg_catalog.pg_available_extensions WHERE name = $1";
     let has_statistics = exists(extension, "pg_stat_statements".to_owned()).await?;
     superuser.close().await;
+    let inside = Owner::connect(&url.with_database(database.as_str())).await?;
     if has_statistics {
-        let inside = Owner::connect(&url.with_database(database.as_str())).await?;
         // In a schema of its own: everything in `public` is a table of the application.
         inside.run("CREATE SCHEMA IF NOT EXISTS extensions").await?;
         inside.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA extensions").await?;
-        inside.close().await;
     }
-    Ok(())
+    let marked = let_search_use_index(&inside).await;
+    inside.close().await;
+    marked.map(drop)
+}
+
+/// Marks the function of searching where the login may; says whether it is marked then.
+async fn let_search_use_index(owner: &Owner) -> Result<Search, Error> {
+    let asked = "SELECT p.proleakproof, r.rolsuper FROM pg_catalog.pg_proc p, pg_catalog.pg_roles r \
+                 WHERE p.oid = 'pg_catalog.ts_match_vq(tsvector, tsquery)'::regprocedure AND r.rolname = current_user";
+    let row = owner.client.query_one(asked, &[]).await;
+    let row = row.map_err(|source| from_driver("look at the function of searching", source))?;
+    match (row.get(0), row.get(1)) {
+        (true, _) => Ok(Search::Indexed),
+        (false, false) => Ok(Search::Scanned),
+        (false, true) => owner.run(LET_SEARCH_USE_INDEX).await.map(|()| Search::Indexed),
+    }
 }
 
 /// The login that belongs to a role: `<role>_login`.
@@ -186,10 +219,11 @@ async fn run(
     }
     restrict_public(owner, url).await?;
     owner.run("CREATE SCHEMA IF NOT EXISTS hedgerow").await?;
+    let search = let_search_use_index(owner).await?;
     owner.run("COMMIT").await?;
     let [tenant, auth, admin] =
         <[DatabaseUrl; 3]>::try_from(urls).map_err(|_| Error::Protocol("three logins".into()))?;
-    Ok(Setup { logins: Logins { tenant, auth: Some(auth), admin: Some(admin) }, kept })
+    Ok(Setup { logins: Logins { tenant, auth: Some(auth), admin: Some(admin) }, kept, search })
 }
 
 /// The login of a Better Auth server that runs beside Hedgerow: `<role of sign-in>_node`.

@@ -22,6 +22,8 @@ pub enum SqlType {
     Timestamptz,
     /// `time without time zone`
     Time,
+    /// `json`; only of what a statement builds, no column has it
+    Json,
     /// `jsonb`
     Jsonb,
     /// `uuid`
@@ -41,6 +43,7 @@ impl SqlType {
             Self::Date => "date",
             Self::Timestamptz => "timestamp with time zone",
             Self::Time => "time without time zone",
+            Self::Json => "json",
             Self::Jsonb => "jsonb",
             Self::Uuid => "uuid",
             Self::TextArray => "text[]",

@@ -5,12 +5,20 @@
 //! statistics, whatever the policy looks like.
 
 mod conditions;
+mod operand;
+mod place;
 mod reading;
+mod related;
+mod selected;
 mod upsert;
 mod writing;
 
 use crate::query::Selected;
-use crate::{Access, Bind, Column, Entity, Read, Sql, SqlType, Standard, StoredType, Write, ddl};
+use crate::{Access, Entity, Read, Sql, SqlType, Write};
+
+use operand::{column, parameter};
+use place::Place;
+use selected::{output, select_list};
 
 pub use reading::*;
 pub use upsert::*;
@@ -54,28 +62,22 @@ impl Access {
         self.write != Write::Admin
     }
 }
+
 /// `SELECT … FROM` the entity's table.
-fn rows(entity: &Entity, select: &[Selected<'_>]) -> Sql {
+fn rows(entity: &Entity, select: &[Selected<'_>], asker: Asker<'_>) -> Sql {
     let mut sql = Sql::new("SELECT ");
-    select_list(&mut sql, entity, select);
+    select_list(&mut sql, Place::own(entity, asker), select);
     sql.push(" FROM public.").name(&entity.name);
     sql
 }
 
 /// The same with what the program learns of each row.
-fn rows_and_aside(entity: &Entity, select: &[Selected<'_>]) -> Sql {
+fn rows_and_aside(entity: &Entity, select: &[Selected<'_>], asker: Asker<'_>) -> Sql {
     let mut sql = Sql::new("SELECT ");
-    select_list(&mut sql, entity, select);
+    select_list(&mut sql, Place::own(entity, asker), select);
     aside(&mut sql, select);
     sql.push(" FROM public.").name(&entity.name);
     sql
-}
-
-fn output(select: &[Selected<'_>]) -> Vec<OutputColumn> {
-    select
-        .iter()
-        .map(|item| OutputColumn { key: Some(item.key.clone()), ty: item.column.sql_type() })
-        .collect()
 }
 
 /// What the program learns of each row behind what it shows: its id and its version.
@@ -95,44 +97,3 @@ fn output_and_aside(select: &[Selected<'_>]) -> Vec<OutputColumn> {
 /// everyone how busy the whole server is.
 const VERSION: &str = "(COALESCE(extract(epoch FROM \"updatedAt\") * 1000000, 0)::bigint << 8) \
                        + (xmin::text::bigint & 255)";
-
-fn select_list(sql: &mut Sql, entity: &Entity, select: &[Selected<'_>]) {
-    sql.join(", ", select, |sql, item| {
-        if let Column::Field(field) = item.column
-            && field.kind.links().is_some()
-        {
-            sql.push("ARRAY(SELECT l.\"targetId\" FROM public.").name(&ddl::link_table(entity, field));
-            sql.push(" l WHERE l.\"sourceId\" = public.").name(&entity.name).push(".id ORDER BY 1) AS ");
-            sql.name(&field.name);
-            return;
-        }
-        column(sql, item.column);
-        if let Some(cast) = read_cast(item.column) {
-            sql.push(cast).push(" AS ").name(&item.column.identifier());
-        }
-    });
-}
-
-/// What makes the column's value one of the type that travels.
-fn read_cast(column: Column<'_>) -> Option<&'static str> {
-    match column {
-        // An adopted table may have `timestamp` there. On the usual type the cast is nothing, and not even planned.
-        Column::Standard(Standard::CreatedAt | Standard::UpdatedAt | Standard::DeletedAt) => {
-            Some("::timestamptz")
-        }
-        Column::Standard(Standard::Id | Standard::UserId) => None,
-        Column::Field(_) => column.stored().map(StoredType::read_cast),
-    }
-}
-
-fn column(sql: &mut Sql, column: Column<'_>) {
-    sql.name(&column.identifier());
-}
-
-/// A value for a column, of the column's type.
-fn parameter(sql: &mut Sql, column: Column<'_>, bind: &Bind) {
-    sql.bind(bind.clone());
-    if let Some(stored) = column.stored() {
-        sql.push(if bind.array { stored.write_array_cast() } else { stored.write_cast() });
-    }
-}

@@ -53,7 +53,7 @@ pub fn read(ty: SqlType, text: &str) -> Result<Bind, Mistake> {
         SqlType::Date => moment::date(text)?.to_string(),
         SqlType::Timestamptz => moment::datetime(text)?.to_string(),
         SqlType::Time => moment::time(text)?.to_string(),
-        SqlType::Jsonb => {
+        SqlType::Json | SqlType::Jsonb => {
             check_json(text)?;
             text.to_owned()
         }
@@ -387,7 +387,7 @@ pub fn read_json(field: &Field, json: &RawValue) -> Result<Bind, Mistake> {
     let is_text = raw.starts_with('"');
     let is_number = raw.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     match ty {
-        SqlType::Jsonb => read_field(field, raw),
+        SqlType::Json | SqlType::Jsonb => read_field(field, raw),
         // Large numbers come as texts, because JavaScript cannot hold them: both forms are read.
         SqlType::Int8 | SqlType::Numeric if is_number => read_field(field, raw),
         SqlType::Int8 | SqlType::Numeric if is_text => read_field(field, &text()?),

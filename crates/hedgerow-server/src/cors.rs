@@ -15,7 +15,7 @@ use crate::service::Service;
 /// What a page of another origin may read of an answer's headers.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "set-auth-token, set-auth-jwt, x-retry-after, retry-after, x-request-id, content-range, link, location, \
-     preference-applied, etag, ratelimit, ratelimit-policy",
+     preference-applied, etag, ratelimit, ratelimit-policy, idempotency-replayed, allow",
 );
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 

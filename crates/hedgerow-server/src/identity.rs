@@ -4,6 +4,7 @@
 //! only when the page that asks is of a trusted origin; every look-up asks the database, so what was revoked, banned or
 //! changed counts with the next request.
 
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use hedgerow::api_keys::{self, ApiKeySecret};
 use hedgerow::auth::jwt::issued;
@@ -12,10 +13,22 @@ use hedgerow::auth::settings::Plugin;
 use hedgerow::{App, Caller, Error};
 
 use crate::api::auth::{SessionCookie, expired_cookies, is_trusted_origin, session_cookie};
+use crate::limit;
+use crate::middleware::Facts;
 use crate::respond::Failure;
+use crate::service::Service;
+
+/// The caller behind a request, who may go on: known to what is done around it, and within the limits on requests.
+pub(crate) async fn admitted(service: &Service, parts: &Parts) -> Result<Caller, Failure> {
+    let facts = Facts::of(&parts.extensions);
+    let caller = caller(&service.app, &parts.method, &parts.headers).await?;
+    facts.asked_by(&caller);
+    limit::admit(service, &facts, &caller).await?;
+    Ok(caller)
+}
 
 /// The caller behind a request's method and headers.
-pub(crate) async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Failure> {
+async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Failure> {
     let cookie = session_cookie(app, headers);
     let Some(credential) = credential(headers)? else {
         return match cookie {

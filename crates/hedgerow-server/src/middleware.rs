@@ -2,16 +2,19 @@
 //! the log, and an answer even when a handler panics.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{Extensions, HeaderName, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use hedgerow::rate_limit::Standing;
 use hedgerow::{Caller, World};
 
+use crate::limit;
 use crate::respond::{Failure, Problem};
 use crate::service::Service;
 
@@ -28,6 +31,9 @@ pub(crate) struct Facts(Arc<FactsInner>);
 #[derive(Default)]
 struct FactsInner {
     caller: OnceLock<Caller>,
+    kind: OnceLock<limit::Kind>,
+    standing: Mutex<Option<Standing>>,
+    is_body_slow: AtomicBool,
 }
 
 impl Facts {
@@ -41,6 +47,35 @@ impl Facts {
 
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.0.caller.get()
+    }
+
+    /// What is counted of the request.
+    pub(crate) fn is_of(&self, kind: limit::Kind) {
+        let _ = self.0.kind.set(kind);
+    }
+
+    pub(crate) fn kind(&self) -> Option<limit::Kind> {
+        self.0.kind.get().copied()
+    }
+
+    /// Where a counter stands; the one that has least left is told to the client.
+    pub(crate) fn stands(&self, standing: Standing) {
+        let mut known = self.0.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none_or(|known| standing.remaining <= known.remaining) {
+            *known = Some(standing);
+        }
+    }
+
+    fn standing(&self) -> Option<Standing> {
+        *self.0.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn body_was_slow(&self) {
+        self.0.is_body_slow.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_body_slow(&self) -> bool {
+        self.0.is_body_slow.load(Ordering::Relaxed)
     }
 }
 
@@ -76,8 +111,14 @@ pub(crate) async fn around_request(
     }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, HeaderValue::from_str(&id.0).unwrap_or(HeaderValue::from_static("-")));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    careful(&service, headers);
+    if let Some(standing) = facts.standing() {
+        limit::write(headers, &standing);
+    }
+    if service.app.is_leaving() {
+        // Whoever asks again finds another instance.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
 
     let millis = start.elapsed().as_secs_f64() * 1000.0;
     tracing::info!(
@@ -90,6 +131,23 @@ pub(crate) async fn around_request(
         "answered a request"
     );
     response
+}
+
+/// Headers that keep browsers careful. A page of ours says itself what it may load; everything else may load nothing.
+fn careful(service: &Service, headers: &mut HeaderMap) {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let usual = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    for (name, value) in usual {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if service.app.auth().base_url().scheme() == "https" {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(year);
+    }
 }
 
 impl RequestId {

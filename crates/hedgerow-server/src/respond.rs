@@ -8,8 +8,12 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use hedgerow::Error;
+use hedgerow::rate_limit::{Exceeded, Quota, Standing};
 use hedgerow::schema::InputError;
+use hedgerow::schema::query::AMBIGUOUS;
 use serde_json::json;
+
+use crate::limit;
 
 /// Why a request is not answered as asked.
 #[derive(Debug)]
@@ -40,6 +44,20 @@ pub(crate) enum Failure {
     NoSuchPath,
     /// The path does not know the method.
     NoSuchMethod,
+    /// Too many requests.
+    TooMany(Exceeded),
+    /// The path and the query are longer than allowed.
+    UrlTooLong(usize),
+    /// The header lines are longer than allowed.
+    HeadersTooLarge(usize),
+    /// The query has more parameters than allowed.
+    TooManyParameters(usize),
+    /// The body says in two ways how long it is.
+    TwoLengths,
+    /// The body comes too slowly.
+    BodyTooSlow,
+    /// This instance is about to end, and others should be asked.
+    Leaving,
     /// The request took too long.
     TimedOut(Duration),
     /// A handler panicked.
@@ -74,7 +92,12 @@ impl Failure {
             Self::InBatch(_, failure) => failure.status(),
             Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TimedOut(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::UrlTooLong(_) => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TooManyParameters(_) | Self::TwoLengths => StatusCode::BAD_REQUEST,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TimedOut(_) | Self::Leaving => StatusCode::SERVICE_UNAVAILABLE,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -149,6 +172,41 @@ impl Failure {
             Self::NoSuchMethod => {
                 plain("no_such_method", "this path does not know the method".to_owned(), None)
             }
+            Self::TooMany(exceeded) => {
+                let Standing { tier, quota, .. } = exceeded.standing;
+                let Quota { requests, window } = quota;
+                plain(
+                    "rate_limited",
+                    format!("too many requests of the kind `{tier}`: {requests} in {window:?} are allowed"),
+                    Some(
+                        "wait as long as Retry-After says; RateLimit says with each answer how many may follow",
+                    ),
+                )
+            }
+            Self::UrlTooLong(limit) => plain(
+                "url_too_long",
+                format!("a path and its query have at most {limit} bytes"),
+                Some("ask in several requests"),
+            ),
+            Self::HeadersTooLarge(limit) => {
+                plain("headers_too_large", format!("the header lines have at most {limit} bytes"), None)
+            }
+            Self::TooManyParameters(limit) => plain(
+                "too_many_parameters",
+                format!("a query has at most {limit} parameters"),
+                Some("`in.(…)` compares one field with many values"),
+            ),
+            Self::TwoLengths => plain(
+                "two_lengths",
+                "a body says its length by Content-Length or by Transfer-Encoding, not both".to_owned(),
+                None,
+            ),
+            Self::BodyTooSlow => {
+                plain("body_too_slow", "the body comes too slowly, and nothing was done".to_owned(), None)
+            }
+            Self::Leaving => {
+                plain("leaving", "this instance is about to end; ask another one".to_owned(), None)
+            }
             Self::TimedOut(limit) => {
                 plain("request_timeout", format!("the request took longer than {limit:?}"), None)
             }
@@ -167,6 +225,10 @@ fn status_of(error: &Error) -> StatusCode {
             StatusCode::FORBIDDEN
         }
         Error::NotFound | Error::UnknownEntity { .. } => StatusCode::NOT_FOUND,
+        // PostgREST's answer where a relation has several meanings: the choices are in the message.
+        Error::Input(inputs) if inputs.iter().all(|input| input.code == AMBIGUOUS) => {
+            StatusCode::MULTIPLE_CHOICES
+        }
         Error::Input(_) => StatusCode::BAD_REQUEST,
         Error::Conflict(_) | Error::KeyInUse => StatusCode::CONFLICT,
         Error::Changed => StatusCode::PRECONDITION_FAILED,
@@ -194,6 +256,9 @@ impl IntoResponse for Failure {
         let waits = matches!(self, Self::Operation(Error::KeyInUse));
         if status == StatusCode::SERVICE_UNAVAILABLE || waits {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Self::TooMany(exceeded) = &self {
+            headers.insert(header::RETRY_AFTER, limit::seconds(exceeded.retry_after).into());
         }
         if let Self::DeadCookie(lines) = &self {
             for line in lines.iter().filter_map(|line| HeaderValue::from_str(line).ok()) {

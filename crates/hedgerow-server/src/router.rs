@@ -7,7 +7,7 @@ use hedgerow::App;
 use crate::api::auth;
 use crate::api::v1::{batch, records};
 use crate::service::{ServerOptions, Service};
-use crate::{cors, health, middleware, pages, respond};
+use crate::{cors, health, limit, middleware, pages, protect, respond};
 
 /// All routes, for [`crate::Server`] or for a router of your own to nest them in.
 pub fn router(app: App, options: ServerOptions) -> Router {
@@ -30,6 +30,8 @@ pub fn router(app: App, options: ServerOptions) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(respond::no_such_path)
         .method_not_allowed_fallback(respond::no_such_method)
+        .layer(axum::middleware::from_fn_with_state(service.clone(), protect::around_request))
+        .layer(axum::middleware::from_fn_with_state(service.clone(), limit::around_request))
         .layer(axum::middleware::from_fn_with_state(service.clone(), cors::around_request))
         .layer(axum::middleware::from_fn_with_state(service.clone(), middleware::around_request))
         .with_state(service)

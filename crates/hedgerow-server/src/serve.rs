@@ -1,7 +1,9 @@
 //! Listens, answers, and ends in order.
 //!
-//! Always holds: a client that sends its headers slowly is let go, the number of connections is bounded, and a stop
-//! lets requests under way finish, for a while.
+//! Always holds: a client that sends its headers slowly or does not read its answer is let go, the number of connections is
+//! bounded, for each address too, and a stop lets requests under way finish, for a while.
+
+mod connection;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,18 +18,22 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tower_service::Service as TowerService;
 
-use crate::api::auth::Peer;
-use tokio::sync::Semaphore;
+use connection::{Addresses, Watched};
+use futures_util::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// More clients wait in the system's queue.
-const MAX_CONNECTIONS: usize = 4096;
+use crate::peer::Peer;
+use crate::service::ServerOptions;
+
 /// Headers must be there by then (slow ones are how a few clients hold many connections).
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests under way may go on after a stop.
 const DRAIN: Duration = Duration::from_secs(10);
+/// A request's head and what is read of its body at a time.
+const BUFFER: usize = 64 << 10;
 
 /// The routes, for the requests of one connection: they learn where it comes from.
 #[derive(Clone)]
@@ -56,6 +62,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     router: Router,
+    options: ServerOptions,
 }
 
 /// Why a server does not listen.
@@ -90,7 +97,13 @@ impl Server {
         };
         let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, router })
+        Ok(Self { listener, address, router, options: ServerOptions::default() })
+    }
+
+    /// The same with limits on connections other than the usual ones.
+    #[must_use]
+    pub fn with_limits(self, options: ServerOptions) -> Self {
+        Self { options, ..self }
     }
 
     /// Where it listens.
@@ -101,9 +114,31 @@ impl Server {
     /// Answers until `stop` is done; then takes no new connections and lets requests under way finish for ten seconds.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let room = Arc::new(Semaphore::new(self.options.max_connections));
+        let addresses = Addresses::default();
         let mut http = hyper::server::conn::http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_headers(100);
+        http.timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_headers(100)
+            .max_buf_size(BUFFER);
+        let serve = |stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit| {
+            let address = peer.ip().to_canonical();
+            let is_proxy = self.options.trusted_proxies.iter().any(|net| net.contains(&address));
+            let most = if is_proxy { usize::MAX } else { self.options.max_connections_per_address };
+            // No answer: who has so many knows.
+            let Some(place) = addresses.take(address, most) else { return };
+            let _ = stream.set_nodelay(true);
+            let stream = TokioIo::new(Watched::new(stream, self.options.write_timeout));
+            let router = self.router.clone();
+            let service = TowerToHyperService::new(FromPeer { peer: Peer(peer), router });
+            let connection = graceful.watch(http.serve_connection(stream, service));
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                drop((permit, place));
+            });
+        };
         tokio::pin!(stop);
         loop {
             let permit = tokio::select! {
@@ -111,31 +146,28 @@ impl Server {
                 () = &mut stop => break,
                 permit = room.clone().acquire_owned() => permit,
             };
+            // It is never closed.
+            let Ok(permit) = permit else { break };
             let accepted = tokio::select! {
                 biased;
                 () = &mut stop => break,
                 accepted = self.listener.accept() => accepted,
             };
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
+            match accepted {
+                Ok((stream, peer)) => serve(stream, peer, permit),
                 Err(error) => {
                     // Out of file descriptors, most likely: taking a breath is all one can do.
                     tracing::warn!(%error, "cannot accept a connection");
                     let _ =
                         tokio::time::timeout(Duration::from_millis(50), std::future::pending::<()>()).await;
-                    continue;
                 }
-            };
-            let _ = stream.set_nodelay(true);
-            let service =
-                TowerToHyperService::new(FromPeer { peer: Peer(peer), router: self.router.clone() });
-            let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection ended early");
-                }
-                drop(permit);
-            });
+            }
+        }
+        // Who is connected already was not refused; the system would end those that nobody accepts.
+        while let Ok(permit) = room.clone().try_acquire_owned()
+            && let Some(Ok((stream, peer))) = self.listener.accept().now_or_never()
+        {
+            serve(stream, peer, permit);
         }
         drop(self.listener);
         if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {

@@ -13,6 +13,18 @@ pub struct ServerOptions {
     pub body_limit: usize,
     /// How long a request may take, from its first byte to the answer.
     pub request_timeout: Duration,
+    /// How long a client may keep its body from coming; each KiB that came adds a second.
+    pub body_timeout: Duration,
+    /// How long a client may take nothing of its answer.
+    pub write_timeout: Duration,
+    /// Longest path and query, in bytes.
+    pub max_url: usize,
+    /// Most parameters of a query.
+    pub max_parameters: usize,
+    /// Most connections; more clients wait in the system's queue.
+    pub max_connections: usize,
+    /// Most connections of one address that is no trusted proxy; more are closed at once.
+    pub max_connections_per_address: usize,
     /// Proxies that are believed about the address a request comes from; nobody else is.
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may read answers, besides those that sign-in trusts.
@@ -24,6 +36,12 @@ impl Default for ServerOptions {
         Self {
             body_limit: 1 << 20,
             request_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            max_url: 8 << 10,
+            max_parameters: 100,
+            max_connections: 4096,
+            max_connections_per_address: 1024,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
         }

@@ -133,6 +133,11 @@ impl TestApp {
 
     /// A second instance on the same database, with the same secret and settings: people reach both at one address.
     pub async fn beside(other: &Self) -> Self {
+        Self::beside_with(other, |_| {}).await
+    }
+
+    /// The same with other options.
+    pub async fn beside_with(other: &Self, change: impl FnOnce(&mut AppOptions)) -> Self {
         let secrets = other.app.auth().secrets().clone();
         let mut settings = other.app.auth().settings().clone();
         settings.base_url = Some(other.app.auth().base_url().clone());
@@ -141,6 +146,7 @@ impl TestApp {
                 auth.secrets = secrets;
                 auth.settings = settings;
             }
+            change(options);
         };
         let (database, schema) = (other.database.shared(), (*other.app.schema()).clone());
         Self::on(database, schema, ServerOptions::default(), same).await
@@ -160,7 +166,8 @@ impl TestApp {
         });
         change(&mut options);
         let app = App::open(options, schema);
-        let listening = Server::bind("127.0.0.1", 0, router(app.clone(), server)).await.expect("a free port");
+        let routes = router(app.clone(), server.clone());
+        let listening = Server::bind("127.0.0.1", 0, routes).await.expect("a free port").with_limits(server);
         let address = listening.address();
         app.auth().listens_at(format!("http://{address}").parse().expect("a URL"));
         let (stop, stopped) = oneshot::channel();

@@ -1,15 +1,19 @@
 //! The application: a database, the entities in use, time and randomness; and the library's way to a user's rows.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use hedgerow_database::{
     Database, Error as DatabaseError, Identity, Logins, PoolSettings, Row, ToSql, Transaction, UserId,
 };
 use hedgerow_schema::{Limits, Roles, Schema};
+use jiff::Timestamp;
+use tokio::sync::Mutex;
 
 use crate::auth::{Auth, AuthOptions};
 use crate::context::World;
+use crate::rate_limit::{RateLimitSettings, RateLimits};
 
 /// What an [`App`] is opened with.
 #[derive(Clone)]
@@ -24,6 +28,8 @@ pub struct AppOptions {
     pub limits: Limits,
     /// Time and randomness.
     pub world: World,
+    /// How many requests somebody may send; `None` is as many as they like.
+    pub rate_limit: Option<RateLimitSettings>,
     /// Sign-in; `None` is one whose secret is made anew, so that sessions end with the program, and whose mail goes nowhere.
     pub auth: Option<AuthOptions>,
 }
@@ -37,6 +43,7 @@ impl AppOptions {
             roles: Roles::default(),
             limits: Limits::default(),
             world: World::default(),
+            rate_limit: None,
             auth: None,
         }
     }
@@ -68,6 +75,10 @@ struct Inner {
     limits: Limits,
     world: World,
     auth: Auth,
+    rate_limits: Option<RateLimits>,
+    is_leaving: AtomicBool,
+    /// When the database last answered whoever asked whether it does.
+    answered: Mutex<Option<Timestamp>>,
 }
 
 impl App {
@@ -77,9 +88,15 @@ impl App {
     pub fn open(options: AppOptions, schema: Schema) -> Self {
         let database = Database::open(&options.logins, options.pool, options.roles);
         let auth = Auth::new(options.auth.unwrap_or_else(|| AuthOptions::for_itself(&options.world)));
+        let limits = options.rate_limit.as_ref();
+        let rate_limits =
+            limits.map(|settings| RateLimits::open(settings, &database, auth.secrets(), &options.world));
         let inner = Inner {
             database,
             auth,
+            rate_limits,
+            is_leaving: AtomicBool::new(false),
+            answered: Mutex::default(),
             schema: ArcSwap::from_pointee(schema),
             limits: options.limits,
             world: options.world,
@@ -127,9 +144,31 @@ impl App {
         &self.inner.auth
     }
 
+    /// What counts requests, if anything does.
+    pub fn rate_limits(&self) -> Option<&RateLimits> {
+        self.inner.rate_limits.as_ref()
+    }
+
+    pub(crate) fn answered(&self) -> &Mutex<Option<Timestamp>> {
+        &self.inner.answered
+    }
+
+    /// Says that this instance will end: it still answers, and `/readyz` turns new requests away to others.
+    pub fn leave(&self) {
+        self.inner.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this instance will end soon.
+    pub fn is_leaving(&self) -> bool {
+        self.inner.is_leaving.load(Ordering::Relaxed)
+    }
+
     /// Finishes what was to be done after answers, and closes all connections.
     pub async fn close(&self) {
         self.inner.auth.close().await;
+        if let Some(limits) = &self.inner.rate_limits {
+            limits.close().await;
+        }
         self.inner.database.close().await;
     }
 }

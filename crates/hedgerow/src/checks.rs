@@ -3,6 +3,8 @@
 //! Always holds: what would let one tenant see another's rows is an [`Severity::Error`], and `serve` does not start over
 //! one unless the configuration takes the responsibility by name.
 
+mod search;
+
 use hedgerow_database::server_version::{ServerVersion, known_holes};
 use hedgerow_database::{Error as DatabaseError, Identity, Row, introspect};
 use hedgerow_schema::catalog::Catalog;
@@ -92,6 +94,7 @@ pub(crate) async fn examine_for(
     let asked = async {
         server(app, tolerance, &mut findings).await?;
         ways_around(app, &mut findings).await?;
+        findings.extend(search::slow(app, schema).await?);
         tables(app, schema, tolerance, &mut findings).await
     };
     asked.await.map_err(|error| Error::without_entity("look at the database", error))?;

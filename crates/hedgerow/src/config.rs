@@ -4,6 +4,8 @@
 //! nobody knows and a value that does not fit are problems with a place, and all of them are reported together.
 
 mod providers;
+mod rate_limit;
+mod server;
 mod sign_in;
 
 use std::collections::BTreeMap;
@@ -13,15 +15,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use hedgerow_database::{DatabaseUrl, PoolSettings, StatementMode};
+use hedgerow_schema::query::Switch;
 use hedgerow_schema::reader::{Reader, Table};
 use hedgerow_schema::{Identifier, Limits, Problem, Problems, Roles};
 use ipnet::IpNet;
 
+pub use server::ServerConfig;
 pub use sign_in::{Mode, SignInConfig};
 
 use crate::auth::origins::OriginPattern;
 use crate::auth::secrets::Secrets;
 use crate::auth::settings::UserField;
+use crate::rate_limit::RateLimitSettings;
 
 /// One setting.
 struct Key {
@@ -57,6 +62,10 @@ enum Takes {
     Networks,
     /// The same, each an origin or a pattern of origins.
     Origins,
+    /// The same, each a quota of a tier: `read=600/1min`; in the file a table too.
+    Tiers,
+    /// The address of a Redis server, or nothing.
+    Redis,
     OneOf(&'static [&'static str]),
 }
 
@@ -73,6 +82,12 @@ const KEYS: &[Key] = &[
     Key { variables: &["PORT"], ..key("server", "port", "4400", Takes::Port) },
     key("server", "body_limit", "1MiB", Takes::Size),
     key("server", "request_timeout", "30s", Takes::Duration),
+    key("server", "body_timeout", "10s", Takes::Duration),
+    key("server", "write_timeout", "30s", Takes::Duration),
+    key("server", "drain", "5s", Takes::Duration),
+    key("server", "max_url", "8KiB", Takes::Size),
+    key("server", "max_connections", "4096", Takes::Count),
+    key("server", "max_connections_per_address", "1024", Takes::Count),
     Key {
         variables: &["HEDGEROW_SECRET", "BETTER_AUTH_SECRET", "AUTH_SECRET"],
         secret: true,
@@ -104,6 +119,9 @@ const KEYS: &[Key] = &[
     key("roles", "admin", "hedgerow_admin", Takes::Role),
     key("api", "default_limit", "1000", Takes::Count),
     key("api", "max_limit", "1000", Takes::Count),
+    key("api", "max_parameters", "100", Takes::Count),
+    key("api", "regex", "false", Takes::Flag),
+    key("api", "aggregates", "true", Takes::Flag),
     Key { variables: &["HEDGEROW_URL", "BETTER_AUTH_URL"], ..key("auth", "base_url", "", Takes::Origin) },
     Key { variables: &["BETTER_AUTH_TRUSTED_ORIGINS"], ..key("auth", "trusted_origins", "", Takes::Origins) },
     key("auth", "registration", "open", Takes::OneOf(&["open", "domain", "invitation", "closed"])),
@@ -138,12 +156,15 @@ const KEYS: &[Key] = &[
     key("mail", "from", "", Takes::Text),
     key("mail", "folder", "", Takes::Text),
     key("rate_limit", "enabled", "", Takes::Flag),
+    key("rate_limit", "store", "memory", Takes::OneOf(&["memory", "postgres", "redis"])),
+    Key { variables: &["REDIS_URL"], secret: true, ..key("rate_limit", "redis_url", "", Takes::Redis) },
+    key("rate_limit", "tiers", "", Takes::Tiers),
 ];
 
 /// Sections that later versions understand.
 const LATER_SECTIONS: &[&str] = &["audit"];
 /// Keys that later versions understand.
-const LATER_KEYS: &[&str] = &["listen_url", "store", "tiers"];
+const LATER_KEYS: &[&str] = &["listen_url"];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,27 +228,10 @@ pub struct Config {
     pub roles: Roles,
     /// How many rows a list has.
     pub limits: Limits,
+    /// How many requests somebody may send.
+    pub rate_limit: RateLimitSettings,
     /// How people sign in, and how mail reaches them.
     pub sign_in: SignInConfig,
-}
-
-/// HTTP settings.
-#[derive(Clone, Debug)]
-pub struct ServerConfig {
-    /// Address to listen on.
-    pub host: String,
-    /// Port to listen on; 0 takes a free one.
-    pub port: u16,
-    /// Largest request body, in bytes.
-    pub body_limit: usize,
-    /// How long a request may take.
-    pub request_timeout: Duration,
-    /// What signs what leaves the server, and what did before.
-    pub secrets: Option<Secrets>,
-    /// Proxies that are believed about the address a request comes from.
-    pub trusted_proxies: Vec<IpNet>,
-    /// Origins whose pages may read answers, besides those that sign-in trusts.
-    pub cors_origins: Vec<OriginPattern>,
 }
 
 /// What to do about something dangerous.
@@ -268,6 +272,14 @@ impl Config {
             if origin != Origin::Default {
                 problems.push(problem(sources, &origin, place, message));
             }
+        }
+        let text = |section, name| values.get(&(section, name)).map(String::as_str).unwrap_or_default();
+        if rate_limit::lacks_redis(&text)
+            && let Some(key) = KEYS.iter().find(|key| key.section == "rate_limit" && key.name == "store")
+        {
+            let (_, origin, place) = find(key, sources, &file);
+            let message = "rate_limit.store is redis, and rate_limit.redis_url says of no server".to_owned();
+            problems.push(problem(sources, &origin, place, message));
         }
         let secrets = secrets(sources, &file, &values).unwrap_or_else(|problem| {
             problems.push(*problem);
@@ -343,7 +355,7 @@ fn read_file(text: &str, problems: &mut Vec<Problem>) -> FileValues {
 
 impl Takes {
     fn is_list(self) -> bool {
-        matches!(self, Self::List | Self::ListOf(_) | Self::Networks | Self::Origins)
+        matches!(self, Self::List | Self::ListOf(_) | Self::Networks | Self::Origins | Self::Tiers)
     }
 }
 
@@ -355,6 +367,7 @@ fn text_of(takes: Takes, value: &toml::de::DeValue<'_>) -> Option<String> {
                 items.iter().map(|item| hedgerow_schema::reader::scalar(item.get_ref())).collect();
             texts.map(|texts| texts.join(","))
         }
+        toml::de::DeValue::Table(entries) if matches!(takes, Takes::Tiers) => rate_limit::text_of(entries),
         single => hedgerow_schema::reader::scalar(single),
     }
 }
@@ -410,6 +423,8 @@ fn check(takes: Takes, text: &str) -> Result<(), String> {
         Takes::ListOf(words) => items(text).all(|item| words.contains(&item)),
         Takes::Networks => items(text).all(|item| network(item).is_some()),
         Takes::Origins => items(text).all(|item| item.parse::<OriginPattern>().is_ok()),
+        Takes::Tiers => rate_limit::tiers(text).is_ok(),
+        Takes::Redis => text.is_empty() || text.starts_with("redis://") || text.starts_with("rediss://"),
         Takes::OneOf(words) => words.contains(&text),
     };
     if fits {
@@ -424,6 +439,11 @@ fn check(takes: Takes, text: &str) -> Result<(), String> {
         Takes::Origins => {
             "a list of origins such as https://app.example.com, https://*.example.com or myapp://".to_owned()
         }
+        Takes::Tiers => {
+            "a table of quotas such as { read = \"600/1min\" }, with the tiers read, write, auth and export"
+                .to_owned()
+        }
+        Takes::Redis => "a URL such as redis://host:6379 or rediss://user:password@host:6380".to_owned(),
         Takes::Count => "a whole number from 1 to 100000".to_owned(),
         Takes::Port => "a port from 0 to 65535".to_owned(),
         Takes::Duration => "a duration such as 500ms, 30s, 5min, 2h or 7d".to_owned(),
@@ -515,20 +535,11 @@ fn build(
         "warn" => Strictness::Warn,
         _ => Strictness::Refuse,
     };
+    let switch = |name| if text("api", name) == "true" { Switch::On } else { Switch::Off };
     let statement_timeout = duration("database", "statement_timeout");
     let max = count("api", "max_limit");
     Config {
-        server: ServerConfig {
-            host: text("server", "host").to_owned(),
-            port: text("server", "port").parse().unwrap_or(4400),
-            body_limit: parse_size(text("server", "body_limit")).unwrap_or(1 << 20),
-            request_timeout: duration("server", "request_timeout"),
-            secrets,
-            trusted_proxies: items(text("server", "trusted_proxies")).filter_map(network).collect(),
-            cors_origins: items(text("server", "cors_origins"))
-                .filter_map(|item| item.parse().ok())
-                .collect(),
-        },
+        server: server::of(&text, secrets),
         database_url: database_url("url"),
         auth_url: database_url("auth_url"),
         admin_url: database_url("admin_url"),
@@ -550,7 +561,13 @@ fn build(
         drift: strictness("drift"),
         privileged_login: strictness("privileged_login"),
         roles: Roles { app: role("app"), anon: role("anon"), auth: role("auth"), admin: role("admin") },
-        limits: Limits { default: count("api", "default_limit").min(max), max },
+        rate_limit: rate_limit::settings(&text),
+        limits: Limits {
+            default: count("api", "default_limit").min(max),
+            max,
+            regex: switch("regex"),
+            aggregates: switch("aggregates"),
+        },
         sign_in: SignInConfig::of(&text, user_fields),
     }
 }

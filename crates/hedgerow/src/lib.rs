@@ -21,6 +21,7 @@ pub mod migrations;
 pub mod personal_data;
 pub mod place;
 pub mod project;
+pub mod rate_limit;
 pub mod records;
 pub mod token;
 pub mod users;

@@ -10,6 +10,8 @@ mod version;
 mod writes;
 mod writing;
 
+use hedgerow_schema::Selected;
+use hedgerow_schema::query::embedded;
 use hedgerow_schema::statement::Asker;
 
 use crate::context::{Caller, Ctx};
@@ -28,6 +30,11 @@ fn asker(ctx: &Ctx) -> Asker<'_> {
         Caller::Anonymous => Asker::Anonymous,
         Caller::User(user) => Asker::User(user.id.as_str()),
     }
+}
+
+/// Whether the caller may read all that is embedded in what is selected: each entity as if it were asked for alone.
+fn embeds(ctx: &Ctx, select: &[Selected<'_>]) -> Result<(), Error> {
+    embedded(select).into_iter().try_for_each(|entity| reader(ctx, entity).map(drop))
 }
 
 /// An id that PostgreSQL could not even read names no row.

@@ -1,6 +1,7 @@
 //! `hedgerow serve`: production. It changes no schema, starts no database, and does not start over a danger.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::bail;
 use hedgerow::App;
@@ -56,7 +57,7 @@ pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Resul
     let server = bind(&app, config).await?;
     tracing::info!(address = %server.address(), "serving");
     tokio::select! {
-        () = server.run(stop_signal()) => {}
+        () = server.run(leave(&app, config.server.drain)) => {}
         () = follow(&app, &project, tolerance, followed) => {}
         () = Auth::keep_clean(&app) => {}
     }
@@ -102,17 +103,33 @@ pub(crate) fn show(findings: &[Finding]) -> bool {
 
 /// Takes the address of the settings.
 pub(crate) async fn bind(app: &App, config: &Config) -> anyhow::Result<Server> {
+    let own = &config.server;
     let options = ServerOptions {
-        body_limit: config.server.body_limit,
-        request_timeout: config.server.request_timeout,
-        trusted_proxies: config.server.trusted_proxies.clone(),
-        cors_origins: config.server.cors_origins.clone(),
+        body_limit: own.body_limit,
+        request_timeout: own.request_timeout,
+        body_timeout: own.body_timeout,
+        write_timeout: own.write_timeout,
+        max_url: own.max_url,
+        max_parameters: own.max_parameters,
+        max_connections: own.max_connections,
+        max_connections_per_address: own.max_connections_per_address,
+        trusted_proxies: own.trusted_proxies.clone(),
+        cors_origins: own.cors_origins.clone(),
     };
-    let server = Server::bind(&config.server.host, config.server.port, router(app.clone(), options)).await?;
+    let routes = router(app.clone(), options.clone());
+    let server = Server::bind(&own.host, own.port, routes).await?.with_limits(options);
     if let Ok(url) = format!("http://{}", server.address()).parse() {
         app.auth().listens_at(url);
     }
     Ok(server)
+}
+
+/// Done some time after a signal: load balancers first see that this instance will end, and send nothing more to it.
+async fn leave(app: &App, drain: Duration) {
+    stop_signal().await;
+    app.leave();
+    // Nothing is waited for but the time itself.
+    let _ = tokio::time::timeout(drain, std::future::pending::<()>()).await;
 }
 
 /// Done at Ctrl-C or SIGTERM; a second one ends the program at once.

@@ -8,7 +8,7 @@ use hedgerow::auth::store::user::Changes;
 use hedgerow::auth::{AuthOptions, passwords};
 use hedgerow::config::Mode;
 use hedgerow::database::migrate::{self, DataLoss};
-use hedgerow::database::setup::{self, LoginProof};
+use hedgerow::database::setup::{self, LET_SEARCH_USE_INDEX, LoginProof, Search};
 use hedgerow::database::{DatabaseUrl, Logins, PoolSettings};
 use hedgerow::mail::Link;
 use hedgerow::project::Project;
@@ -84,6 +84,11 @@ pub(crate) async fn run(arguments: &Arguments, command: &Setup) -> anyhow::Resul
             "{kept} existed and kept their passwords, so their lines are those that were printed first; \
              --new-passwords makes new ones, for every application on this server that uses these logins. \
              A second application gets logins of its own by other names in [roles]"
+        ));
+    }
+    if made.search == Search::Scanned {
+        output::note(&format!(
+            "`search=` looks at all rows of a user until a superuser lets it use its index: {LET_SEARCH_USE_INDEX}"
         ));
     }
     output::note(

@@ -65,6 +65,7 @@ pub(crate) fn wire_format(ty: SqlType) -> i16 {
         | SqlType::Date
         | SqlType::Timestamptz
         | SqlType::Time
+        | SqlType::Json
         | SqlType::Jsonb
         | SqlType::Uuid
         | SqlType::TextArray => 1,
@@ -85,6 +86,8 @@ pub(crate) fn wire_type(ty: SqlType, array: bool) -> Type {
         (SqlType::Date, true) => Type::DATE_ARRAY,
         (SqlType::Timestamptz, false) => Type::TIMESTAMPTZ,
         (SqlType::Timestamptz, true) => Type::TIMESTAMPTZ_ARRAY,
+        (SqlType::Json, false) => Type::JSON,
+        (SqlType::Json, true) => Type::JSON_ARRAY,
         (SqlType::Jsonb, false) => Type::JSONB,
         (SqlType::Jsonb, true) => Type::JSONB_ARRAY,
         (SqlType::Time, false) => Type::TIME,

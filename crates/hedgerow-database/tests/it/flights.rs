@@ -37,7 +37,13 @@ fn insert(schema: &Schema, id: &str, json: &str) -> Query {
     let Ok(Body::One(row)) = write::read_body(entity, WriteKind::Create, json.as_bytes()) else {
         panic!("{json}")
     };
-    statement::insert(entity, &[id.to_owned()], &[&row], Some(&hedgerow_schema::query::select_all(entity)))
+    statement::insert(
+        entity,
+        &[id.to_owned()],
+        &[&row],
+        Some(&hedgerow_schema::query::select_all(entity)),
+        Asker::Anonymous,
+    )
 }
 
 async fn number(database: &Database, identity: &Identity, sql: &'static str) -> i64 {
@@ -179,7 +185,7 @@ async fn statements_follow_tables_that_change_under_them() {
     // What the entity files say is believed only as long as it is true.
     let schema = notes();
     let entity = schema.entity("notes").expect("notes");
-    let query = ListQuery::parse(entity, &[], Limits::default()).expect("a query");
+    let query = ListQuery::parse(&schema, entity, &[], Limits::default()).expect("a query");
     let error = ask()
         .json(&statement::list(entity, &query, Asker::User("ann")), 10)
         .await

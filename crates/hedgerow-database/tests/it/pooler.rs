@@ -103,7 +103,7 @@ async fn many_users_over_two_server_connections_never_meet() {
                 let (me, schema) = (format!("u{n}"), notes());
                 let identity = user(&me);
                 let entity = schema.entity("notes").expect("notes");
-                let query = ListQuery::parse(entity, &[("select", "userId,text")], Limits::default()).expect("a query");
+                let query = ListQuery::parse(&schema, entity, &[("select", "userId,text")], Limits::default()).expect("a query");
                 for round in 0..40 {
                     let built = statement::list(entity, &query, Asker::User(&me));
                     let rows = database.flight(&identity).json(&built, 100).await.expect("rows");

@@ -26,7 +26,7 @@ pub(super) fn read(reader: &mut Reader<'_>, field: &Field, entry: Entry<'_>) -> 
             matches!(value, DeValue::String(_) | DeValue::Datetime(_))
         }
         SqlType::TextArray => matches!(value, DeValue::Array(_)),
-        SqlType::Jsonb => true,
+        SqlType::Json | SqlType::Jsonb => true,
     };
     let text = if matches!(kind.sql_type(), SqlType::Jsonb | SqlType::TextArray) {
         to_json(value).map(|json| json.to_string())

@@ -1,18 +1,27 @@
 //! Which rows a statement is about: WHERE and AND in the right places.
 
-use super::{Asker, Expected, VERSION, column, parameter};
+use super::operand::{parameter, tested, value};
+use super::place::Place;
+use super::{Asker, Expected, VERSION, related};
 use crate::policy::LIVES;
-use crate::query::{Comparison, Filter, IsValue, Test};
-use crate::{Bind, Column, Entity, Identifier, Sql, SqlType, Standard, StoredType};
+use crate::query::{
+    Comparison, Filter, IsValue, Operand, Quantifier, SetComparison, Test, TextConfig, WordsForm,
+};
+use crate::{Bind, Column, Entity, Field, Identifier, Sql, SqlType, Standard, StoredType, ddl};
 
 /// WHERE and AND in the right places.
 pub(super) struct Conditions {
-    pub(super) any: bool,
+    any: bool,
 }
 
 impl Conditions {
     pub(super) fn new() -> Self {
         Self { any: false }
+    }
+
+    /// Behind a condition that was written already.
+    pub(super) fn begun() -> Self {
+        Self { any: true }
     }
 
     pub(super) fn next(&mut self, sql: &mut Sql) {
@@ -34,6 +43,20 @@ impl Conditions {
             // Nobody owns nothing; said here so that the statement is right even without a policy.
             Asker::Anonymous => sql.push("false"),
         };
+    }
+
+    /// The rows that a subquery may read.
+    pub(super) fn readable(&mut self, sql: &mut Sql, place: Place<'_>) {
+        if place.entity.access.read_names_owner() {
+            self.next(sql);
+            place.name(sql);
+            place.owner(sql);
+        }
+        if place.entity.soft_delete {
+            self.next(sql);
+            place.name(sql);
+            sql.push(".").push(LIVES);
+        }
     }
 
     /// The rows that a statement may change: the asker's own, where not all are.
@@ -74,43 +97,190 @@ impl Conditions {
         sql.push("\"deletedAt\" IS NOT NULL");
     }
 
-    pub(super) fn filters(&mut self, sql: &mut Sql, filters: &[Filter<'_>]) {
+    pub(super) fn filters(&mut self, sql: &mut Sql, place: Place<'_>, filters: &[Filter<'_>]) {
         for filter in filters {
             self.next(sql);
-            if filter.negated {
-                sql.push("NOT (");
-            }
-            column(sql, filter.column);
-            match &filter.test {
-                Test::Compare(comparison, bind) => {
-                    sql.push(comparison.operator());
-                    parameter(sql, filter.column, bind);
-                }
-                Test::In(bind) => {
-                    sql.push(" = ANY (");
-                    parameter(sql, filter.column, bind);
-                    sql.push(")");
-                }
-                Test::Is(value) => {
-                    sql.push(value.words());
-                }
-                Test::Like(bind) => {
-                    sql.push(like_cast(filter.column)).push(" LIKE ").bind(bind.clone());
-                }
-                Test::Ilike(bind) => {
-                    sql.push(like_cast(filter.column)).push(" ILIKE ").bind(bind.clone());
-                }
-            }
-            if filter.negated {
-                sql.push(")");
-            }
+            write(sql, place, filter);
         }
     }
 }
 
+fn write(sql: &mut Sql, place: Place<'_>, filter: &Filter<'_>) {
+    match filter {
+        Filter::Test(operand, test) => test_of(sql, place, operand, test),
+        Filter::Search(words) => {
+            search_column(sql, place);
+            sql.push(" @@ ");
+            search_query(sql, words);
+        }
+        Filter::Related(to, filters) => related::exists(sql, place, *to, filters),
+        Filter::Not(filter) => {
+            sql.push("NOT (");
+            write(sql, place, filter);
+            sql.push(")");
+        }
+        Filter::All(filters) => several(sql, place, " AND ", filters),
+        Filter::Any(filters) => several(sql, place, " OR ", filters),
+    }
+}
+
+fn several(sql: &mut Sql, place: Place<'_>, separator: &'static str, filters: &[Filter<'_>]) {
+    sql.push("(");
+    sql.join(separator, filters, |sql, filter| write(sql, place, filter));
+    sql.push(")");
+}
+
+/// The column that has the words of the searchable fields.
+pub(super) fn search_column(sql: &mut Sql, place: Place<'_>) {
+    place.name(sql);
+    sql.push(".search");
+}
+
+/// The words that are searched for; the configuration is the column's.
+pub(super) fn search_query(sql: &mut Sql, words: &Bind) {
+    sql.push("to_tsquery('simple'::regconfig, ").bind(words.clone()).push(")");
+}
+
+fn test_of(sql: &mut Sql, place: Place<'_>, operand: &Operand<'_>, test: &Test) {
+    match test {
+        Test::Compare(comparison, bind) => {
+            compared(sql, place, operand, *comparison);
+            compared_with(sql, operand, *comparison, bind);
+        }
+        Test::CompareEach(comparison, quantifier, bind) => {
+            compared(sql, place, operand, *comparison);
+            sql.push(match quantifier {
+                Quantifier::Any => "ANY (",
+                Quantifier::All => "ALL (",
+            });
+            compared_with(sql, operand, *comparison, bind);
+            sql.push(")");
+        }
+        Test::In(bind) => {
+            compared(sql, place, operand, Comparison::Eq);
+            sql.push("ANY (");
+            compared_with(sql, operand, Comparison::Eq, bind);
+            sql.push(")");
+        }
+        Test::Is(value) => {
+            tested(sql, place, operand);
+            sql.push(value.words());
+        }
+        Test::Set(comparison, bind) => match operand.column {
+            Column::Field(field) if operand.is_links() => links(sql, place, field, *comparison, bind),
+            _ => {
+                document(sql, place, operand);
+                sql.push(comparison.operator()).bind(bind.clone());
+            }
+        },
+        Test::Words(form, config, bind) => words(sql, place, operand, *form, *config, bind),
+    }
+}
+
+/// The left side and the operator.
+fn compared(sql: &mut Sql, place: Place<'_>, operand: &Operand<'_>, comparison: Comparison) {
+    document(sql, place, operand);
+    sql.push(if comparison.is_about_text() { like_cast(operand) } else { "" });
+    sql.push(comparison.operator());
+}
+
+/// The right side: of the column's type, or a pattern.
+fn compared_with(sql: &mut Sql, operand: &Operand<'_>, comparison: Comparison, bind: &Bind) {
+    let is_stored_otherwise = !comparison.is_about_text()
+        && operand.path.is_none()
+        && operand.column.stored() != Some(StoredType::Json);
+    if is_stored_otherwise {
+        parameter(sql, operand.column, bind);
+    } else {
+        sql.bind(bind.clone());
+    }
+}
+
+/// What is tested; a document of the type that cannot be compared as the one that can.
+fn document(sql: &mut Sql, place: Place<'_>, operand: &Operand<'_>) {
+    if operand.path.is_none() && operand.column.stored() == Some(StoredType::Json) {
+        value(sql, place, operand);
+    } else {
+        tested(sql, place, operand);
+    }
+}
+
 /// Only texts are like other texts, and these are not.
-fn like_cast(column: Column<'_>) -> &'static str {
-    if column.stored() == Some(StoredType::Uuid) { "::text" } else { "" }
+fn like_cast(operand: &Operand<'_>) -> &'static str {
+    let is_uuid = operand.path.is_none() && operand.column.stored() == Some(StoredType::Uuid);
+    if is_uuid { "::text" } else { "" }
+}
+
+fn words(
+    sql: &mut Sql,
+    place: Place<'_>,
+    operand: &Operand<'_>,
+    form: WordsForm,
+    config: TextConfig,
+    bind: &Bind,
+) {
+    let language = |sql: &mut Sql| {
+        sql.literal(config.name()).push("::regconfig, ");
+    };
+    sql.push("to_tsvector(");
+    language(sql);
+    tested(sql, place, operand);
+    sql.push(") @@ ");
+    sql.push(match form {
+        WordsForm::Query => "to_tsquery(",
+        WordsForm::Plain => "plainto_tsquery(",
+        WordsForm::Phrase => "phraseto_tsquery(",
+        WordsForm::Web => "websearch_to_tsquery(",
+    });
+    language(sql);
+    sql.bind(bind.clone()).push(")");
+}
+
+/// The links of a row against ids.
+fn links(sql: &mut Sql, place: Place<'_>, field: &Field, comparison: SetComparison, ids: &Bind) {
+    let inside = place.inside(place.entity);
+    let exists = |sql: &mut Sql, start: &'static str| {
+        sql.push(start).push("EXISTS (SELECT FROM public.").name(&ddl::link_table(place.entity, field));
+        sql.push(" AS ");
+        inside.links_name(sql);
+        sql.push(" WHERE ");
+        inside.links_name(sql);
+        sql.push(".\"sourceId\" = ");
+        place.name(sql);
+        sql.push(".id");
+        if place.entity.access.read_names_owner() {
+            sql.push(" AND ");
+            inside.links_name(sql);
+            place.owner(sql);
+        }
+        sql.push(" AND ");
+    };
+    let target = |sql: &mut Sql, end: &'static str| {
+        inside.links_name(sql);
+        sql.push(".\"targetId\"").push(end);
+    };
+    match comparison {
+        SetComparison::Overlaps => {
+            exists(sql, "");
+            target(sql, " = ANY (");
+            sql.bind(ids.clone()).push("))");
+        }
+        SetComparison::Contained => {
+            exists(sql, "NOT ");
+            target(sql, " <> ALL (");
+            sql.bind(ids.clone()).push("))");
+        }
+        SetComparison::Contains => {
+            // For each id that there is a link to it: one that is missing makes it false.
+            sql.push("NOT EXISTS (SELECT FROM unnest(").bind(ids.clone()).push(") AS ");
+            inside.ids_name(sql);
+            sql.push(" (id) WHERE ");
+            exists(sql, "NOT ");
+            target(sql, " = ");
+            inside.ids_name(sql);
+            sql.push(".id))");
+        }
+    }
 }
 
 impl Comparison {
@@ -122,6 +292,25 @@ impl Comparison {
             Self::Gte => " >= ",
             Self::Lt => " < ",
             Self::Lte => " <= ",
+            Self::Distinct => " IS DISTINCT FROM ",
+            Self::Like => " LIKE ",
+            Self::Ilike => " ILIKE ",
+            Self::Match => " ~ ",
+            Self::Imatch => " ~* ",
+        }
+    }
+
+    fn is_about_text(self) -> bool {
+        matches!(self, Self::Like | Self::Ilike | Self::Match | Self::Imatch)
+    }
+}
+
+impl SetComparison {
+    fn operator(self) -> &'static str {
+        match self {
+            Self::Contains => " @> ",
+            Self::Contained => " <@ ",
+            Self::Overlaps => " && ",
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Always holds: what a row can collide with is a row of the same owner, so the answer tells nothing about anybody else's.
 
-use super::Query;
 use super::writing::{finish, insertion};
+use super::{Asker, Query};
 use crate::policy::LIVES;
 use crate::query::Selected;
 use crate::write::RowInput;
@@ -56,6 +56,7 @@ pub fn upsert(
     key: &UniqueKey<'_>,
     conflict: Conflict,
     select: &[Selected<'_>],
+    asker: Asker<'_>,
 ) -> Query {
     let mut sql = insertion(entity, ids, rows);
     sql.push(" ON CONFLICT (\"userId\"");
@@ -73,7 +74,7 @@ pub fn upsert(
         }
         Conflict::Merge => merge(&mut sql, entity, rows, key),
     }
-    finish(sql, entity, Some(select))
+    finish(sql, entity, Some(select), asker)
 }
 
 fn merge(sql: &mut Sql, entity: &Entity, rows: &[&RowInput<'_>], key: &UniqueKey<'_>) {

@@ -1,6 +1,7 @@
 //! Statements that write rows, and return what became of them.
 
 use super::conditions::Conditions;
+use super::place::Place;
 use super::{Asker, Query, aside, output_and_aside, parameter, rows_and_aside, select_list};
 use crate::query::{Filter, Selected};
 use crate::write::RowInput;
@@ -15,8 +16,9 @@ pub fn insert(
     ids: &[String],
     rows: &[&RowInput<'_>],
     returning: Option<&[Selected<'_>]>,
+    asker: Asker<'_>,
 ) -> Query {
-    finish(insertion(entity, ids, rows), entity, returning)
+    finish(insertion(entity, ids, rows), entity, returning, asker)
 }
 
 /// `INSERT INTO` the entity's table these rows, up to what happens behind.
@@ -88,12 +90,12 @@ pub fn update_one(
     expected: Expected<'_>,
     asker: Asker<'_>,
 ) -> Query {
-    let (mut sql, returning) = update(entity, row, select);
+    let (mut sql, returning) = update(entity, row, select, asker);
     let mut conditions = Conditions::new();
     conditions.id(&mut sql, id);
     conditions.writable(&mut sql, entity, asker);
     conditions.version(&mut sql, expected);
-    finish_change(sql, entity, select, returning)
+    finish_change(sql, entity, select, returning, asker)
 }
 
 /// Changes all rows that the filters match.
@@ -104,11 +106,11 @@ pub fn update_many(
     select: &[Selected<'_>],
     asker: Asker<'_>,
 ) -> Query {
-    let (mut sql, returning) = update(entity, row, select);
+    let (mut sql, returning) = update(entity, row, select, asker);
     let mut conditions = Conditions::new();
     conditions.writable(&mut sql, entity, asker);
-    conditions.filters(&mut sql, filters);
-    finish_change(sql, entity, select, returning)
+    conditions.filters(&mut sql, Place::own(entity, asker), filters);
+    finish_change(sql, entity, select, returning, asker)
 }
 
 /// Whether the rows of a statement come back by RETURNING, or are what it selects.
@@ -118,20 +120,31 @@ enum Returning {
     Itself,
 }
 
-fn finish_change(sql: Sql, entity: &Entity, select: &[Selected<'_>], returning: Returning) -> Query {
+fn finish_change(
+    sql: Sql,
+    entity: &Entity,
+    select: &[Selected<'_>],
+    returning: Returning,
+    asker: Asker<'_>,
+) -> Query {
     match returning {
-        Returning::Clause => finish(sql, entity, Some(select)),
+        Returning::Clause => finish(sql, entity, Some(select), asker),
         Returning::Itself => Query { sql, columns: output_and_aside(select) },
     }
 }
 
-fn update(entity: &Entity, row: &RowInput<'_>, select: &[Selected<'_>]) -> (Sql, Returning) {
+fn update(
+    entity: &Entity,
+    row: &RowInput<'_>,
+    select: &[Selected<'_>],
+    asker: Asker<'_>,
+) -> (Sql, Returning) {
     let mut sql = Sql::new("UPDATE public.");
     sql.name(&entity.name).push(" SET ");
     if row.values.is_empty() && row.to_default.is_empty() {
         // Only links change. Writing a column as it is moves `updatedAt`; where none can be written, nothing does.
         let Some(field) = entity.columns().find(|field| !field.read_only && !field.immutable) else {
-            return (rows_and_aside(entity, select), Returning::Itself);
+            return (rows_and_aside(entity, select, asker), Returning::Itself);
         };
         sql.name(&field.name).push(" = ").name(&field.name);
         return (sql, Returning::Clause);
@@ -180,15 +193,15 @@ pub fn update_each(entity: &Entity, ids: &[&str], rows: &[&RowInput<'_>], asker:
         sql.push(", ").name(&field.name);
     }
     sql.push(") WHERE ").name(&entity.name).push(".id = ").push(GIVEN).push(".id");
-    let mut conditions = Conditions { any: true };
+    let mut conditions = Conditions::begun();
     conditions.writable(&mut sql, entity, asker);
     sql
 }
 
 /// Rows by their ids, in the order of the ids, as they are after what was done to them.
-pub fn by_ids(entity: &Entity, ids: &[String], select: &[Selected<'_>]) -> Query {
+pub fn by_ids(entity: &Entity, ids: &[String], select: &[Selected<'_>], asker: Asker<'_>) -> Query {
     let all = || Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str())));
-    let mut sql = rows_and_aside(entity, select);
+    let mut sql = rows_and_aside(entity, select, asker);
     sql.push(" WHERE id = ANY (").bind(all());
     sql.push(") ORDER BY array_position(").bind(all()).push(", id)");
     Query { sql, columns: output_and_aside(select) }
@@ -247,7 +260,7 @@ pub fn link_many(entity: &Entity, filters: &[Filter<'_>], row: &RowInput<'_>, as
     relink(entity, row, |sql| {
         let mut conditions = Conditions::new();
         conditions.writable(sql, entity, asker);
-        conditions.filters(sql, filters);
+        conditions.filters(sql, Place::own(entity, asker), filters);
     })
 }
 
@@ -289,7 +302,7 @@ pub fn delete_one(
     conditions.id(&mut sql, id);
     conditions.writable(&mut sql, entity, asker);
     conditions.version(&mut sql, expected);
-    finish(sql, entity, Some(select))
+    finish(sql, entity, Some(select), asker)
 }
 
 /// Whether there is such a row that `asker` may write: asked when a change of a certain version met none.
@@ -317,7 +330,7 @@ pub fn restore(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<
     let mut sql = Sql::new("UPDATE public.");
     sql.name(&entity.name).push(" SET \"deletedAt\" = NULL");
     Conditions::new().in_trash(&mut sql, entity, id, asker);
-    finish(sql, entity, Some(select))
+    finish(sql, entity, Some(select), asker)
 }
 
 /// Deletes one row of the trash for good.
@@ -325,7 +338,7 @@ pub fn purge(entity: &Entity, id: &str, asker: Asker<'_>) -> Query {
     let mut sql = Sql::new("DELETE FROM public.");
     sql.name(&entity.name);
     Conditions::new().in_trash(&mut sql, entity, id, asker);
-    finish(sql, entity, Some(&[]))
+    finish(sql, entity, Some(&[]), asker)
 }
 
 /// Deletes all rows that the filters match, and returns them.
@@ -338,15 +351,20 @@ pub fn delete_many(
     let mut sql = removal(entity);
     let mut conditions = Conditions::new();
     conditions.writable(&mut sql, entity, asker);
-    conditions.filters(&mut sql, filters);
-    finish(sql, entity, Some(select))
+    conditions.filters(&mut sql, Place::own(entity, asker), filters);
+    finish(sql, entity, Some(select), asker)
 }
 
 /// Rows come back as `returning` shows them, with their ids and versions aside.
-pub(super) fn finish(mut sql: Sql, entity: &Entity, returning: Option<&[Selected<'_>]>) -> Query {
+pub(super) fn finish(
+    mut sql: Sql,
+    entity: &Entity,
+    returning: Option<&[Selected<'_>]>,
+    asker: Asker<'_>,
+) -> Query {
     let Some(select) = returning else { return Query { sql, columns: Vec::new() } };
     sql.push(" RETURNING ");
-    select_list(&mut sql, entity, select);
+    select_list(&mut sql, Place::own(entity, asker), select);
     aside(&mut sql, select);
     Query { sql, columns: output_and_aside(select) }
 }

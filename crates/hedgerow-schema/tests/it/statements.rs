@@ -162,7 +162,7 @@ fn requests_become_these_statements() {
     let posts = schema.entity("posts").expect("posts");
     let ann = Asker::User("ann");
     let list = |entity, parameters: &[(&str, &str)], asker| {
-        let query = ListQuery::parse(entity, parameters, Limits::default()).expect("a query");
+        let query = ListQuery::parse(&schema, entity, parameters, Limits::default()).expect("a query");
         shown(&statement::list(entity, &query, asker).sql)
     };
     let cells = [("title", Cell::Text("x'; DROP TABLE tasks; --")), ("project", Cell::Text("p1"))];
@@ -191,10 +191,120 @@ fn requests_become_these_statements() {
         ),
         list(tasks, &[], Asker::Anonymous),
         list(posts, &[("text", "like.a*")], Asker::Anonymous),
-        shown(&statement::insert(tasks, &["id-1".to_owned()], &[&row], None).sql),
+        shown(&statement::insert(tasks, &["id-1".to_owned()], &[&row], None, ann).sql),
         shown(&statement::delete_one(tasks, "id-1", ann)),
     ];
     insta::assert_snapshot!(everything.join("\n\n"));
+}
+
+/// One list each: the entity, who asks, and the parameters.
+const GRAMMAR: &[(&str, &[(&str, &str)])] = &[
+    (
+        "tasks",
+        &[
+            ("select", "id"),
+            (
+                "or",
+                "(title.eq.a,and(estimate.gt.1,not.or(due.is.null,billable.is.true)),status.in.(todo,\"it's done\"))",
+            ),
+            ("not.and", "(title.eq.b,title.isdistinct.c)"),
+        ],
+    ),
+    (
+        "tasks",
+        &[
+            ("select", "id"),
+            ("title", "like(any).{a*,\"b,*\"}"),
+            ("estimate", "gt(all).{1,2}"),
+            ("title", "fts(english).fat & !cat"),
+            ("link", "wfts.\"fat cat\" or rat"),
+            ("extra->a->>b", "eq.x"),
+            ("extra->0", "in.(1,\"[2]\")"),
+            ("extra", "cs.{\"a\":1}"),
+        ],
+    ),
+    (
+        "tasks",
+        &[
+            (
+                "select",
+                "n:estimate::text,at:createdAt::text,day:seenAt::date,price::numeric,estimate::numeric,extra->a->>b,z:extra->0",
+            ),
+            ("order", "extra->a->>b.desc.nullslast,extra->0,due"),
+        ],
+    ),
+    (
+        "tasks",
+        &[
+            ("select", "title,project:projects(id,code,createdAt),...parent(up:title,...project(top:code))"),
+            ("project.code", "like.a*"),
+            ("order", "project(code).desc.nullsfirst"),
+        ],
+    ),
+    (
+        "projects",
+        &[
+            ("select", "code,tasks!inner(title,estimate,parent(title)),posts()"),
+            ("tasks.estimate", "gt.5"),
+            ("tasks.order", "due.desc"),
+            ("tasks.limit", "3"),
+            ("tasks.offset", "1"),
+            ("tasks.parent.title", "eq.x"),
+            ("or", "(posts.not.is.null,code.eq.a)"),
+        ],
+    ),
+    (
+        "posts",
+        &[
+            ("select", "topics(faa),notes(code,tasks(title)),ids:notes"),
+            ("topics", "cs.{a,b}"),
+            ("notes", "cs.{a}"),
+            ("topics", "cd.{a,b}"),
+            ("search", "fat \"cat food\" -dog mou"),
+        ],
+    ),
+    (
+        "airports",
+        &[("select", "faa,posts(text),tasks(count())"), ("posts.search", "cat"), ("posts", "is.null")],
+    ),
+    (
+        "tasks",
+        &[
+            ("select", "status,extra->a,n:count(),estimate.sum(),most:price.max(),due.count()"),
+            ("order", "status.desc"),
+            ("billable", "is.true"),
+        ],
+    ),
+    ("tasks", &[("select", "count()")]),
+    ("projects", &[("select", "code,tasks(status,estimate.avg(),count())"), ("tasks.order", "status")]),
+    (
+        "everything",
+        &[
+            ("select", "id,tags,opens"),
+            ("tags", "cs.{a,\"b,c\"}"),
+            ("colours", "ov.{red}"),
+            ("tags", "eq.{a}"),
+            ("external", "eq(any).{01890a5d-ac96-774b-bcce-b302099a8057}"),
+        ],
+    ),
+    ("adopted", &[("select", "id,at,weight.max(),qty.sum()"), ("extra->a", "eq.1"), ("extra", "cs.{}")]),
+];
+
+#[test]
+fn the_grammar_becomes_these_statements() {
+    let schema = schema();
+    let mut shows = Vec::new();
+    for (entity, parameters) in GRAMMAR {
+        let entity = schema.entity(entity).expect("an entity");
+        let query = ListQuery::parse(&schema, entity, parameters, Limits::default());
+        let query = query.unwrap_or_else(|errors| panic!("{parameters:?}: {errors:?}"));
+        shows.push(shown(&statement::list(entity, &query, Asker::User("ann")).sql));
+    }
+    // Nobody owns anything, inside either.
+    let airports = schema.entity("airports").expect("airports");
+    let query = ListQuery::parse(&schema, airports, &[("select", "tasks(id)")], Limits::default());
+    shows.push(shown(&statement::list(airports, &query.expect("a query"), Asker::Anonymous).sql));
+    insta::assert_snapshot!(shows.join("\n\n"));
 }
 
 #[test]
@@ -202,6 +312,7 @@ fn what_is_stored_otherwise_is_cast() {
     let schema = schema();
     let (adopted, everything) =
         (schema.entity("adopted").expect("one"), schema.entity("everything").expect("one"));
+    let ann = Asker::User("ann");
     let user = "01890a5d-ac96-774b-bcce-b302099a8057";
     let parameters = [
         ("order", "at,title"),
@@ -212,7 +323,7 @@ fn what_is_stored_otherwise_is_cast() {
         ("assignee", "like.0189*"),
         ("extra", "is.null"),
     ];
-    let query = ListQuery::parse(adopted, &parameters, Limits::default()).expect("a query");
+    let query = ListQuery::parse(&schema, adopted, &parameters, Limits::default()).expect("a query");
     let cells = [
         ("at", Cell::Text("2026-01-31T09:30:00+02:00")),
         ("qty", Cell::Text("1")),
@@ -227,12 +338,12 @@ fn what_is_stored_otherwise_is_cast() {
     let ids = ["id-1".to_owned(), "id-2".to_owned()];
     let select = hedgerow_schema::query::select_all(adopted);
     let statements = [
-        shown(&statement::list(adopted, &query, Asker::User("ann")).sql),
-        shown(&statement::insert(adopted, &ids[..1], &[&row], Some(&select[2..4])).sql),
-        shown(&statement::insert(adopted, &ids, &[&row, &row], None).sql),
-        shown(&statement::update_one(adopted, "id-1", &row, &select[2..4], Asker::User("ann")).sql),
-        shown(&statement::insert(everything, &ids[..1], &[&lists], None).sql),
-        shown(&statement::insert(everything, &ids, &[&lists, &lists], None).sql),
+        shown(&statement::list(adopted, &query, ann).sql),
+        shown(&statement::insert(adopted, &ids[..1], &[&row], Some(&select[2..4]), ann).sql),
+        shown(&statement::insert(adopted, &ids, &[&row, &row], None, ann).sql),
+        shown(&statement::update_one(adopted, "id-1", &row, &select[2..4], ann).sql),
+        shown(&statement::insert(everything, &ids[..1], &[&lists], None, ann).sql),
+        shown(&statement::insert(everything, &ids, &[&lists, &lists], None, ann).sql),
     ];
     insta::assert_snapshot!(statements.join("\n\n"));
 }

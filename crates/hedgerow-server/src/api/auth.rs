@@ -25,7 +25,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, get, post};
 
-pub(crate) use call::{Peer, SessionCookie, expired_cookies, is_trusted_origin, session_cookie};
+pub(crate) use call::{SessionCookie, expired_cookies, is_trusted_origin, session_cookie};
 
 use crate::service::Service;
 

@@ -4,13 +4,15 @@
 //! guarded over all addresses, whether it exists or not; memory is bounded, and what was seen longest ago is forgotten
 //! first.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use lru::LruCache;
 use sha2::{Digest, Sha256};
+
+use crate::rate_limit::network;
 
 /// How many addresses and accounts are remembered: some 100 bytes each.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(100_000).expect("is not zero");
@@ -105,17 +107,6 @@ impl Throttle {
             }
         }
         Ok(())
-    }
-}
-
-/// What counts as one address.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 

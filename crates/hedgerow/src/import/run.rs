@@ -263,7 +263,8 @@ impl<'a> Import<'a> {
         while let Some(part) = parts.pop() {
             let ids: Vec<String> = part.iter().map(|_| self.app.world().new_id()).collect();
             let rows: Vec<&RowInput<'_>> = part.iter().map(|&at| &inputs[at]).collect();
-            let mut statements = vec![statement::insert(self.entity, &ids, &rows, None).sql];
+            let mut statements =
+                vec![statement::insert(self.entity, &ids, &rows, None, Asker::Anonymous).sql];
             statements.extend(statement::link_new(self.entity, &ids, &rows));
             let Some(transaction) = &mut self.transaction else { return Ok(()) };
             let attempt = transaction.attempt(identity, &statements).await;

@@ -4,7 +4,7 @@ use hedgerow_database::{Identity, JsonRows};
 use hedgerow_schema::write::RowInput;
 use hedgerow_schema::{Action, Entity, Read, Selected, Sql, statement};
 
-use super::{Writes, asker, group_by_fields, possible_id};
+use super::{Writes, asker, embeds, group_by_fields, possible_id};
 use crate::error::Error;
 
 /// Changes the row that each input's `id` names; returns them in the order of the request, ids and versions aside. All or
@@ -20,10 +20,11 @@ pub async fn update_each(
     select: &[Selected<'_>],
 ) -> Result<JsonRows, Error> {
     let identity = writes.authorize(entity, Action::Write)?;
+    embeds(writes.ctx, select)?;
     let rows: Vec<&RowInput<'_>> = rows.iter().collect();
     change(writes, &identity, entity, &rows).await?;
     let ids: Vec<String> = rows.iter().filter_map(|row| row.id.clone()).collect();
-    let built = statement::by_ids(entity, &ids, select);
+    let built = statement::by_ids(entity, &ids, select, asker(writes.ctx));
     let answer = writes.send(&identity).await?.json_between(&[], &built, &[]).await;
     answer.map(|answer| answer.rows).map_err(|error| Error::from_database("change rows", entity, error))
 }

@@ -10,7 +10,7 @@ use hedgerow_schema::{Action, Entity, Query, Selected, Sql, statement};
 pub use hedgerow_schema::statement::{Conflict, UniqueKey};
 
 use super::each::change;
-use super::{Writes, asker, group_by_fields, possible_id};
+use super::{Writes, asker, embeds, group_by_fields, possible_id};
 use crate::error::Error;
 
 /// What became of rows that may have been there.
@@ -36,6 +36,7 @@ pub async fn upsert(
     select: &[Selected<'_>],
 ) -> Result<Upserted, Error> {
     let identity = writes.authorize(entity, Action::Write)?;
+    embeds(writes.ctx, select)?;
     let rows = match body {
         Body::One(row) => std::slice::from_ref(row),
         Body::Many(rows) => rows.as_slice(),
@@ -45,7 +46,7 @@ pub async fn upsert(
         Some(key) => by_key(writes, &identity, entity, &rows, key, conflict).await?,
         None => by_id(writes, &identity, entity, &rows, conflict).await?,
     };
-    let built = statement::by_ids(entity, &ids, select);
+    let built = statement::by_ids(entity, &ids, select, asker(writes.ctx));
     let answer = writes.send(&identity).await?.json_between(&[], &built, &[]).await;
     let answer = answer.map_err(|error| Error::from_database("write rows", entity, error))?;
     Ok(Upserted { rows: answer.rows, created })
@@ -75,7 +76,7 @@ async fn by_id(
     for group in group_by_fields(&new) {
         let ids: Vec<String> = group.iter().map(|&at| new_ids[at].clone()).collect();
         let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| new[at]).collect();
-        statements.push(statement::insert(entity, &ids, &rows, None).sql);
+        statements.push(statement::insert(entity, &ids, &rows, None, asker(writes.ctx)).sql);
     }
     statements.extend(statement::link_new(entity, &new_ids, &new));
     let done = writes.send(identity).await?.execute_each(&statements).await;
@@ -117,7 +118,7 @@ async fn by_key(
         .map(|group| {
             let ids: Vec<String> = group.iter().map(|&at| new_ids[at].clone()).collect();
             let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| rows[at]).collect();
-            statement::upsert(entity, &ids, &rows, key, conflict, &[])
+            statement::upsert(entity, &ids, &rows, key, conflict, &[], asker(writes.ctx))
         })
         .collect();
     let answers = writes.send(identity).await?.json_each(&queries).await;

@@ -2,10 +2,11 @@
 
 use hedgerow_database::{Identity, JsonRows};
 use hedgerow_schema::query::Filter;
+use hedgerow_schema::statement::Asker;
 use hedgerow_schema::write::{Body, RowInput};
 use hedgerow_schema::{Action, Entity, Query, Read, Selected, Sql, Write, statement};
 
-use super::{Expected, OneRow, Writes, asker, possible_id};
+use super::{Expected, OneRow, Writes, asker, embeds, possible_id};
 use crate::context::Ctx;
 use crate::error::Error;
 
@@ -20,6 +21,7 @@ pub async fn create(
     select: &[Selected<'_>],
 ) -> Result<JsonRows, Error> {
     let identity = writes.authorize(entity, Action::Write)?;
+    embeds(writes.ctx, select)?;
     let rows = match body {
         Body::One(row) => std::slice::from_ref(row),
         Body::Many(rows) => rows.as_slice(),
@@ -34,7 +36,7 @@ pub async fn create(
             before.extend(statements.into_iter().map(|sql| (entity, sql)));
         }
         let statements: Vec<Sql> = before.iter().map(|(_, sql)| sql.clone()).collect();
-        let created = statement::by_ids(entity, &ids, select);
+        let created = statement::by_ids(entity, &ids, select, asker(writes.ctx));
         let answer = writes.send(&identity).await?.json_between(&statements, &created, &[]).await;
         // A child's broken rule is told in the child's words.
         let told = |error: hedgerow_database::Error| {
@@ -47,8 +49,10 @@ pub async fn create(
     }
     // Rows with the same fields go in one statement.
     let groups = group_by_fields(&rows);
-    let queries: Vec<Query> =
-        groups.iter().map(|group| insert(entity, &ids, &rows, group, Some(select))).collect();
+    let queries: Vec<Query> = groups
+        .iter()
+        .map(|group| insert(entity, &ids, &rows, group, Some(select), asker(writes.ctx)))
+        .collect();
     let answers = writes.send(&identity).await?.json_each(&queries).await.map_err(fail)?;
     Ok(match <[JsonRows; 1]>::try_from(answers) {
         Ok([all]) => all,
@@ -62,10 +66,11 @@ fn insert(
     rows: &[&RowInput<'_>],
     group: &[usize],
     returning: Option<&[Selected<'_>]>,
+    asker: Asker<'_>,
 ) -> Query {
     let ids: Vec<String> = group.iter().map(|&at| ids[at].clone()).collect();
     let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| rows[at]).collect();
-    statement::insert(entity, &ids, &rows, returning)
+    statement::insert(entity, &ids, &rows, returning, asker)
 }
 
 /// The statements that create rows, their links and the rows within them, parents first, each with whose rows it makes.
@@ -78,7 +83,7 @@ fn family<'e>(
 ) -> Result<Vec<(&'e Entity, Vec<Sql>)>, Error> {
     let groups = group_by_fields(rows);
     let mut statements: Vec<Sql> =
-        groups.iter().map(|group| insert(entity, ids, rows, group, None).sql).collect();
+        groups.iter().map(|group| insert(entity, ids, rows, group, None, asker(writes.ctx)).sql).collect();
     statements.extend(statement::link_new(entity, ids, rows));
     let mut all = vec![(entity, statements)];
     for (id, row) in ids.iter().zip(rows) {
@@ -128,6 +133,7 @@ pub async fn update_one(
     expected: Expected,
 ) -> Result<OneRow, Error> {
     let identity = writes.authorize(entity, Action::Write)?;
+    embeds(writes.ctx, select)?;
     let id = possible_id(id)?;
     refuse_nothing(row)?;
     let asker = asker(writes.ctx);
@@ -175,6 +181,7 @@ pub async fn update_many(
     select: &[Selected<'_>],
 ) -> Result<JsonRows, Error> {
     let identity = writes.authorize(entity, Action::Write)?;
+    embeds(writes.ctx, select)?;
     refuse_no_filter(filters)?;
     refuse_nothing(row)?;
     let built = statement::update_many(entity, filters, row, select, asker(writes.ctx));
@@ -195,6 +202,7 @@ pub async fn delete_one(
     expected: Expected,
 ) -> Result<OneRow, Error> {
     let identity = writes.authorize(entity, Action::Delete)?;
+    embeds(writes.ctx, select)?;
     let id = possible_id(id)?;
     let built = statement::delete_one(entity, id, select, expected.of_statement(), asker(writes.ctx));
     let otherwise = otherwise(writes.ctx, entity, id);
@@ -223,6 +231,7 @@ pub async fn delete_many(
     select: &[Selected<'_>],
 ) -> Result<JsonRows, Error> {
     let identity = writes.authorize(entity, Action::Delete)?;
+    embeds(writes.ctx, select)?;
     refuse_no_filter(filters)?;
     let built = statement::delete_many(entity, filters, select, asker(writes.ctx));
     let sender = writes.send(&identity).await?;
@@ -245,6 +254,7 @@ pub async fn restore(
     select: &[Selected<'_>],
 ) -> Result<OneRow, Error> {
     let identity = writes.authorize(entity, Action::Write)?;
+    embeds(writes.ctx, select)?;
     refuse_no_trash(entity)?;
     let built = statement::restore(entity, possible_id(id)?, select, asker(writes.ctx));
     let answer = writes.send(&identity).await?.json_with_trash(&built, &[]).await;

@@ -40,7 +40,7 @@ const ENTITIES: &[(&str, &str)] = &[
 async fn plan(database: &TestDatabase, entity: &str, parameters: &[(&str, &str)]) -> String {
     let schema = schema_of(ENTITIES);
     let entity = schema.entity(entity).expect("an entity");
-    let query = ListQuery::parse(entity, parameters, Limits::default()).expect("a query");
+    let query = ListQuery::parse(&schema, entity, parameters, Limits::default()).expect("a query");
     let sql = statement::list(entity, &query, Asker::User("u7")).sql;
     // `simple_query` has no parameters: the binds as literals, which none of these tests needs to escape.
     let mut text = sql.text().to_owned();
@@ -110,7 +110,7 @@ async fn lists_are_read_from_the_index_and_the_identity_is_found_out_once() {
     // Another user's rows cost nothing but the comparison of two names: no index is opened.
     let schema = schema_of(ENTITIES);
     let tasks = schema.entity("tasks").expect("an entity");
-    let query = ListQuery::parse(tasks, &[], Limits::default()).expect("a query");
+    let query = ListQuery::parse(&schema, tasks, &[], Limits::default()).expect("a query");
     let text = statement::list(tasks, &query, Asker::User("u8")).sql.text().replace("$1", "'u8'");
     let explain = format!(
         "SET ROLE hedgerow_app; SET app.user_id = 'u7'; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {text}"

@@ -3,8 +3,6 @@
 //! Always holds: a handler gets a call only after its origin was checked; a request with cookies that changes something comes from
 //! an origin that is trusted; no address that a browser will be sent to leaves what is trusted.
 
-use std::net::{IpAddr, SocketAddr};
-
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::request::Parts;
@@ -17,6 +15,7 @@ use hedgerow::auth::settings::Plugin;
 use hedgerow::auth::sign_in::Remember;
 use hedgerow::auth::store::session::Session;
 use hedgerow::auth::{Client, signed};
+use hedgerow::rate_limit::{Counted, Tier};
 use hedgerow::{App, Error};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
@@ -24,16 +23,14 @@ use serde_json::{Map, Value};
 use super::answer::{Refused, refuse};
 use super::body::{Fields, Shape};
 use super::cookies::{self, DONT_REMEMBER, Keep, SESSION, SESSION_DATA};
+use crate::limit;
+use crate::peer::address_of;
 use crate::service::Service;
 
 /// Larger bodies have no business here.
 const BODY_LIMIT: usize = 64 << 10;
 /// So much is read of one that is too large, before the connection ends.
 const DROPPED: usize = 8 << 20;
-
-/// Where the request's connection comes from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// One request.
 pub(super) struct Call {
@@ -57,12 +54,17 @@ impl FromRequest<Service> for Call {
     async fn from_request(request: Request, service: &Service) -> Result<Self, Response> {
         let app = service.app.clone();
         let (parts, body) = request.into_parts();
-        let address = peer_of(service, &parts.headers, parts.extensions.get::<Peer>().copied());
+        let address = address_of(service, &parts.headers, &parts.extensions);
         let path = parts.uri.path().trim_start_matches("/api/auth").to_owned();
         if let Some(throttle) = app.auth().throttle()
             && let Err(seconds) = throttle.request(address, &path, app.world().now())
         {
             return Err(refuse(&Refusal::too_many(seconds)));
+        }
+        if let Some(limits) = app.rate_limits()
+            && let Err(exceeded) = limits.count(Tier::Auth, &[Counted::Address(address)]).await
+        {
+            return Err(refuse(&Refusal::too_many(limit::seconds(exceeded.retry_after))));
         }
         if plugin_of(&path).is_some_and(|plugin| !app.auth().has(plugin)) {
             return Err(StatusCode::NOT_FOUND.into_response());
@@ -429,35 +431,4 @@ fn bearer_token(app: &App, headers: &HeaderMap) -> Option<String> {
     } else {
         Some(token.to_owned())
     }
-}
-
-/// The address a request comes from: the connection's, or where that is a proxy of ours, the last hop before it that is
-/// not. What a client says itself is never believed.
-fn peer_of(service: &Service, headers: &HeaderMap, peer: Option<Peer>) -> Option<IpAddr> {
-    let peer = peer?.0.ip().to_canonical();
-    let proxies = &service.options.trusted_proxies;
-    if !proxies.iter().any(|net| net.contains(&peer)) {
-        if headers.contains_key("x-forwarded-for") {
-            static TOLD: std::sync::Once = std::sync::Once::new();
-            TOLD.call_once(|| {
-                tracing::warn!(
-                    %peer,
-                    "a request says with X-Forwarded-For where it comes from, and is not believed; if this is your proxy, name it in \
-                     server.trusted_proxies, or everybody behind it shares one limit on tries (said once)"
-                );
-            });
-        }
-        return Some(peer);
-    }
-    let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
-    let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
-    for hop in hops.iter().rev() {
-        // Something that is no address was made up; the proxy is all that is known.
-        let Ok(address) = hop.parse::<IpAddr>() else { return Some(peer) };
-        let address = address.to_canonical();
-        if !proxies.iter().any(|net| net.contains(&address)) {
-            return Some(address);
-        }
-    }
-    Some(peer)
 }

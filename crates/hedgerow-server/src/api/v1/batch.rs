@@ -12,7 +12,7 @@ use hedgerow::Error;
 use hedgerow::idempotency::Repeatable;
 use hedgerow::records::Writes;
 use hedgerow::schema::write::members;
-use hedgerow::schema::{Entity, InputError, Schema};
+use hedgerow::schema::{Entity, InputError, Limits, Schema};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -55,7 +55,7 @@ pub(crate) async fn batch(State(service): State<Service>, request: Received) -> 
     let drafts = read(&body).map_err(Error::Input)?;
     let mut operations = Vec::with_capacity(drafts.len());
     for (at, draft) in drafts.iter().enumerate() {
-        operations.push(draft.request(&asked.schema, at)?);
+        operations.push(draft.request(&asked.schema, asked.limits, at)?);
     }
     let work = Work::Batch(Batch { operations, is_trial: asked.prefer.rollback });
     let answer = settle(&asked.ctx, &service.app, &work, repeatable.as_ref()).await?;
@@ -171,7 +171,7 @@ impl<'b> Draft<'b> {
     }
 
     /// As a request by itself.
-    fn request<'r>(&'r self, schema: &'r Schema, at: usize) -> Result<Request<'r>, Failure> {
+    fn request<'r>(&'r self, schema: &'r Schema, limits: Limits, at: usize) -> Result<Request<'r>, Failure> {
         let place = format!("operations[{at}]");
         let failed = |failure| Failure::InBatch(place.clone(), Box::new(failure));
         let segments: Vec<&str> = self.segments.iter().map(String::as_str).collect();
@@ -192,6 +192,7 @@ impl<'b> Draft<'b> {
         }
         Ok(Request {
             schema,
+            limits,
             entity,
             method: self.method.clone(),
             expected: expected(&self.headers, &target).map_err(failed)?,

@@ -7,7 +7,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use bytes::BytesMut;
-use hedgerow::schema::{Entity, Schema, Selected, WriteQuery};
+use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery};
 use hedgerow::{Ctx, Error};
 use http_body_util::BodyExt;
 use url::form_urlencoded;
@@ -15,7 +15,7 @@ use url::form_urlencoded;
 use super::invalid;
 use crate::api::v1::prefer::Preferences;
 use crate::identity;
-use crate::middleware::{Facts, RequestId};
+use crate::middleware::RequestId;
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -23,6 +23,7 @@ use crate::service::Service;
 pub(crate) struct Asked {
     pub(crate) ctx: Ctx,
     pub(crate) schema: Arc<Schema>,
+    pub(crate) limits: Limits,
     pub(super) entity: String,
     pub(super) id: String,
     pub(super) method: Method,
@@ -70,8 +71,7 @@ impl Asked {
         acceptable(&parts.headers)?;
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.method, &parts.headers)?;
-        let caller = identity::caller(&service.app, &parts.method, &parts.headers).await?;
-        Facts::of(&parts.extensions).asked_by(&caller);
+        let caller = identity::admitted(service, &parts).await?;
         let schema = service.app.schema();
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         let ctx = Ctx::new(service.app.world(), caller, request_id);
@@ -81,6 +81,7 @@ impl Asked {
         Ok(Self {
             ctx,
             schema,
+            limits: service.app.limits(),
             entity,
             id,
             method: parts.method,
@@ -104,7 +105,8 @@ impl Asked {
 
     /// The columns of a row that comes back, where filters have no meaning.
     pub(super) fn select(&self) -> Result<Vec<Selected<'_>>, Failure> {
-        WriteQuery::parse_select(self.entity()?, &self.parameters()).map_err(invalid)
+        let select = WriteQuery::parse_select(&self.schema, self.entity()?, &self.parameters(), self.limits);
+        select.map_err(invalid)
     }
 
     /// The body, read to its end; it is read before a connection to the database is taken.

@@ -21,7 +21,8 @@ pub(crate) async fn list(
 ) -> Result<Response, Failure> {
     let asked = Asked::of_rows(&service, path, request).await?;
     let entity = asked.entity()?;
-    let query = ListQuery::parse(entity, &asked.parameters(), service.app.limits()).map_err(invalid)?;
+    let query =
+        ListQuery::parse(&asked.schema, entity, &asked.parameters(), asked.limits).map_err(invalid)?;
     let rows = records::list(&asked.ctx, &service.app, entity, &query).await?;
     Ok(page(&asked, &query, rows))
 }
@@ -44,7 +45,8 @@ pub(crate) async fn trash(
 ) -> Result<Response, Failure> {
     let asked = Asked::of_rows(&service, path, request).await?;
     let entity = asked.entity()?;
-    let query = ListQuery::parse(entity, &asked.parameters(), service.app.limits()).map_err(invalid)?;
+    let query =
+        ListQuery::parse(&asked.schema, entity, &asked.parameters(), asked.limits).map_err(invalid)?;
     let rows = records::trash(&asked.ctx, &service.app, entity, &query).await?;
     Ok(page(&asked, &query, rows))
 }

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, Method, header};
 use hedgerow::records::{self, Conflict, Expected, OneRow, UniqueKey, Upserted, Writes};
 use hedgerow::schema::write::{self, Body, BodyRules, RowInput, WriteKind};
-use hedgerow::schema::{Action, Entity, InputError, Schema, Selected, WriteQuery};
+use hedgerow::schema::{Action, Entity, InputError, Limits, Schema, Selected, WriteQuery};
 use hedgerow::{Error, database};
 
 use super::reply::{Answer, Reply, Shown};
@@ -35,6 +35,7 @@ pub(crate) enum Form {
 /// A write.
 pub(crate) struct Request<'r> {
     pub(crate) schema: &'r Schema,
+    pub(crate) limits: Limits,
     pub(crate) entity: &'r Entity,
     pub(crate) method: Method,
     pub(crate) target: Target,
@@ -92,6 +93,7 @@ impl<'r> Request<'r> {
     pub(crate) fn again(&self) -> Self {
         Self {
             schema: self.schema,
+            limits: self.limits,
             entity: self.entity,
             method: self.method.clone(),
             target: self.target.clone(),
@@ -327,11 +329,13 @@ impl Request<'_> {
                 seen.push(name);
             }
         }
-        WriteQuery::parse_select(self.entity, &rest).map_err(|errors| self.invalid(Part::Path, errors))
+        WriteQuery::parse_select(self.schema, self.entity, &rest, self.limits)
+            .map_err(|errors| self.invalid(Part::Path, errors))
     }
 
     fn query(&self) -> Result<WriteQuery<'_>, Failure> {
-        WriteQuery::parse(self.entity, &self.parameters).map_err(|errors| self.invalid(Part::Path, errors))
+        WriteQuery::parse(self.schema, self.entity, &self.parameters, self.limits)
+            .map_err(|errors| self.invalid(Part::Path, errors))
     }
 
     /// A body that changes rows is one object; reading it as one was already insisted on.

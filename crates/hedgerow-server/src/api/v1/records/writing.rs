@@ -76,6 +76,7 @@ async fn write(service: &Service, mut asked: Asked, target: Target) -> Result<Re
     };
     let request = Request {
         schema: &asked.schema,
+        limits: asked.limits,
         entity: asked.entity()?,
         method: asked.method.clone(),
         target,
