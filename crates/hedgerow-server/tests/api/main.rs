@@ -3,6 +3,7 @@
 mod access;
 mod bad_input;
 mod batches;
+mod bodies;
 mod every_type;
 mod idempotency;
 mod records;

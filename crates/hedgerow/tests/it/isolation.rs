@@ -596,7 +596,8 @@ async fn idempotency(scene: &Scene, probe: &Probe) -> Vec<String> {
     let mut through = Vec::new();
     const OPENED: &str = "CREATE POLICY hole ON api_idempotency USING (true) WITH CHECK (true);
          GRANT ALL ON api_idempotency TO hedgerow_app, hedgerow_admin, hedgerow_anon, hedgerow_auth;";
-    let insert = "INSERT INTO api_idempotency (\"userId\", route, key, request) VALUES ('alice', 'r', 'k', 'x')";
+    let insert =
+        "INSERT INTO api_idempotency (\"userId\", route, key, request) VALUES ('alice', 'r', 'k', 'x')";
     for (role, who, sql, expected) in [
         ("hedgerow_app", "bob", "SELECT FROM api_idempotency WHERE \"userId\" = 'alice'", Some(0)),
         ("hedgerow_app", "bob", "UPDATE api_idempotency SET body = 'x'", Some(1)),
@@ -612,7 +613,8 @@ async fn idempotency(scene: &Scene, probe: &Probe) -> Vec<String> {
     ] {
         let count = probe.rows(role, who, OPENED, sql).await;
         if count != expected {
-            through.push(format!("idempotency: {role} {who:?}: {sql}: {count:?} rows, expected {expected:?}"));
+            through
+                .push(format!("idempotency: {role} {who:?}: {sql}: {count:?} rows, expected {expected:?}"));
         }
     }
     let as_owner = "SET LOCAL ROLE hedgerow_owner; SELECT count(*) FROM api_idempotency";
