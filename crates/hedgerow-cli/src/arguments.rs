@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hedgerow::api_keys::{IpNet, parse_network};
 use hedgerow::database::private_server::Download;
 use hedgerow::import::{Format, Match, Missing};
 use hedgerow::schema::Scope;
@@ -57,6 +58,17 @@ pub(crate) enum Command {
     Export(Export),
     /// Open psql on the project's database: past row-level security, or as a user.
     Psql(Psql),
+    /// Print the description of the API: OpenAPI 3.1, as JSON.
+    Openapi(Describe),
+    /// Print the entities as TypeScript types.
+    Types(Describe),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Describe {
+    /// Where to; standard output when not given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -295,6 +307,9 @@ pub(crate) enum KeyCommand {
         /// When it ends, from now, such as 90d or 12h.
         #[arg(long, value_name = "DURATION")]
         expires: Option<String>,
+        /// An address or network that it may be used from, such as 10.0.0.0/8; without any, from everywhere.
+        #[arg(long = "allow-ip", value_name = "ADDRESS", value_parser = parse_network)]
+        allowed_ips: Vec<IpNet>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -304,6 +319,17 @@ pub(crate) enum KeyCommand {
         /// Of one user: id or e-mail address.
         #[arg(long, value_name = "ID|EMAIL")]
         user: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a key in the place of another; it is shown once.
+    Rotate {
+        /// The old key's id.
+        id: String,
+        /// How long the old key stays good, such as 12h; 0s ends it at once.
+        #[arg(long, value_name = "DURATION", default_value = "24h")]
+        overlap: String,
         /// Print JSON.
         #[arg(long)]
         json: bool,

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod baseline;
+mod describe;
 mod dev;
 mod export;
 mod import;
@@ -44,6 +45,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Import(import) => import::run(&arguments, import).await,
         Command::Export(export) => export::run(&arguments, export).await,
         Command::Psql(psql) => psql::run(&arguments, psql).await,
+        Command::Openapi(command) => describe::openapi(&arguments, command),
+        Command::Types(command) => describe::types(&arguments, command),
     }
 }
 

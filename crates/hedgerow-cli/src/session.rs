@@ -135,6 +135,7 @@ pub(crate) fn open_app(
         pool,
         roles: project.config.roles.clone(),
         limits: project.config.limits,
+        keys: project.config.keys,
         rate_limit: (project.config.sign_in.rate_limit(mode) == Switch::On)
             .then(|| project.config.rate_limit.clone()),
         auth: Some(sign_in(project, &world, mode)?),

@@ -4,6 +4,7 @@ use hedgerow_schema::Roles;
 
 use crate::error::Error;
 use crate::flight::Flight;
+use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::pool::{Pool, PoolSettings};
 use crate::transaction::Transaction;
@@ -71,7 +72,19 @@ impl Database {
     /// # Errors
     /// When no connection is to be had, or the login may not take the identity's role.
     pub async fn transaction(&self, identity: &Identity) -> Result<Transaction, Error> {
-        Transaction::begin(self.pool(identity), &self.roles, identity).await
+        Transaction::begin(self.pool(identity), &self.roles, identity, None).await
+    }
+
+    /// Opens a transaction for `identity`, where `guard` holds.
+    ///
+    /// # Errors
+    /// [`Error::Unproven`] where it does not; else as [`Self::transaction`].
+    pub async fn guarded_transaction(
+        &self,
+        identity: &Identity,
+        guard: Option<&Guard>,
+    ) -> Result<Transaction, Error> {
+        Transaction::begin(self.pool(identity), &self.roles, identity, guard).await
     }
 
     fn pool(&self, identity: &Identity) -> &Pool {
@@ -111,6 +124,12 @@ impl Database {
     /// Open connections of the tenants' pool, and how many of these are free.
     pub fn connections(&self) -> (usize, usize) {
         self.tenant.status()
+    }
+
+    /// How often an answer of the server was waited for since the start, over all pools: one for each flight, and for each
+    /// step of a transaction.
+    pub fn exchanges(&self) -> u64 {
+        self.pools().iter().map(|(_, pool)| pool.exchanges()).sum()
     }
 
     pub(crate) fn pools(&self) -> [(&'static str, &Pool); 3] {

@@ -33,6 +33,9 @@ pub enum Error {
     /// The server refused a statement.
     #[error("the database refused the statement")]
     Server(#[source] Box<ServerError>),
+    /// What a [`crate::Guard`] says does not hold any more; nothing was done.
+    #[error("what was known before does not hold any more")]
+    Unproven,
     /// The connection broke.
     #[error("the connection to the database broke while {doing}")]
     Io {

@@ -10,6 +10,7 @@ use hedgerow_schema::{Bind, Query, Roles, Sql, SqlType};
 use postgres_types::{ToSql, Type};
 
 use crate::error::{Error, Meaning};
+use crate::guard::{Guard, Proof};
 use crate::identity::Identity;
 use crate::json::{JsonRows, RowFormat, RowWriter};
 use crate::parts::{self, Part, Sends, Surrounded};
@@ -44,6 +45,7 @@ pub struct Flight<'d> {
     roles: &'d Roles,
     identity: &'d Identity,
     trash: Trash,
+    guard: Option<&'d Guard>,
 }
 
 /// Whether rows in the trash are seen by whoever may write them.
@@ -84,12 +86,17 @@ impl<'d> Flight<'d> {
         if let Identity::System { reason } = identity {
             tracing::info!(reason, "the program reads or writes for itself");
         }
-        Self { pool, roles, identity, trash: Trash::Hidden }
+        Self { pool, roles, identity, trash: Trash::Hidden, guard: None }
     }
 
     /// The same with rows in the trash, for what deletes, restores and lists them; for this flight alone.
     pub fn with_trash(self) -> Self {
         Self { trash: Trash::Seen, ..self }
+    }
+
+    /// The same with something to prove first; nothing is done where it does not hold ([`Error::Unproven`]).
+    pub fn guarded(self, guard: Option<&'d Guard>) -> Self {
+        Self { guard, ..self }
     }
 
     /// Sends a statement of the program's with Rust values as parameters, and returns its rows.
@@ -132,12 +139,15 @@ impl<'d> Flight<'d> {
         loop {
             let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
             let mut identity_sink = Count::default();
+            let mut proof = self.guard.map(Guard::proof);
             let parameters = Parameters::Typed(&types, parameters);
-            let mut steps = [
-                identity.step(&mut identity_sink),
-                Step { text: sql, role: Some(role), parameters, expected: None, sink: &mut *sink },
-            ];
-            match within(self.pool, lease.exchange(&mut steps)).await {
+            let mut steps = Vec::with_capacity(3);
+            steps.push(identity.step(&mut identity_sink));
+            steps.extend(proof.as_mut().map(|proof| proof.step(role)));
+            steps.push(Step { text: sql, role: Some(role), parameters, expected: None, sink: &mut *sink });
+            let outcome = within(self.pool, lease.exchange(&mut steps)).await;
+            drop(steps);
+            match outcome.map_err(|error| judged(proof.as_ref(), error)) {
                 Err(error) => {
                     // The tables may have changed since the server was asked.
                     if is_type_trouble(&error) {
@@ -199,6 +209,23 @@ impl<'d> Flight<'d> {
         parts::rows(self, sql).await
     }
 
+    /// Sends statements and then one whose rows come back, in one transaction.
+    ///
+    /// # Errors
+    /// As [`Self::rows`]; if one fails, none had an effect.
+    pub async fn sql_rows_after(self, before: &[Sql], sql: &Sql) -> Result<Vec<Row>, Error> {
+        let mut counts: Vec<Count> = before.iter().map(|_| Count::default()).collect();
+        let mut sink = Rows::default();
+        let mut parts: Vec<Part<'_>> = Vec::with_capacity(before.len() + 1);
+        for (sql, count) in before.iter().zip(&mut counts) {
+            parts.push((sql, None, count));
+        }
+        parts.push((sql, None, &mut sink));
+        self.built(&mut parts).await?;
+        drop(parts);
+        Ok(sink.rows)
+    }
+
     /// Sends a query of the builder, and writes its rows as they come.
     ///
     /// # Errors
@@ -222,8 +249,10 @@ impl<'d> Flight<'d> {
         let mut sink = Count::default();
         let mut retried = false;
         loop {
-            let mut steps = Vec::with_capacity(parts.len() + 1);
+            let mut proof = self.guard.map(Guard::proof);
+            let mut steps = Vec::with_capacity(parts.len() + 2);
             steps.push(identity.step(&mut sink));
+            steps.extend(proof.as_mut().map(|proof| proof.step(role)));
             steps.extend(parts.iter_mut().map(|(sql, expected, sink)| Step {
                 text: sql.text(),
                 role: Some(role),
@@ -231,7 +260,9 @@ impl<'d> Flight<'d> {
                 expected: *expected,
                 sink: &mut **sink,
             }));
-            match within(self.pool, lease.exchange(&mut steps)).await {
+            let outcome = within(self.pool, lease.exchange(&mut steps)).await;
+            drop(steps);
+            match outcome.map_err(|error| judged(proof.as_ref(), error)) {
                 // Nothing happened yet: the flight is one transaction, and it failed at planning.
                 Err(error) if is_stale_plan(&error) && !retried => {
                     retried = true;
@@ -240,6 +271,14 @@ impl<'d> Flight<'d> {
                 outcome => return outcome,
             }
         }
+    }
+}
+
+/// An error of a guarded exchange: the guard's own, or the one that it is.
+pub(crate) fn judged(proof: Option<&Proof<'_>>, error: Error) -> Error {
+    match proof {
+        Some(proof) => proof.judge(error),
+        None => error,
     }
 }
 
@@ -285,6 +324,7 @@ pub(crate) async fn parameter_types(
 
 /// Waits as long as the server may take. The future that is dropped then leaves its connection to the pool's care.
 pub(crate) async fn within<T>(pool: &Pool, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pool.count_exchange();
     match pool.answer_deadline() {
         Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or(Err(Error::Deadline(limit))),
         None => work.await,

@@ -6,6 +6,7 @@
 mod database;
 mod error;
 mod flight;
+mod guard;
 mod identity;
 pub mod introspect;
 mod json;
@@ -24,6 +25,7 @@ mod wire;
 pub use database::{Database, Logins};
 pub use error::{Error, Meaning, ServerError};
 pub use flight::Flight;
+pub use guard::Guard;
 pub use identity::{Identity, UserId, UserIdError};
 pub use json::{JsonRows, RowFormat};
 pub use parts::Surrounded;

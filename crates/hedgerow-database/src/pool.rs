@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -85,6 +85,8 @@ struct Shared {
     /// Parameter types of the statements that library users wrote; the server was asked once.
     types: Mutex<KnownTypes>,
     recoveries: TaskTracker,
+    /// How often an answer of the server was waited for.
+    exchanges: AtomicU64,
     /// Requests that wait for a connection.
     waiting: AtomicUsize,
 }
@@ -173,6 +175,7 @@ impl Pool {
             url: url.clone(),
             types: Mutex::new(HashMap::new()),
             recoveries: TaskTracker::new(),
+            exchanges: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
         };
         Self { connections, shared: Arc::new(shared) }
@@ -185,6 +188,14 @@ impl Pool {
 
     pub(crate) fn settings(&self) -> &PoolSettings {
         &self.shared.settings
+    }
+
+    pub(crate) fn count_exchange(&self) {
+        self.shared.exchanges.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn exchanges(&self) -> u64 {
+        self.shared.exchanges.load(Ordering::Relaxed)
     }
 
     /// How long an answer may take: what the server allows a statement, and the network on top.

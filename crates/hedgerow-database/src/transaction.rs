@@ -7,7 +7,8 @@ use hedgerow_schema::{Query, Roles, Sql};
 use postgres_types::ToSql;
 
 use crate::error::Error;
-use crate::flight::{IdentityStatement, Trash, is_stale_plan, parameter_types, within};
+use crate::flight::{IdentityStatement, Trash, is_stale_plan, judged, parameter_types, within};
+use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::json::JsonRows;
 use crate::parts::{self, Part, Sends, Surrounded};
@@ -24,13 +25,22 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// BEGIN and the identity go in one flight.
-    pub(crate) async fn begin(pool: &Pool, roles: &Roles, identity: &Identity) -> Result<Self, Error> {
+    /// BEGIN, the identity and what is to be proved go in one flight.
+    pub(crate) async fn begin(
+        pool: &Pool,
+        roles: &Roles,
+        identity: &Identity,
+        guard: Option<&Guard>,
+    ) -> Result<Self, Error> {
         let mut lease = pool.lend().await?;
         let statement = IdentityStatement::new(identity, Trash::Hidden, roles, pool);
         let (mut begin, mut set) = (Count::default(), Count::default());
-        let mut steps = [plain("BEGIN", &mut begin), statement.step(&mut set)];
-        within(pool, lease.exchange(&mut steps)).await?;
+        let mut proof = guard.map(Guard::proof);
+        let mut steps = vec![plain("BEGIN", &mut begin), statement.step(&mut set)];
+        steps.extend(proof.as_mut().map(|proof| proof.step(identity.role())));
+        let outcome = within(pool, lease.exchange(&mut steps)).await;
+        drop(steps);
+        outcome.map_err(|error| judged(proof.as_ref(), error))?;
         Ok(Self { pool: pool.clone(), roles: roles.clone(), lease, identity: identity.clone() })
     }
 

@@ -3,6 +3,7 @@
 //! Always holds: a table comes into being together with its protection (`policy.rs`), in one transaction.
 
 pub(crate) mod idempotency;
+mod keys;
 mod rate_limits;
 pub(crate) mod sign_in;
 
@@ -38,10 +39,11 @@ pub fn core(roles: &Roles) -> Vec<CoreMigration> {
     });
     statements.push(usage);
     statements.extend(policy::for_users(roles).statements());
-    statements.extend(policy::for_api_keys(roles).statements());
+    statements.extend(policy::for_first_api_keys(roles).statements());
     vec![
         CoreMigration { name: "0001_users_and_keys", statements },
         CoreMigration { name: "0002_sign_in", statements: sign_in::statements(roles) },
+        CoreMigration { name: "0004_keys", statements: keys::statements(roles) },
         CoreMigration { name: "0005_idempotency", statements: idempotency::statements(roles) },
         CoreMigration { name: "0006_rate_limits", statements: rate_limits::statements(roles) },
     ]

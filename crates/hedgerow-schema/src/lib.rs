@@ -29,9 +29,11 @@ pub mod reference;
 pub mod rules;
 mod scope;
 pub mod script;
+pub mod shape;
 mod sql;
 pub mod statement;
 mod stored;
+pub mod typescript;
 pub mod value;
 pub mod write;
 

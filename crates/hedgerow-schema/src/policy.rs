@@ -322,8 +322,34 @@ pub fn closed() -> Vec<Policy> {
     policies(|_| Sql::new("false")).into_iter().filter(|policy| policy.restrictive).collect()
 }
 
-/// How `api_keys` is protected: users manage their own and never read a key's hash; sign-in looks keys up.
+/// How `api_keys` is protected: users manage their own and never read a key's hash; sign-in looks keys up and counts their
+/// use; an administrator's request reads of their own keys whether they still hold.
 pub fn for_api_keys(roles: &Roles) -> Protection {
+    let mut protection = for_first_api_keys(roles);
+    protection.grants.extend(later_key_grants(roles));
+    protection
+}
+
+/// The rights that set 0004 adds.
+fn later_key_grants(roles: &Roles) -> [Grant; 5] {
+    let proof = &["id", "userId", "scopes", "expiresAt", "revoked", "allowedIps"];
+    [
+        grant(&roles.app, Command::Select, names(&["allowedIps", "replacedBy", "requestCount"])),
+        grant(&roles.app, Command::Insert, names(&["allowedIps"])),
+        grant(&roles.app, Command::Update, names(&["expiresAt", "replacedBy"])),
+        grant(&roles.auth, Command::Update, names(&["requestCount"])),
+        grant(&roles.admin, Command::Select, names(proof)),
+    ]
+}
+
+/// The statements of [`later_key_grants`].
+pub(crate) fn later_key_rights(roles: &Roles) -> impl Iterator<Item = Sql> {
+    let table = Identifier::joined(&["api_keys"]);
+    later_key_grants(roles).into_iter().map(move |grant| grant.statement(&table))
+}
+
+/// How set 0001 protects `api_keys`.
+pub(crate) fn for_first_api_keys(roles: &Roles) -> Protection {
     let expression = |command| match command {
         Command::Select | Command::Update => or_role(owned("\"userId\""), &[&roles.auth]),
         Command::Insert | Command::Delete => owned("\"userId\""),

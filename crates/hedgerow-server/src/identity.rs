@@ -1,8 +1,11 @@
 //! Who is asking. The only place that decides it.
 //!
 //! Always holds: a credential that is presented and not valid is an error, never "anonymous"; a browser's cookie changes something
-//! only when the page that asks is of a trusted origin; every look-up asks the database, so what was revoked, banned or
-//! changed counts with the next request.
+//! only when the page that asks is of a trusted origin; nobody is believed without the database: it is asked here, or, for an API key
+//! that is remembered, in the flight of the request itself (`proof.rs`). So what was revoked, banned or changed counts with
+//! the next request.
+
+use std::sync::Arc;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -10,25 +13,69 @@ use hedgerow::api_keys::{self, ApiKeySecret};
 use hedgerow::auth::jwt::issued;
 use hedgerow::auth::sessions;
 use hedgerow::auth::settings::Plugin;
-use hedgerow::{App, Caller, Error};
+use hedgerow::database::Guard;
+use hedgerow::{App, Caller, Ctx, Error};
 
 use crate::api::auth::{SessionCookie, expired_cookies, is_trusted_origin, session_cookie};
 use crate::limit;
-use crate::middleware::Facts;
+use crate::middleware::{Facts, RequestId};
+use crate::peer::address_of;
 use crate::respond::Failure;
 use crate::service::Service;
 
-/// The caller behind a request, who may go on: known to what is done around it, and within the limits on requests.
+/// Marks a request that is done again: its caller is looked up, whatever is remembered.
+#[derive(Clone, Copy)]
+pub(crate) struct LookUp;
+
+/// The context of a request whose caller may go on ([`admitted`]).
+pub(crate) async fn context(service: &Service, parts: &Parts) -> Result<Ctx, Failure> {
+    let caller = admitted(service, parts).await?;
+    let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let guard = Facts::of(&parts.extensions).guard();
+    Ok(Ctx::new(service.app.world(), caller, request_id).guarded(guard))
+}
+
+/// The caller behind a request, who may go on: known to what is done around it, and within the limits on requests. For a caller who is remembered there is a guard in
+/// [`Facts::guard`], which every flight of the request has to prove.
 pub(crate) async fn admitted(service: &Service, parts: &Parts) -> Result<Caller, Failure> {
     let facts = Facts::of(&parts.extensions);
-    let caller = caller(&service.app, &parts.method, &parts.headers).await?;
+    if parts.extensions.get::<LookUp>().is_some() {
+        // It was counted when it came.
+        return caller(service, parts).await;
+    }
+    let caller = match recalled(service, parts) {
+        Some((caller, guard)) => {
+            facts.guarded_by(Some(Arc::new(guard)));
+            caller
+        }
+        None => caller(service, parts).await?,
+    };
     facts.asked_by(&caller);
     limit::admit(service, &facts, &caller).await?;
     Ok(caller)
 }
 
-/// The caller behind a request's method and headers.
-async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Failure> {
+/// Whether the request presents what looks like an API key.
+pub(crate) fn presents_key(headers: &HeaderMap) -> bool {
+    credential(headers).is_ok_and(|found| found.is_some_and(|text| text.starts_with(ApiKeySecret::START)))
+}
+
+/// The caller behind an API key that is remembered and stands alone.
+fn recalled(service: &Service, parts: &Parts) -> Option<(Caller, Guard)> {
+    let credential = credential(&parts.headers).ok().flatten()?;
+    if !credential.starts_with(ApiKeySecret::START)
+        || !matches!(session_cookie(&service.app, &parts.headers), SessionCookie::None)
+    {
+        return None;
+    }
+    let from = address_of(service, &parts.headers, &parts.extensions);
+    let (user, guard) = api_keys::recall(&service.app, &credential.parse().ok()?, from)?;
+    Some((Caller::User(user), guard))
+}
+
+/// The caller behind a request, looked up.
+pub(crate) async fn caller(service: &Service, parts: &Parts) -> Result<Caller, Failure> {
+    let (app, method, headers) = (&service.app, &parts.method, &parts.headers);
     let cookie = session_cookie(app, headers);
     let Some(credential) = credential(headers)? else {
         return match cookie {
@@ -54,7 +101,8 @@ async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Calle
     }
     if credential.starts_with(ApiKeySecret::START) {
         let key: ApiKeySecret = credential.parse().map_err(|_| Error::InvalidCredential)?;
-        return Ok(Caller::User(api_keys::authenticate(app, &key).await?));
+        let from = address_of(service, headers, &parts.extensions);
+        return Ok(Caller::User(api_keys::authenticate(app, &key, from).await?));
     }
     if headers.contains_key("x-api-key") || !app.auth().has(Plugin::Bearer) {
         return Err(Error::InvalidCredential.into());

@@ -7,11 +7,14 @@ mod health;
 mod identity;
 mod limit;
 mod middleware;
+pub mod openapi;
 mod pages;
 mod peer;
+mod proof;
 mod protect;
 mod respond;
 mod router;
+mod routes;
 mod serve;
 mod service;
 

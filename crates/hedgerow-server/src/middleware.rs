@@ -11,6 +11,7 @@ use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use hedgerow::database::Guard;
 use hedgerow::rate_limit::Standing;
 use hedgerow::{Caller, World};
 
@@ -31,6 +32,7 @@ pub(crate) struct Facts(Arc<FactsInner>);
 #[derive(Default)]
 struct FactsInner {
     caller: OnceLock<Caller>,
+    guard: Mutex<Option<Arc<Guard>>>,
     kind: OnceLock<limit::Kind>,
     standing: Mutex<Option<Standing>>,
     is_body_slow: AtomicBool,
@@ -47,6 +49,15 @@ impl Facts {
 
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.0.caller.get()
+    }
+
+    /// What has to be proved of a caller who was remembered; `None` is nothing.
+    pub(crate) fn guarded_by(&self, guard: Option<Arc<Guard>>) {
+        *self.0.guard.lock().unwrap_or_else(PoisonError::into_inner) = guard;
+    }
+
+    pub(crate) fn guard(&self) -> Option<Arc<Guard>> {
+        self.0.guard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is counted of the request.

@@ -73,6 +73,6 @@ fn page(title: &str, form: &str, fields: &str, button: &str, links: &str) -> Res
 }
 
 /// As Content-Security-Policy names a text that may run (CSP level 3, section 2.3.1).
-fn hash(text: &str) -> String {
+pub(crate) fn hash(text: &str) -> String {
     hedgerow::auth::signed::content_hash(text)
 }

@@ -70,6 +70,10 @@ impl From<Error> for Failure {
     }
 }
 
+/// Marks an answer of a request that did nothing because its caller is not who they were remembered as.
+#[derive(Clone, Copy)]
+pub(crate) struct CredentialChanged;
+
 /// A problem on its way to the client; written when the request is known around it.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
@@ -221,9 +225,12 @@ impl Failure {
 fn status_of(error: &Error) -> StatusCode {
     match error {
         Error::NotSignedIn | Error::InvalidCredential => StatusCode::UNAUTHORIZED,
-        Error::MissingScope { .. } | Error::AdminOnly { .. } | Error::NotOwner | Error::NotAllowed(_) => {
-            StatusCode::FORBIDDEN
-        }
+        Error::MissingScope { .. }
+        | Error::AddressNotAllowed
+        | Error::SessionRequired
+        | Error::AdminOnly { .. }
+        | Error::NotOwner
+        | Error::NotAllowed(_) => StatusCode::FORBIDDEN,
         Error::NotFound | Error::UnknownEntity { .. } => StatusCode::NOT_FOUND,
         // PostgREST's answer where a relation has several meanings: the choices are in the message.
         Error::Input(inputs) if inputs.iter().all(|input| input.code == AMBIGUOUS) => {
@@ -233,7 +240,9 @@ fn status_of(error: &Error) -> StatusCode {
         Error::Conflict(_) | Error::KeyInUse => StatusCode::CONFLICT,
         Error::Changed => StatusCode::PRECONDITION_FAILED,
         Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::TooSlow(_) | Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::CredentialChanged | Error::TooSlow(_) | Error::Unavailable(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         // The enum may grow; a new member is a defect here until it has its line above.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -245,10 +254,14 @@ impl IntoResponse for Failure {
         let status = self.status();
         if status.is_server_error()
             && let Some(error) = self.operation()
+            && !matches!(error, Error::CredentialChanged)
         {
             log(error);
         }
         let mut response = status.into_response();
+        if matches!(self, Self::Operation(Error::CredentialChanged)) {
+            response.extensions_mut().insert(CredentialChanged);
+        }
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -1,27 +1,35 @@
 //! The whole URL space on one page.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::routing::{delete, get, post};
 use hedgerow::App;
 
 use crate::api::auth;
-use crate::api::v1::{batch, records};
+use crate::api::v1::{api_keys, batch, records};
 use crate::service::{ServerOptions, Service};
-use crate::{cors, health, limit, middleware, pages, protect, respond};
+use crate::{cors, health, limit, middleware, openapi, pages, proof, protect, respond};
 
 /// All routes, for [`crate::Server`] or for a router of your own to nest them in.
 pub fn router(app: App, options: ServerOptions) -> Router {
-    let service = Service { app, options };
+    let service = Service { app, options, written: Arc::default() };
     let rows =
         get(records::list).post(records::write_rows).patch(records::write_rows).delete(records::write_rows);
     let row = get(records::get).patch(records::write_row).put(records::write_row).delete(records::write_row);
     Router::new()
         .route("/api/v1/batch", post(batch::batch))
+        .route("/api/v1/openapi.json", get(openapi::json))
+        .route("/api/v1/docs", get(openapi::docs))
         .route("/api/v1/{entity}", rows)
         .route("/api/v1/{entity}/{id}", row)
         .route("/api/v1/{entity}/{id}/restore", post(records::restore))
         .route("/api/v1/{entity}/trash", get(records::trash))
         .route("/api/v1/{entity}/trash/{id}", delete(records::purge))
+        .route("/api/v1/api-keys", get(api_keys::list).post(api_keys::create))
+        .route("/api/v1/api-keys/{id}", get(api_keys::get).patch(api_keys::rename).delete(api_keys::delete))
+        .route("/api/v1/api-keys/{id}/rotate", post(api_keys::rotate))
+        .route("/api/v1/api-keys/{id}/revoke", post(api_keys::revoke))
         .nest("/api/auth", auth::router())
         .route("/sign-in", get(pages::sign_in))
         .route("/sign-up", get(pages::sign_up))
@@ -30,6 +38,7 @@ pub fn router(app: App, options: ServerOptions) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(respond::no_such_path)
         .method_not_allowed_fallback(respond::no_such_method)
+        .layer(axum::middleware::from_fn_with_state(service.clone(), proof::around_request))
         .layer(axum::middleware::from_fn_with_state(service.clone(), protect::around_request))
         .layer(axum::middleware::from_fn_with_state(service.clone(), limit::around_request))
         .layer(axum::middleware::from_fn_with_state(service.clone(), cors::around_request))

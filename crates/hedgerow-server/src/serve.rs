@@ -28,8 +28,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::peer::Peer;
 use crate::service::ServerOptions;
 
-/// Headers must be there by then (slow ones are how a few clients hold many connections).
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests under way may go on after a stop.
 const DRAIN: Duration = Duration::from_secs(10);
 /// A request's head and what is read of its body at a time.
@@ -118,7 +116,7 @@ impl Server {
         let addresses = Addresses::default();
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
+            .header_read_timeout(self.options.header_timeout)
             .max_headers(100)
             .max_buf_size(BUFFER);
         let serve = |stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit| {

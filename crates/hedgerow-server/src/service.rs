@@ -1,10 +1,14 @@
 //! What every handler gets: the application, and the limits of the HTTP side.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hedgerow::App;
 use hedgerow::auth::origins::OriginPattern;
+use hedgerow::config::Audience;
 use ipnet::IpNet;
+
+use crate::openapi::Written;
 
 /// Limits of the HTTP side, and whom it believes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +17,8 @@ pub struct ServerOptions {
     pub body_limit: usize,
     /// How long a request may take, from its first byte to the answer.
     pub request_timeout: Duration,
+    /// How long a request's headers may take to come: slow ones are how a few clients hold many connections.
+    pub header_timeout: Duration,
     /// How long a client may keep its body from coming; each KiB that came adds a second.
     pub body_timeout: Duration,
     /// How long a client may take nothing of its answer.
@@ -29,6 +35,8 @@ pub struct ServerOptions {
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may read answers, besides those that sign-in trusts.
     pub cors_origins: Vec<OriginPattern>,
+    /// Who may read the description of the API, which names all entities and fields.
+    pub openapi: Audience,
 }
 
 impl Default for ServerOptions {
@@ -36,6 +44,7 @@ impl Default for ServerOptions {
         Self {
             body_limit: 1 << 20,
             request_timeout: Duration::from_secs(30),
+            header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             max_url: 8 << 10,
@@ -44,6 +53,7 @@ impl Default for ServerOptions {
             max_connections_per_address: 1024,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
+            openapi: Audience::SignedIn,
         }
     }
 }
@@ -53,4 +63,5 @@ impl Default for ServerOptions {
 pub(crate) struct Service {
     pub(crate) app: App,
     pub(crate) options: ServerOptions,
+    pub(crate) written: Arc<Written>,
 }

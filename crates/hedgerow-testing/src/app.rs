@@ -193,7 +193,7 @@ impl TestApp {
     /// Another key.
     pub async fn key(&self, user: &User, scopes: &[&str]) -> String {
         let scopes = scopes.iter().map(|scope| scope.parse().expect("a scope")).collect();
-        let new = NewApiKey { name: "test".to_owned(), scopes, expires_at: None };
+        let new = NewApiKey { name: "test".to_owned(), scopes, ..NewApiKey::default() };
         api_keys::create(&self.app, user, &new).await.expect("a key").1.reveal().to_owned()
     }
 

@@ -11,6 +11,7 @@ use hedgerow_schema::{Limits, Roles, Schema};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
+use crate::api_keys::{KeySettings, Memory, Usage};
 use crate::auth::{Auth, AuthOptions};
 use crate::context::World;
 use crate::rate_limit::{RateLimitSettings, RateLimits};
@@ -26,6 +27,8 @@ pub struct AppOptions {
     pub roles: Roles,
     /// How many rows a list has.
     pub limits: Limits,
+    /// API keys.
+    pub keys: KeySettings,
     /// Time and randomness.
     pub world: World,
     /// How many requests somebody may send; `None` is as many as they like.
@@ -42,6 +45,7 @@ impl AppOptions {
             pool: PoolSettings::default(),
             roles: Roles::default(),
             limits: Limits::default(),
+            keys: KeySettings::default(),
             world: World::default(),
             rate_limit: None,
             auth: None,
@@ -73,12 +77,20 @@ struct Inner {
     database: Database,
     schema: ArcSwap<Schema>,
     limits: Limits,
+    key_settings: KeySettings,
+    keys: Keys,
     world: World,
     auth: Auth,
     rate_limits: Option<RateLimits>,
     is_leaving: AtomicBool,
     /// When the database last answered whoever asked whether it does.
     answered: Mutex<Option<Timestamp>>,
+}
+
+/// What is known of API keys between requests.
+pub(crate) struct Keys {
+    pub(crate) memory: Memory,
+    pub(crate) usage: Arc<Usage>,
 }
 
 impl App {
@@ -88,12 +100,15 @@ impl App {
     pub fn open(options: AppOptions, schema: Schema) -> Self {
         let database = Database::open(&options.logins, options.pool, options.roles);
         let auth = Auth::new(options.auth.unwrap_or_else(|| AuthOptions::for_itself(&options.world)));
+        let usage = Arc::new(Usage::new(database.clone(), options.keys.counted_after));
         let limits = options.rate_limit.as_ref();
         let rate_limits =
             limits.map(|settings| RateLimits::open(settings, &database, auth.secrets(), &options.world));
         let inner = Inner {
             database,
             auth,
+            key_settings: options.keys,
+            keys: Keys { memory: Memory::default(), usage },
             rate_limits,
             is_leaving: AtomicBool::new(false),
             answered: Mutex::default(),
@@ -127,6 +142,15 @@ impl App {
     /// How many rows a list has.
     pub fn limits(&self) -> Limits {
         self.inner.limits
+    }
+
+    /// What of API keys the application decides.
+    pub fn key_settings(&self) -> KeySettings {
+        self.inner.key_settings
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.inner.keys
     }
 
     /// Time and randomness.
@@ -166,6 +190,7 @@ impl App {
     /// Finishes what was to be done after answers, and closes all connections.
     pub async fn close(&self) {
         self.inner.auth.close().await;
+        self.inner.keys.usage.close().await;
         if let Some(limits) = &self.inner.rate_limits {
             limits.close().await;
         }

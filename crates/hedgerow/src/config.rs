@@ -3,6 +3,7 @@
 //! Always holds: a flag wins over the environment, the environment over the file, the file over the default; a key that
 //! nobody knows and a value that does not fit are problems with a place, and all of them are reported together.
 
+mod audience;
 mod providers;
 mod rate_limit;
 mod server;
@@ -20,9 +21,11 @@ use hedgerow_schema::reader::{Reader, Table};
 use hedgerow_schema::{Identifier, Limits, Problem, Problems, Roles};
 use ipnet::IpNet;
 
+pub use audience::Audience;
 pub use server::ServerConfig;
 pub use sign_in::{Mode, SignInConfig};
 
+use crate::api_keys::KeySettings;
 use crate::auth::origins::OriginPattern;
 use crate::auth::secrets::Secrets;
 use crate::auth::settings::UserField;
@@ -82,6 +85,7 @@ const KEYS: &[Key] = &[
     Key { variables: &["PORT"], ..key("server", "port", "4400", Takes::Port) },
     key("server", "body_limit", "1MiB", Takes::Size),
     key("server", "request_timeout", "30s", Takes::Duration),
+    key("server", "header_timeout", "10s", Takes::Duration),
     key("server", "body_timeout", "10s", Takes::Duration),
     key("server", "write_timeout", "30s", Takes::Duration),
     key("server", "drain", "5s", Takes::Duration),
@@ -119,6 +123,8 @@ const KEYS: &[Key] = &[
     key("roles", "admin", "hedgerow_admin", Takes::Role),
     key("api", "default_limit", "1000", Takes::Count),
     key("api", "max_limit", "1000", Takes::Count),
+    key("api", "max_keys", "100", Takes::Count),
+    key("api", "openapi", "", Takes::OneOf(&["", "public", "signed_in"])),
     key("api", "max_parameters", "100", Takes::Count),
     key("api", "regex", "false", Takes::Flag),
     key("api", "aggregates", "true", Takes::Flag),
@@ -228,10 +234,13 @@ pub struct Config {
     pub roles: Roles,
     /// How many rows a list has.
     pub limits: Limits,
+    /// How many API keys a user has.
+    pub keys: KeySettings,
     /// How many requests somebody may send.
     pub rate_limit: RateLimitSettings,
     /// How people sign in, and how mail reaches them.
     pub sign_in: SignInConfig,
+    openapi: Option<Audience>,
 }
 
 /// What to do about something dangerous.
@@ -561,6 +570,7 @@ fn build(
         drift: strictness("drift"),
         privileged_login: strictness("privileged_login"),
         roles: Roles { app: role("app"), anon: role("anon"), auth: role("auth"), admin: role("admin") },
+        keys: KeySettings { most: count("api", "max_keys"), ..KeySettings::default() },
         rate_limit: rate_limit::settings(&text),
         limits: Limits {
             default: count("api", "default_limit").min(max),
@@ -569,6 +579,7 @@ fn build(
             aggregates: switch("aggregates"),
         },
         sign_in: SignInConfig::of(&text, user_fields),
+        openapi: Audience::named(text("api", "openapi")),
     }
 }
 

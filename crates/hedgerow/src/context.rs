@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hedgerow_database::{Error as DatabaseError, Flight, Identity, Transaction, UserId};
+use hedgerow_database::{Error as DatabaseError, Flight, Guard, Identity, Transaction, UserId};
 use hedgerow_schema::{Action, Scope};
 use jiff::Timestamp;
 
@@ -124,17 +124,24 @@ pub struct Ctx {
     caller: Caller,
     request_id: String,
     world: World,
+    /// What every flight proves before it does anything, where the caller was remembered and not looked up.
+    guard: Option<Arc<Guard>>,
 }
 
 impl Ctx {
     /// For one request.
     pub fn new(world: &World, caller: Caller, request_id: impl Into<String>) -> Self {
-        Self { caller, request_id: request_id.into(), world: world.clone() }
+        Self { caller, request_id: request_id.into(), world: world.clone(), guard: None }
     }
 
     /// For a user whom the program itself speaks for, as a command does; not with an administrator's rights.
     pub fn for_user(world: &World, id: UserId) -> Self {
         Self::new(world, Caller::User(SignedIn { id, is_admin: false, scopes: None, key: None }), "command")
+    }
+
+    /// The same for a caller who was remembered: every flight and transaction proves `guard` first.
+    pub fn guarded(self, guard: Option<Arc<Guard>>) -> Self {
+        Self { guard, ..self }
     }
 
     /// Who asks.
@@ -170,19 +177,19 @@ impl Ctx {
     }
 
     /// What the request reads, about to be sent.
-    pub(crate) fn reads<'a>(&self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
-        app.database().flight(identity)
+    pub(crate) fn reads<'a>(&'a self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
+        app.database().flight(identity).guarded(self.guard.as_deref())
     }
 
     /// What the request writes, about to be sent. All writes of the data API begin here, so that what belongs to
     /// every write goes with each.
-    pub(crate) fn writes<'a>(&self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
-        app.database().flight(identity)
+    pub(crate) fn writes<'a>(&'a self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
+        app.database().flight(identity).guarded(self.guard.as_deref())
     }
 
     /// The same for writes that are several statements with decisions in between; [`Self::commit`] ends them.
     pub(crate) async fn begin(&self, app: &App, identity: &Identity) -> Result<Transaction, DatabaseError> {
-        app.database().transaction(identity).await
+        app.database().guarded_transaction(identity, self.guard.as_deref()).await
     }
 
     /// Makes what began by [`Self::begin`] lasting. What belongs to every write goes with it.

@@ -14,6 +14,15 @@ pub enum Error {
     /// A credential was presented and is not valid.
     #[error("the credential is not valid")]
     InvalidCredential,
+    /// The API key may not be used from this address.
+    #[error("the API key may not be used from this address")]
+    AddressNotAllowed,
+    /// An API key asks for what only a person who signed in does.
+    #[error("an API key cannot do this")]
+    SessionRequired,
+    /// The credential was changed while the request was under way, and nothing was done.
+    #[error("the credential was changed while the request was under way")]
+    CredentialChanged,
     /// The credential does not allow this.
     #[error("the credential lacks the scope {scope}")]
     MissingScope {
@@ -84,6 +93,9 @@ impl Error {
         match self {
             Self::NotSignedIn => "not_signed_in",
             Self::InvalidCredential => "invalid_credential",
+            Self::AddressNotAllowed => "address_not_allowed",
+            Self::SessionRequired => "session_required",
+            Self::CredentialChanged => "credential_changed",
             Self::MissingScope { .. } => "missing_scope",
             Self::AdminOnly { .. } => "admin_only",
             Self::NotOwner => "not_owner",
@@ -109,6 +121,11 @@ impl Error {
         match self {
             Self::NotSignedIn => "sign in, or send an API key".to_owned(),
             Self::InvalidCredential => "the credential is unknown, revoked or expired".to_owned(),
+            Self::AddressNotAllowed => "this API key may not be used from this address".to_owned(),
+            Self::SessionRequired => "an API key makes no keys; sign in for this".to_owned(),
+            Self::CredentialChanged => {
+                "the credential was changed while the request was under way; send it again".to_owned()
+            }
             Self::MissingScope { scope } => format!("this needs the scope `{scope}`"),
             Self::AdminOnly { entity } => format!("only administrators write {entity}"),
             Self::NotOwner => "the row belongs to somebody else".to_owned(),
@@ -200,8 +217,10 @@ impl Error {
         if error.is_unavailable() {
             return Self::Unavailable(error);
         }
-        if matches!(error, DatabaseError::Deadline(_)) {
-            return Self::TooSlow(error);
+        match error {
+            DatabaseError::Deadline(_) => return Self::TooSlow(error),
+            DatabaseError::Unproven => return Self::CredentialChanged,
+            _ => {}
         }
         match error.server().map(ServerError::meaning) {
             Some(Meaning::NotAllowed) => Self::NotAllowed(error),

@@ -68,7 +68,8 @@ pub async fn export(app: &App, user: &User, out: &mut (dyn Write + Send)) -> Res
     let written = |source| Error::without_entity("write the export", DatabaseError::Output(source));
     let accounts: Vec<Value> = account::list(app, &user.id).await?.iter().map(account_document).collect();
     let sessions: Vec<Value> = session::list(app, &user.id).await?.iter().map(session_document).collect();
-    let keys: Vec<Value> = api_keys::list(app, Some(&user.id)).await?.iter().map(key_document).collect();
+    let keys: Vec<Value> =
+        api_keys::list(app, Some(&user.id)).await?.iter().map(api_keys::ApiKey::to_json).collect();
     let head = [
         ("exportedAt", json!(app.world().now_in_millis().to_string())),
         ("user", user_document(user)),
@@ -141,12 +142,5 @@ fn session_document(session: &session::Session) -> Value {
         "id": session.id, "ipAddress": session.ip_address, "userAgent": session.user_agent,
         "impersonatedBy": session.impersonated_by, "createdAt": session.created_at.to_string(),
         "updatedAt": session.updated_at.to_string(), "expiresAt": session.expires_at.to_string(),
-    })
-}
-
-fn key_document(key: &api_keys::ApiKey) -> Value {
-    json!({
-        "id": key.id, "name": key.name, "prefix": key.prefix, "scopes": key.scopes, "revoked": key.revoked,
-        "createdAt": key.created_at.to_string(), "expiresAt": key.expires_at.map(|end| end.to_string()),
     })
 }

@@ -24,7 +24,7 @@ pub use quota::{Quota, QuotaError, Tier, Tiers};
 use crate::auth::secrets::Secrets;
 use crate::context::World;
 use memory::Memory;
-use meter::{Ask, Meter, Taken};
+use meter::{Ask, Meter};
 use shared::{Backend, Shared};
 
 /// Where the counters are.
@@ -115,43 +115,32 @@ impl RateLimits {
         Self { tiers: settings.tiers, store, key }
     }
 
-    /// Counts one request for each of `counted`, and says where the counter that has least left stands.
+    /// Counts one request for each of `counted`, in this order, and says where the counter that has least left stands.
     ///
     /// # Errors
-    /// [`Exceeded`], when one of them had nothing left; refused requests are not counted by that one.
+    /// [`Exceeded`] by the first that has nothing left; the request is not counted by that one and those behind it.
     pub async fn count(&self, tier: Tier, counted: &[Counted<'_>]) -> Result<Standing, Exceeded> {
-        let asks: Vec<(Quota, Ask)> = counted
-            .iter()
-            .map(|&one| {
-                let quota = self.tiers.of(tier).times(one.share());
-                (quota, Ask { key: self.name(tier, one), meter: Meter::of(quota), wanted: 1 })
-            })
-            .collect();
-        let taken = match &self.store {
-            Counters::Memory(memory) => asks.iter().map(|(_, ask)| memory.take(*ask)).collect(),
-            Counters::Shared(shared) => shared.take(asks.iter().map(|(_, ask)| *ask)).await,
-        };
-        let mut least: Option<Standing> = None;
-        let mut worst: Option<Exceeded> = None;
-        for ((quota, ask), taken) in asks.iter().zip(&taken) {
-            let standing = standing(tier, *quota, ask.meter, *taken);
+        let quota = self.tiers.of(tier);
+        let mut least = Standing { tier, quota, remaining: u32::MAX, reset: Duration::ZERO };
+        // One after the other: what the first refuses takes nothing from the next.
+        for &one in counted {
+            let quota = quota.times(one.share());
+            let meter = Meter::of(quota);
+            let ask = Ask { key: self.name(tier, one), meter, wanted: 1 };
+            let taken = match &self.store {
+                Counters::Memory(memory) => memory.take(ask),
+                Counters::Shared(shared) => shared.take(ask).await,
+            };
+            let reset = Duration::from_micros(u64::try_from(taken.ahead).unwrap_or(0));
+            let standing = Standing { tier, quota, remaining: meter.room(taken.ahead), reset };
             if taken.granted == 0 {
-                let retry_after = ask.meter.wait(taken.ahead);
-                if worst.is_none_or(|worst| worst.retry_after < retry_after) {
-                    worst = Some(Exceeded { standing, retry_after });
-                }
-            } else if least.is_none_or(|least| standing.remaining < least.remaining) {
-                least = Some(standing);
+                return Err(Exceeded { standing, retry_after: meter.wait(taken.ahead) });
+            }
+            if standing.remaining < least.remaining {
+                least = standing;
             }
         }
-        match (worst, least) {
-            (Some(exceeded), _) => Err(exceeded),
-            (None, Some(standing)) => Ok(standing),
-            (None, None) => {
-                let quota = self.tiers.of(tier);
-                Ok(Standing { tier, quota, remaining: quota.requests, reset: Duration::ZERO })
-            }
-        }
+        Ok(least)
     }
 
     /// The counter's name: the same on every instance with the same secret.
@@ -189,11 +178,6 @@ impl Counted<'_> {
             Self::Anonymous(_) | Self::Key(_) | Self::Sessions(_) => 1,
         }
     }
-}
-
-fn standing(tier: Tier, quota: Quota, meter: Meter, taken: Taken) -> Standing {
-    let reset = Duration::from_micros(u64::try_from(taken.ahead).unwrap_or(0));
-    Standing { tier, quota, remaining: meter.room(taken.ahead), reset }
 }
 
 /// What counts as one address: an IPv6 network of 64 bits, or an IPv4 address in whatever spelling.

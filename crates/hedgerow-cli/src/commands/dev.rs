@@ -53,7 +53,7 @@ pub(crate) async fn run(arguments: &Arguments, command: &Dev) -> anyhow::Result<
     let password = developers_password(&app, &project, &user).await?;
     plant_seeds(&project, &place, &user).await?;
 
-    let server = serve::bind(&app, &project.config).await?;
+    let server = serve::bind(&app, &project.config, Mode::Development).await?;
     let url = project.state_directory().join("url");
     write_private(&url, &format!("http://{}", server.address()))
         .with_context(|| format!("cannot write {}", url.display()))?;
@@ -107,13 +107,13 @@ async fn developer(app: &App, project: &Project) -> anyhow::Result<(User, String
     if let Some(key) =
         fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<ApiKeySecret>().ok())
     {
-        match api_keys::authenticate(app, &key).await {
+        match api_keys::authenticate(app, &key, None).await {
             Ok(known) if known.id == user.id => return Ok((user, key.reveal().to_owned())),
-            Ok(_) | Err(Error::InvalidCredential) => {}
+            Ok(_) | Err(Error::InvalidCredential | Error::AddressNotAllowed) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let new = NewApiKey { name: "hedgerow dev".into(), scopes: vec![Scope::ALL], expires_at: None };
+    let new = NewApiKey { name: "hedgerow dev".into(), scopes: vec![Scope::ALL], ..NewApiKey::default() };
     let (_, key) = api_keys::create(app, &user, &new).await.map_err(said)?;
     write_private(&file, key.reveal()).with_context(|| format!("cannot write {}", file.display()))?;
     Ok((user, key.reveal().to_owned()))
@@ -158,7 +158,7 @@ fn greet(address: &str, schema: &Schema, key: &str, password: &str) {
         output::note("there is no entity yet; save one as entities/NAME.toml");
         return;
     }
-    output::note(&format!("entities: {}", names.join(", ")));
+    output::note(&format!("entities: {}, described at http://{address}/api/v1/docs", names.join(", ")));
     // One that needs no other row first is the one to start with.
     let first = schema.entities().iter().find(|entity| entity.relations().next().is_none());
     let first = first.map_or(names[0], |entity| entity.name.as_str());

@@ -54,7 +54,7 @@ pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Resul
     if !show(&examine(&app, tolerance).await?) {
         bail!("this database is not fit to serve from; nothing was changed");
     }
-    let server = bind(&app, config).await?;
+    let server = bind(&app, config, Mode::Production).await?;
     tracing::info!(address = %server.address(), "serving");
     tokio::select! {
         () = server.run(leave(&app, config.server.drain)) => {}
@@ -102,11 +102,12 @@ pub(crate) fn show(findings: &[Finding]) -> bool {
 }
 
 /// Takes the address of the settings.
-pub(crate) async fn bind(app: &App, config: &Config) -> anyhow::Result<Server> {
+pub(crate) async fn bind(app: &App, config: &Config, mode: Mode) -> anyhow::Result<Server> {
     let own = &config.server;
     let options = ServerOptions {
         body_limit: own.body_limit,
         request_timeout: own.request_timeout,
+        header_timeout: own.header_timeout,
         body_timeout: own.body_timeout,
         write_timeout: own.write_timeout,
         max_url: own.max_url,
@@ -115,6 +116,7 @@ pub(crate) async fn bind(app: &App, config: &Config) -> anyhow::Result<Server> {
         max_connections_per_address: own.max_connections_per_address,
         trusted_proxies: own.trusted_proxies.clone(),
         cors_origins: own.cors_origins.clone(),
+        openapi: config.openapi(mode),
     };
     let routes = router(app.clone(), options.clone());
     let server = Server::bind(&own.host, own.port, routes).await?.with_limits(options);

@@ -3,11 +3,13 @@
 //! Always holds: it is installed once for each process, and never where its sources are.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
+
+use crate::node;
 
 /// Better Auth and the programs that compare with it; `None` where there is no Node to run it.
 #[derive(Clone)]
@@ -29,25 +31,7 @@ impl BetterAuth {
     }
 
     fn install_once() -> Option<Self> {
-        let works = |program: &str| {
-            Command::new(program).arg("--version").output().is_ok_and(|run| run.status.success())
-        };
-        if !works("node") || !works("npm") {
-            return None;
-        }
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/better-auth");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("better-auth");
-        let known = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-        let before = known("package-lock.json");
-        copy(&source, &folder);
-        if before != known("package-lock.json") || !folder.join("node_modules/.package-lock.json").exists() {
-            let run = Command::new("npm")
-                .args(["ci", "--ignore-scripts"])
-                .current_dir(&folder)
-                .output()
-                .expect("npm runs");
-            assert!(run.status.success(), "npm ci: {}", String::from_utf8_lossy(&run.stderr));
-        }
+        let folder = node::install("tests/better-auth")?;
         Some(Self { folder })
     }
 
@@ -94,19 +78,5 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-/// Copies all that is written by hand.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if !entry.file_type().expect("a type").is_dir() {
-            std::fs::copy(entry.path(), target).expect("a copy");
-        } else if entry.file_name() != "node_modules" {
-            copy(&entry.path(), &target);
-        }
     }
 }

@@ -45,6 +45,8 @@ fn a_wrong_call_is_told_apart_from_a_failure() {
         vec!["key", "create", "--user", "a", "--name", "n"],
         vec!["key", "create", "--user", "a", "--name", "n", "--scope", "tasks"],
         vec!["key", "create", "--user", "a", "--name", "n", "--scope", "*", "--expires", "soon"],
+        vec!["key", "create", "--user", "a", "--name", "n", "--scope", "*", "--allow-ip", "everywhere"],
+        vec!["key", "rotate", "a", "--overlap", "soon"],
         vec!["import", "notes", "x.csv"],
         vec!["import", "notes", "x.csv", "--as", "a", "--as-column", "b"],
         vec!["import", "notes", "x.csv", "--as", "a", "--match", "b"],
@@ -95,7 +97,7 @@ fn users_keys_and_rows_work_without_a_running_server() {
     let applied = project.run(&["migrate", "apply", "--json"]).expect(0).json();
     let names: Vec<_> =
         applied["applied"].as_array().expect("a list").iter().map(|step| step["name"].clone()).collect();
-    assert_eq!(names, ["0001_users_and_keys", "0002_sign_in", "0001_init"]);
+    assert_eq!(names, ["0001_users_and_keys", "0002_sign_in", "0004_keys", "0001_init"]);
     assert_eq!(
         project.run(&["migrate", "apply", "--json"]).expect(0).json()["applied"],
         serde_json::json!([])
@@ -143,8 +145,19 @@ fn users_keys_and_rows_work_without_a_running_server() {
         "no key is shown again"
     );
     let key_id = key["id"].as_str().expect("an id");
+    let rotated = project.run(&["key", "rotate", key_id, "--overlap", "1h", "--json"]).expect(0).json();
+    assert_eq!((&rotated["name"], &rotated["scopes"]), (&key["name"], &key["scopes"]));
+    assert!(
+        rotated["key"].as_str().is_some_and(|text| text.starts_with("hrk_")) && rotated["key"] != key["key"]
+    );
+    let again = project.run(&["key", "rotate", key_id]).expect(1);
+    assert!(again.err.contains("was replaced already"), "{}", again.err);
+    let from =
+        ["key", "create", "--user", id, "--name", "k", "--scope", "*", "--allow-ip", "10.1.2.3/8", "--json"];
+    assert_eq!(project.run(&from).expect(0).json()["allowedIps"], serde_json::json!(["10.0.0.0/8"]));
     project.run(&["key", "revoke", key_id]).expect(0);
-    assert_eq!(project.run(&["key", "list", "--user", id, "--json"]).expect(0).json()[0]["revoked"], true);
+    let listed = project.run(&["key", "list", "--user", id, "--json"]).expect(0).json();
+    assert_eq!((&listed[0]["revoked"], &listed[0]["replacedBy"]), (&true.into(), &rotated["id"]));
     assert!(
         project
             .run(&["key", "revoke", "nothing"])

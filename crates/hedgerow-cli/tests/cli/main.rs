@@ -2,13 +2,16 @@
 
 mod baseline;
 mod better_auth;
+mod clients;
 mod commands;
 mod dev;
 mod examples;
 mod kill;
 mod killed_migration;
 mod killed_serve;
+mod leaving;
 mod migrate;
+mod node;
 mod production;
 mod project;
 mod rollout;

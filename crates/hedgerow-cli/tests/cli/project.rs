@@ -27,6 +27,10 @@ pub(crate) fn environment(logins: &Logins, owner: impl ToString) -> Vec<(&'stati
         ("ADMIN_DATABASE_URL", url(logins.admin.as_ref())),
         ("DIRECT_DATABASE_URL", owner.to_string()),
         ("HEDGEROW_DATABASE_OUTDATED_SERVER", "warn".to_owned()),
+        // Nobody balances load here.
+        ("HEDGEROW_SERVER_DRAIN", "0s".to_owned()),
+        // A test asks as often as it can.
+        ("HEDGEROW_RATE_LIMIT_TIERS", "read=1000000/1s,write=1000000/1s,auth=1000000/1s".to_owned()),
     ]
 }
 

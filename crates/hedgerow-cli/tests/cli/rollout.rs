@@ -8,15 +8,15 @@ use hedgerow_testing::TestDatabase;
 use crate::project::{NOTES, Project, Running, environment, get, send};
 
 /// A project whose database is one of one's own, and an administrator's key.
-struct Deployment {
-    project: Project,
-    environment: Vec<(&'static str, String)>,
+pub(crate) struct Deployment {
+    pub(crate) project: Project,
+    pub(crate) environment: Vec<(&'static str, String)>,
     _database: TestDatabase,
-    key: String,
+    pub(crate) key: String,
 }
 
 impl Deployment {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let database = TestDatabase::empty().await;
         let environment = environment(&database.logins, &database.owner);
         let mut made = Self { project: Project::new(), environment, _database: database, key: String::new() };
@@ -27,7 +27,7 @@ impl Deployment {
         made
     }
 
-    fn run(&self, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
         self.project.run_with(arguments, &self.environment).expect(0).out
     }
 
@@ -37,7 +37,7 @@ impl Deployment {
     }
 
     /// `hedgerow serve` of a project, with its address.
-    fn serve(&self, project: &Project) -> (Running, String) {
+    pub(crate) fn serve(&self, project: &Project) -> (Running, String) {
         let mut command = project.command(&["serve", "--port", "0"]);
         command.envs(self.environment.iter().filter(|(name, _)| *name != "DIRECT_DATABASE_URL").cloned());
         let mut serve = Running::start(command);

@@ -4,10 +4,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use hedgerow_database::{Database, Error, Identity, Meaning, PoolSettings};
+use hedgerow_database::{Database, Error, Guard, Identity, Meaning, PoolSettings};
 use hedgerow_schema::statement::{self, Asker};
 use hedgerow_schema::write::{self, Body};
-use hedgerow_schema::{Limits, ListQuery, Query, Roles, Schema, Sql, WriteKind};
+use hedgerow_schema::{Bind, Limits, ListQuery, Query, Roles, Schema, Sql, WriteKind};
 use hedgerow_testing::{TestDatabase, schema_of};
 
 pub(crate) fn user(id: &str) -> Identity {
@@ -79,6 +79,42 @@ async fn several_statements_of_a_flight_are_all_or_nothing() {
     let error = database.flight(&ann).json_each(&queries).await.expect_err("a repeated id");
     assert_eq!(error.server().map(hedgerow_database::ServerError::meaning), Some(Meaning::Unique));
     assert_eq!(test.column("SELECT string_agg(id, ' ' ORDER BY id) FROM notes").await, ["1 2"]);
+}
+
+#[tokio::test]
+async fn what_a_guard_does_not_find_is_not_built_upon() {
+    let (test, database) = open(1).await;
+    let schema = notes();
+    let ann = user("ann");
+    let named = |name: &str| {
+        let mut sql = Sql::new("SELECT 1 / count(*) FROM public.\"user\" WHERE name = ");
+        sql.bind(Bind::text(name));
+        Guard::new(std::sync::Arc::new(sql))
+    };
+    let (right, wrong) = (named("A"), named("B"));
+    let rows = database.flight(&ann).guarded(Some(&right)).json_each(&[insert(&schema, "1", "{}")]).await;
+    assert_eq!(rows.expect("a row").len(), 1);
+    assert!(right.held());
+    let refused = database.flight(&ann).guarded(Some(&wrong)).json_each(&[insert(&schema, "2", "{}")]).await;
+    assert!(matches!(refused, Err(Error::Unproven)), "{refused:?}");
+    let refused =
+        database.flight(&ann).guarded(Some(&wrong)).execute("INSERT INTO notes (id) VALUES ('3')", &[]);
+    assert!(matches!(refused.await, Err(Error::Unproven)));
+    let refused = database.guarded_transaction(&ann, Some(&wrong)).await;
+    assert!(matches!(refused, Err(Error::Unproven)));
+    assert!(!wrong.held());
+    // The same error of a statement behind a guard that held is its own.
+    let again = named("A");
+    let error =
+        database.flight(&ann).guarded(Some(&again)).rows("SELECT 1 / 0", &[]).await.expect_err("no number");
+    assert!(again.held() && error.server().is_some(), "{error:?}");
+    let mut transaction = database.guarded_transaction(&ann, Some(&again)).await.expect("a transaction");
+    transaction.execute("INSERT INTO notes (id) VALUES ('4')", &[]).await.expect("a row");
+    transaction.commit().await.expect("committed");
+    // The guard sees what its asker sees: nobody's row but their own.
+    let bobs = database.flight(&user("bob")).guarded(Some(&right)).rows("SELECT 1", &[]).await;
+    assert!(matches!(bobs, Err(Error::Unproven)), "{bobs:?}");
+    assert_eq!(test.column("SELECT string_agg(id, ' ' ORDER BY id) FROM notes").await, ["1 4"]);
 }
 
 #[tokio::test]

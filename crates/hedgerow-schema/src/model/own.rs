@@ -116,6 +116,9 @@ fn columns(table: &str) -> Vec<(&'static str, Column)> {
             ("createdAt", some(TIME, NOW)),
             ("updatedAt", some(TIME, NOW)),
             ("revoked", some("boolean", Some("false"))),
+            ("allowedIps", maybe("text[]")),
+            ("replacedBy", maybe("text")),
+            ("requestCount", some("bigint", Some("0"))),
         ],
         "session" => vec![
             ("id", text()),

@@ -19,6 +19,8 @@ pub struct ServerConfig {
     pub body_limit: usize,
     /// How long a request may take.
     pub request_timeout: Duration,
+    /// How long a request's headers may take to come.
+    pub header_timeout: Duration,
     /// How long a client may keep its body from coming.
     pub body_timeout: Duration,
     /// How long a client may take nothing of its answer.
@@ -55,6 +57,7 @@ pub(super) fn of<'v>(
         port: own("port").parse().unwrap_or(4400),
         body_limit: size("body_limit"),
         request_timeout: duration("request_timeout"),
+        header_timeout: duration("header_timeout"),
         body_timeout: duration("body_timeout"),
         write_timeout: duration("write_timeout"),
         drain: duration("drain"),

@@ -86,27 +86,16 @@ impl Shared {
         Self { queue, state, tasks, stop }
     }
 
-    /// One answer for each ask, in their order.
-    pub(super) async fn take(&self, asks: impl Iterator<Item = Ask>) -> Vec<Taken> {
-        let pending: Vec<(Ask, Result<Taken, Option<oneshot::Receiver<Taken>>>)> = asks
-            .map(|ask| {
-                let outcome = self.state.known(ask).ok_or_else(|| {
-                    let (answer, answered) = oneshot::channel();
-                    self.queue.try_send(Waiting { ask, answer }).is_ok().then_some(answered)
-                });
-                (ask, outcome)
-            })
-            .collect();
-        let mut answers = Vec::with_capacity(pending.len());
-        for (ask, outcome) in pending {
-            let taken = match outcome {
-                Ok(taken) => Some(taken),
-                Err(Some(answered)) => answered.await.ok(),
-                Err(None) => None,
-            };
-            answers.push(taken.unwrap_or_else(|| self.state.alone.take(ask)));
+    pub(super) async fn take(&self, ask: Ask) -> Taken {
+        if let Some(taken) = self.state.known(ask) {
+            return taken;
         }
-        answers
+        let (answer, answered) = oneshot::channel();
+        let taken = match self.queue.try_send(Waiting { ask, answer }) {
+            Ok(()) => answered.await.ok(),
+            Err(_) => None,
+        };
+        taken.unwrap_or_else(|| self.state.alone.take(ask))
     }
 
     pub(super) async fn close(&self) {
@@ -135,18 +124,23 @@ impl State {
         Some(Taken { granted: ask.wanted, ahead })
     }
 
-    /// How many to take ahead of a counter's requests: as many as it lately had, within a fiftieth of its quota.
-    fn ahead_of(&self, ask: Ask) -> u32 {
+    /// Takes out what is held of a counter, and says how many to take ahead of its requests: none, where it was not asked for
+    /// lately.
+    fn held_and_ahead(&self, ask: Ask) -> (u32, u32) {
         let now = self.world.now().as_microsecond();
         let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_hot = all.get_mut(&ask.key).is_some_and(|held| now < held.until);
-        if is_hot { ask.meter.requests / 50 } else { 0 }
+        match all.get_mut(&ask.key) {
+            Some(held) if now < held.until => (std::mem::take(&mut held.left), ask.meter.requests / 50),
+            _ => (0, 0),
+        }
     }
 
-    fn learn(&self, key: [u8; 16], meter: Meter, wanted: u32, taken: Taken, left: u32) {
+    /// Remembers what the store said, and what is `left` when those who waited have theirs; `None` where some went without.
+    fn learn(&self, key: [u8; 16], meter: Meter, taken: Taken, left: Option<u32>) {
         let now = self.world.now().as_microsecond();
         let wait = i64::try_from(meter.wait(taken.ahead).as_micros()).unwrap_or(0);
-        let refused_until = if taken.granted < wanted && left == 0 { now + wait } else { 0 };
+        let refused_until = if left.is_none() { now + wait } else { 0 };
+        let left = left.unwrap_or(0);
         let held = Held { left, until: now + KEPT, refused_until, full_at: now + taken.ahead };
         self.held.lock().unwrap_or_else(PoisonError::into_inner).put(key, held);
     }
@@ -183,24 +177,24 @@ impl Asker {
         for one in batch {
             by_key.entry(one.ask.key).or_default().push(one);
         }
-        let asks: Vec<Ask> = by_key
+        let needed = |all: &[Waiting]| all.iter().map(|one| one.ask.wanted).sum::<u32>();
+        let (asks, held): (Vec<Ask>, Vec<u32>) = by_key
             .values()
             .map(|all| {
-                let wanted: u32 = all.iter().map(|one| one.ask.wanted).sum();
-                Ask { wanted: wanted + self.state.ahead_of(all[0].ask), ..all[0].ask }
+                let (held, ahead) = self.state.held_and_ahead(all[0].ask);
+                (Ask { wanted: (needed(all) + ahead).saturating_sub(held), ..all[0].ask }, held)
             })
-            .collect();
+            .unzip();
         let Some(taken) = self.ask(&asks).await else {
             for one in by_key.into_values().flatten() {
                 let _ = one.answer.send(self.state.alone.take(one.ask));
             }
             return;
         };
-        for ((ask, taken), all) in asks.iter().zip(taken).zip(by_key.into_values()) {
-            let mut left = taken.granted;
-            let needed: u32 = all.iter().map(|one| one.ask.wanted).sum();
+        for (((ask, held), taken), all) in asks.iter().zip(held).zip(taken).zip(by_key.into_values()) {
+            let mut left = held + taken.granted;
             // Before anybody is answered, so that who asks again at once is known.
-            self.state.learn(ask.key, ask.meter, needed, taken, left.saturating_sub(needed));
+            self.state.learn(ask.key, ask.meter, taken, left.checked_sub(needed(&all)));
             for one in all {
                 let granted = if left >= one.ask.wanted { one.ask.wanted } else { 0 };
                 left -= granted;

@@ -38,7 +38,16 @@ const ENTITIES: &[(&str, &str)] = &[
 
 /// The plan of a list as the user `u7` asks for it, among 40 users with 250 rows each.
 async fn plan(database: &TestDatabase, entity: &str, parameters: &[(&str, &str)]) -> String {
-    let schema = schema_of(ENTITIES);
+    plan_of(database, ENTITIES, entity, parameters).await
+}
+
+async fn plan_of(
+    database: &TestDatabase,
+    entities: &[(&str, &str)],
+    entity: &str,
+    parameters: &[(&str, &str)],
+) -> String {
+    let schema = schema_of(entities);
     let entity = schema.entity(entity).expect("an entity");
     let query = ListQuery::parse(&schema, entity, parameters, Limits::default()).expect("a query");
     let sql = statement::list(entity, &query, Asker::User("u7")).sql;
@@ -117,4 +126,68 @@ async fn lists_are_read_from_the_index_and_the_identity_is_found_out_once() {
     );
     let foreign = database.column(&explain).await.join("\n");
     assert!(foreign.contains("One-Time Filter") && foreign.contains("never executed"), "{foreign}");
+}
+
+/// Notes of which one user has very many.
+const SEARCHED: &[(&str, &str)] = &[
+    ("folders", "fields.name = { type = \"text\" }"),
+    (
+        "notes",
+        r#"
+        fields.text = { type = "textarea", searchable = true }
+        fields.folder = { type = "relation", entity = "folders" }
+        fields.seen = { type = "relation_many", entity = "folders" }
+        "#,
+    ),
+];
+
+#[tokio::test]
+async fn searching_uses_its_index_in_spite_of_row_level_security() {
+    let database = TestDatabase::with(&schema_of(SEARCHED)).await;
+    database
+        .sql(
+            "INSERT INTO \"user\" (id, name, email) SELECT 'u' || n, 'u' || n, 'u' || n || '@example.com' FROM generate_series(1, 20) n;
+             INSERT INTO notes (\"userId\", text)
+             SELECT CASE WHEN n % 4 = 0 THEN 'u' || (n / 4 % 20 + 1) ELSE 'u7' END,
+               'note ' || n || ' about w' || (n % 500) || ' and ' || repeat('much else ', 5)
+             FROM generate_series(1, 40000) n;
+             ANALYZE",
+        )
+        .await;
+    let asked: &[(&str, &str)] = &[("search", "about w77"), ("limit", "20")];
+    let indexed = plan_of(&database, SEARCHED, "notes", asked).await;
+    assert!(indexed.contains("Bitmap Index Scan on idx_notes_search"), "{indexed}");
+    assert!(!indexed.contains("Seq Scan"), "{indexed}");
+    // The same where nobody let it: all rows of the user are looked at.
+    database.sql("ALTER FUNCTION pg_catalog.ts_match_vq(tsvector, tsquery) NOT LEAKPROOF").await;
+    let scanned = plan_of(&database, SEARCHED, "notes", asked).await;
+    assert!(!scanned.contains("idx_notes_search"), "{scanned}");
+    assert!(scanned.contains("Rows Removed by Filter"), "{scanned}");
+}
+
+#[tokio::test]
+async fn related_rows_are_read_from_their_index() {
+    let database = TestDatabase::with(&schema_of(SEARCHED)).await;
+    database
+        .sql(
+            "INSERT INTO \"user\" (id, name, email) SELECT 'u' || n, 'u' || n, 'u' || n || '@example.com' FROM generate_series(1, 20) n;
+             INSERT INTO folders (id, \"userId\", name) SELECT 'f' || n, 'u' || (n % 20 + 1), 'f' || n FROM generate_series(1, 2000) n;
+             INSERT INTO notes (id, \"userId\", text, folder)
+             SELECT 'n' || n, 'u' || (n % 20 + 1), 'note ' || n, 'f' || (n % 2000 + 1 - (n % 2000 + 1 - n) % 20) FROM generate_series(21, 20000) n
+             WHERE n % 2000 > 40;
+             INSERT INTO notes_seen (\"userId\", \"sourceId\", \"targetId\")
+             SELECT n.\"userId\", n.id, n.folder FROM notes n;
+             ANALYZE",
+        )
+        .await;
+    for (entity, parameters) in [
+        ("folders", &[("select", "name,notes!folder(text)"), ("limit", "20")][..]),
+        ("folders", &[("select", "name,notes!seen(text)"), ("limit", "20")]),
+        ("notes", &[("select", "text,folder(name)"), ("limit", "20")]),
+        ("notes", &[("select", "text,folders!seen(name)"), ("limit", "20")]),
+        ("notes", &[("seen", "cs.{f26}"), ("limit", "20")]),
+    ] {
+        let plan = plan_of(&database, SEARCHED, entity, parameters).await;
+        assert!(!plan.contains("Seq Scan"), "{entity} {parameters:?}\n{plan}");
+    }
 }

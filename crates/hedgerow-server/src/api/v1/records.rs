@@ -15,6 +15,7 @@ use hedgerow::schema::InputError;
 
 use crate::respond::Failure;
 
+pub(crate) use asked::read_body;
 pub(crate) use reading::*;
 pub(crate) use writing::*;
 

@@ -9,7 +9,7 @@ use crate::auth::Client;
 use crate::auth::settings::TokenStorage;
 use crate::error::Error;
 use crate::token;
-use crate::users::{self, USER_COLUMNS, User, user_columns};
+use crate::users::{self, USER_COLUMNS, User, is_admin_role, user_columns};
 
 /// A session, as its row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +100,38 @@ pub async fn find(app: &App, token: &str) -> Result<Option<(Session, User)>, Err
     let Some(row) = rows.first() else { return Ok(None) };
     let session = Session { token: token.to_owned(), ..read_at(row, USER_COLUMNS)? };
     Ok(Some((session, users::read_at(row, 0)?)))
+}
+
+/// Whom a session speaks for, without everything else that is known of them.
+pub struct Speaker {
+    /// Who.
+    pub user: UserId,
+    /// Whether they are an administrator.
+    pub is_admin: bool,
+    /// Whether more has to be asked: the session has ended, its user is shut out, or somebody acts as them.
+    pub is_out_of_the_ordinary: bool,
+}
+
+/// Whom the session of a token speaks for.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn speaker(app: &App, token: &str) -> Result<Option<Speaker>, Error> {
+    let Some(kept) = kept_as(token) else { return Ok(None) };
+    let sql = r#"SELECT u.id, coalesce(u.role, 'member'), s."impersonatedBy" IS NOT NULL OR s."expiresAt"::timestamptz <= $3::timestamptz
+          OR (coalesce(u.banned, false) AND (u."banExpires" IS NULL OR u."banExpires"::timestamptz > $3::timestamptz))
+        FROM public.session s JOIN public."user" u ON u.id = s."userId" WHERE s.token IN ($1, $2)"#;
+    let now = app.world().now();
+    let rows = app.database().flight(&Identity::Auth).rows(sql, &[&kept[0], &kept[1], &now]).await;
+    let rows = rows.map_err(|error| Error::without_entity("look a session up", error))?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let read = || -> Result<(String, String, bool), hedgerow_database::Error> {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    };
+    let (id, role, is_out_of_the_ordinary) =
+        read().map_err(|error| Error::Internal { doing: "read a session", source: error.into() })?;
+    let user = id.parse().map_err(|_| Error::InvalidCredential)?;
+    Ok(Some(Speaker { user, is_admin: is_admin_role(&role), is_out_of_the_ordinary }))
 }
 
 /// The user's sessions that have not ended, oldest first; tokens are as they are kept.

@@ -15,7 +15,6 @@ use url::form_urlencoded;
 use super::invalid;
 use crate::api::v1::prefer::Preferences;
 use crate::identity;
-use crate::middleware::RequestId;
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -68,13 +67,12 @@ impl Asked {
 
     async fn begin(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
+        // First of all: whoever may not come in learns nothing of what else is wrong.
+        let ctx = identity::context(service, &parts).await?;
         acceptable(&parts.headers)?;
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.method, &parts.headers)?;
-        let caller = identity::admitted(service, &parts).await?;
         let schema = service.app.schema();
-        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let ctx = Ctx::new(service.app.world(), caller, request_id);
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = parts.uri.path().to_owned();
@@ -111,27 +109,30 @@ impl Asked {
 
     /// The body, read to its end; it is read before a connection to the database is taken.
     pub(crate) async fn body(&mut self, limit: usize) -> Result<Bytes, Failure> {
-        understandable(&self.headers)?;
-        // A client that asks first is told before it sends anything.
-        let declared =
-            self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        if declared.is_some_and(|length: usize| length > limit) && self.headers.contains_key(header::EXPECT) {
-            return Err(Failure::TooLarge(limit));
-        }
-        let mut body = std::mem::take(&mut self.body);
-        let mut bytes = BytesMut::new();
-        let mut length = 0;
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_| Failure::BodyBroken)?.into_data() else { continue };
-            length += data.len();
-            if length <= limit {
-                bytes.extend_from_slice(&data);
-            } else if length > limit.saturating_add(MAX_DISCARDED) {
-                break;
-            }
-        }
-        if length > limit { Err(Failure::TooLarge(limit)) } else { Ok(bytes.freeze()) }
+        read_body(&self.headers, std::mem::take(&mut self.body), limit).await
     }
+}
+
+/// A body of JSON, read to its end.
+pub(crate) async fn read_body(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, Failure> {
+    understandable(headers)?;
+    // A client that asks first is told before it sends anything.
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > limit) && headers.contains_key(header::EXPECT) {
+        return Err(Failure::TooLarge(limit));
+    }
+    let mut bytes = BytesMut::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Failure::BodyBroken)?.into_data() else { continue };
+        length += data.len();
+        if length <= limit {
+            bytes.extend_from_slice(&data);
+        } else if length > limit.saturating_add(MAX_DISCARDED) {
+            break;
+        }
+    }
+    if length > limit { Err(Failure::TooLarge(limit)) } else { Ok(bytes.freeze()) }
 }
 
 /// So much of a body that is too large is still read: many clients listen for an answer only when they have sent

@@ -30,7 +30,7 @@ pub(crate) async fn list(
 /// One page of a list.
 fn page(asked: &Asked, query: &ListQuery<'_>, rows: JsonRows) -> Response {
     let range = content_range(query.offset, rows.count);
-    let links = links(&asked.path, &asked.parameters, query, rows.has_more);
+    let links = links(&asked.path, &asked.parameters, query.offset, query.limit, rows.has_more);
     let mut response = json(StatusCode::OK, rows.into_array());
     response.headers_mut().insert(header::CONTENT_RANGE, range);
     response.headers_mut().extend(links.map(|links| (header::LINK, links)));
@@ -77,7 +77,7 @@ fn knows(headers: &HeaderMap, tag: &str) -> bool {
 }
 
 /// `0-24/*`: the rows of this answer, of an unknown number (RFC 9110, section 14.4).
-fn content_range(offset: u32, count: usize) -> HeaderValue {
+pub(crate) fn content_range(offset: u32, count: usize) -> HeaderValue {
     let text = match count {
         0 => "*/*".to_owned(),
         count => format!("{offset}-{}/*", offset as usize + count - 1),
@@ -86,10 +86,11 @@ fn content_range(offset: u32, count: usize) -> HeaderValue {
 }
 
 /// The pages around this one (RFC 8288).
-fn links(
+pub(crate) fn links(
     path: &str,
     parameters: &[(String, String)],
-    query: &ListQuery<'_>,
+    offset: u32,
+    limit: u32,
     has_more: bool,
 ) -> Option<HeaderValue> {
     let page = |offset: u32, rel: &str| {
@@ -102,12 +103,12 @@ fn links(
         format!("<{path}{}{query}>; rel=\"{rel}\"", if query.is_empty() { "" } else { "?" })
     };
     let mut links = Vec::new();
-    if query.offset > 0 {
+    if offset > 0 {
         links.push(page(0, "first"));
-        links.push(page(query.offset.saturating_sub(query.limit), "prev"));
+        links.push(page(offset.saturating_sub(limit), "prev"));
     }
-    if has_more && query.limit > 0 {
-        links.push(page(query.offset.saturating_add(query.limit), "next"));
+    if has_more && limit > 0 {
+        links.push(page(offset.saturating_add(limit), "next"));
     }
     (!links.is_empty()).then(|| HeaderValue::from_str(&links.join(", ")).ok()).flatten()
 }
