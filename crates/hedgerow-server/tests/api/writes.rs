@@ -83,7 +83,7 @@ async fn one_object_is_one_row_or_nothing_is_done() {
     assert_snapshot!(told(&one), @r#"201 {"title":"a"} | return=representation"#);
     assert_eq!(one.header("content-type"), Some("application/vnd.pgrst.object+json"));
     let several = ask("POST", path, Some(json!([{"title": "b"}, {"title": "c"}]))).await;
-    assert_snapshot!(several.problem(), @"406 not_singular");
+    assert_snapshot!(several.problem(), @"406 PGRST116");
     assert_eq!(titles(&app, &ann).await, "a");
 
     let _ = three(&app, &ann).await;
@@ -91,7 +91,7 @@ async fn one_object_is_one_row_or_nothing_is_done() {
     {
         let body = (method == "PATCH").then(|| json!({"title": "z"}));
         let refused = ask(method, &format!("/api/v1/tasks?{query}"), body).await;
-        assert_eq!(refused.problem(), "406 not_singular", "{method} {query}");
+        assert_eq!(refused.problem(), "406 PGRST116", "{method} {query}");
     }
     assert_eq!(titles(&app, &ann).await, "a a b c");
     let done = ask("PATCH", "/api/v1/tasks?title=eq.b&select=title", Some(json!({"title": "z"}))).await;

@@ -200,7 +200,7 @@ impl<'b> Draft<'b> {
             parameters: self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
             path: self.rows_at.clone(),
             prefer,
-            form: form(&self.headers),
+            form: form(&self.headers).map_err(failed)?,
             body: self.body.as_bytes(),
             place: place.clone(),
         })

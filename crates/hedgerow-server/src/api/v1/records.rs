@@ -2,10 +2,12 @@
 //! calls one operation of the library, and writes its answer.
 
 pub(crate) mod asked;
+mod paging;
 mod reading;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod settle;
+mod streaming;
 mod writing;
 
 use axum::http::{StatusCode, header};
@@ -16,6 +18,7 @@ use hedgerow::schema::InputError;
 use crate::respond::Failure;
 
 pub(crate) use asked::read_body;
+pub(crate) use paging::{Pages, content_range};
 pub(crate) use reading::*;
 pub(crate) use writing::*;
 

@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use url::form_urlencoded;
 
 use super::invalid;
+use crate::accept;
 use crate::api::v1::prefer::Preferences;
 use crate::identity;
 use crate::respond::Failure;
@@ -69,7 +70,10 @@ impl Asked {
         let (parts, body) = request.into_parts();
         // First of all: whoever may not come in learns nothing of what else is wrong.
         let ctx = identity::context(service, &parts).await?;
-        acceptable(&parts.headers)?;
+        // Readers have a choice, which they look at themselves.
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            accept::choose(&parts.headers, accept::WRITTEN)?;
+        }
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.method, &parts.headers)?;
         let schema = service.app.schema();
@@ -99,6 +103,11 @@ impl Asked {
 
     pub(super) fn parameters(&self) -> Vec<(&str, &str)> {
         self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    /// Whether the request has that parameter.
+    pub(super) fn says(&self, parameter: &str) -> bool {
+        self.parameters.iter().any(|(name, _)| name == parameter)
     }
 
     /// The columns of a row that comes back, where filters have no meaning.
@@ -145,22 +154,6 @@ fn supported(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
         return Err(Failure::UnsupportedHeader("If-Match".to_owned()));
     }
     Ok(())
-}
-
-/// PostgREST's name for a single row.
-const OBJECT: &str = "application/vnd.pgrst.object+json";
-
-/// Whether the client takes JSON.
-fn acceptable(headers: &HeaderMap) -> Result<(), Failure> {
-    let wanted: Vec<&str> =
-        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    let takes_json = wanted.iter().flat_map(|value| value.split(',')).any(|range| {
-        let range = range.split(';').next().unwrap_or_default().trim();
-        ["*/*", "application/*", "application/json", OBJECT]
-            .iter()
-            .any(|known| range.eq_ignore_ascii_case(known))
-    });
-    if wanted.is_empty() || takes_json { Ok(()) } else { Err(Failure::NotAcceptable(wanted.join(", "))) }
 }
 
 /// Whether the body is JSON as it is: a compressed one could be any size.

@@ -71,7 +71,7 @@ impl<'p> Reply<'p> {
         self.insist(count)?;
         match self.form {
             Form::Usual => Ok(self.finish(count, rows.into_array())),
-            Form::Object if count != 1 => Err(Failure::NotSingular(count)),
+            Form::Object if count != 1 => Err(Failure::NotOneRow(rows.count)),
             Form::Object => self.of_one(OneRow::first(rows)?, Shown::Object),
         }
     }

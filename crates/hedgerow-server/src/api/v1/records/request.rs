@@ -7,6 +7,7 @@ use hedgerow::schema::{Action, Entity, InputError, Limits, Schema, Selected, Wri
 use hedgerow::{Error, database};
 
 use super::reply::{Answer, Reply, Shown};
+use crate::accept::{self, Media};
 use crate::api::v1::prefer::{self, Preferences, Resolution, Return};
 use crate::respond::Failure;
 
@@ -52,13 +53,11 @@ pub(crate) struct Request<'r> {
 }
 
 /// Whether the answer is wanted as one object.
-pub(crate) fn form(headers: &HeaderMap) -> Form {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let object = accepted.flat_map(|value| value.split(',')).any(|range| {
-        let range = range.split(';').next().unwrap_or_default().trim();
-        range.eq_ignore_ascii_case("application/vnd.pgrst.object+json")
-    });
-    if object { Form::Object } else { Form::Usual }
+pub(crate) fn form(headers: &HeaderMap) -> Result<Form, Failure> {
+    Ok(match accept::choose(headers, accept::WRITTEN)? {
+        Media::Object => Form::Object,
+        _ => Form::Usual,
+    })
 }
 
 /// What `If-Match` asks for. A request about many rows has no version, and what is not understood is not left out.
@@ -232,7 +231,7 @@ impl Request<'_> {
             _ => Shown::Object,
         };
         if rows.count == 0 {
-            return Err(Failure::NotSingular(0));
+            return Err(Failure::NotOneRow(0));
         }
         let row = OneRow::first(rows)?;
         let location = format!("{}/{}", self.path, row.id);

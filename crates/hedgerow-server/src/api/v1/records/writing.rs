@@ -83,7 +83,7 @@ async fn write(service: &Service, mut asked: Asked, target: Target) -> Result<Re
         parameters: asked.parameters(),
         path: rows_at,
         prefer: asked.prefer.clone(),
-        form: form(&asked.headers),
+        form: form(&asked.headers)?,
         expected,
         body: &body,
         place: String::new(),
