@@ -46,6 +46,8 @@ enum Deed {
     Describe,
     /// Reading the audit trail.
     Trail,
+    /// A batch with one new row.
+    Batch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,6 +72,7 @@ fn deed(method: &str, path: &str) -> Option<Deed> {
         ("DELETE", "/api/v1/{entity}/trash/{id}") => Deed::Purge,
         ("GET", "/api/v1/openapi.json" | "/api/v1/docs") => Deed::Describe,
         ("GET", "/api/v1/audit-logs") => Deed::Trail,
+        ("POST", "/api/v1/batch") => Deed::Batch,
         ("GET", "/api/v1/api-keys") => Deed::Keys("read", OneKey::None),
         ("POST", "/api/v1/api-keys") => Deed::MakesKeys(OneKey::None),
         ("GET", "/api/v1/api-keys/{id}") => Deed::Keys("read", OneKey::Ann),
@@ -88,7 +91,7 @@ impl Deed {
             Self::Create | Self::UpdateMany | Self::Update | Self::Replace | Self::Restore => "write",
             Self::DeleteMany | Self::Delete | Self::Purge => "delete",
             Self::Keys(action, _) => action,
-            Self::MakesKeys(_) => "write",
+            Self::MakesKeys(_) | Self::Batch => "write",
         }
     }
 
@@ -277,6 +280,10 @@ impl Scene<'_> {
             caller.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let body = match deed {
             Deed::Create => Some(json!({"text": "out"})),
+            Deed::Batch => {
+                let operation = json!({"method": "POST", "path": "/own", "body": {"text": "out"}});
+                Some(json!({"operations": [operation]}))
+            }
             Deed::UpdateMany | Deed::Update | Deed::Replace => Some(json!({"text": "taken"})),
             Deed::MakesKeys(OneKey::None) => Some(json!({"name": "k", "scopes": ["own:read"]})),
             Deed::Keys("write", _) => Some(json!({"name": "k"})),
