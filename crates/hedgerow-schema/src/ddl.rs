@@ -2,6 +2,7 @@
 //!
 //! Always holds: a table comes into being together with its protection (`policy.rs`), in one transaction.
 
+pub(crate) mod idempotency;
 mod keys;
 mod rate_limits;
 pub(crate) mod sign_in;
@@ -43,6 +44,7 @@ pub fn core(roles: &Roles) -> Vec<CoreMigration> {
         CoreMigration { name: "0001_users_and_keys", statements },
         CoreMigration { name: "0002_sign_in", statements: sign_in::statements(roles) },
         CoreMigration { name: "0004_keys", statements: keys::statements(roles) },
+        CoreMigration { name: "0005_idempotency", statements: idempotency::statements(roles) },
         CoreMigration { name: "0006_rate_limits", statements: rate_limits::statements(roles) },
     ]
 }

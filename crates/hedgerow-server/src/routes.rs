@@ -3,6 +3,7 @@
 
 /// Method and path template of every route below `/api/v1`.
 pub(crate) const DATA_API: &[(&str, &str)] = &[
+    ("POST", "/api/v1/batch"),
     ("GET", "/api/v1/{entity}"),
     ("POST", "/api/v1/{entity}"),
     ("PATCH", "/api/v1/{entity}"),

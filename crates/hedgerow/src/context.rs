@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hedgerow_database::{Flight, Guard, Identity, UserId};
+use hedgerow_database::{Error as DatabaseError, Flight, Guard, Identity, Transaction, UserId};
 use hedgerow_schema::{Action, Scope};
 use jiff::Timestamp;
 
@@ -185,6 +185,16 @@ impl Ctx {
     /// every write goes with each.
     pub(crate) fn writes<'a>(&'a self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
         app.database().flight(identity).guarded(self.guard.as_ref())
+    }
+
+    /// The same for writes that are several statements with decisions in between; [`Self::commit`] ends them.
+    pub(crate) async fn begin(&self, app: &App, identity: &Identity) -> Result<Transaction, DatabaseError> {
+        app.database().guarded_transaction(identity, self.guard.as_deref()).await
+    }
+
+    /// Makes what began by [`Self::begin`] lasting. What belongs to every write goes with it.
+    pub(crate) async fn commit(&self, transaction: Transaction) -> Result<(), DatabaseError> {
+        transaction.commit().await
     }
 
     /// The identity of the signed-in user, or of nobody.

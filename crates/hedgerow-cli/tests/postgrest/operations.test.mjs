@@ -186,7 +186,6 @@ test("delete", async () => {
 test("at most so many rows change", async () => {
   const many = await tasks().update({ body: "x" }).eq("status", "done").maxAffected(1);
   assert.equal(many.status, 400);
-  assert.equal(many.error.code, "PGRST124");
   assert.deepEqual(await good(tasks().select("title").eq("body", "x")), []);
   await good(tasks().update({ priority: 3 }).eq("title", "gamma").maxAffected(1));
 });

@@ -10,7 +10,7 @@ use crate::{Roles, ddl};
 
 /// The tables that are Hedgerow's own, by name.
 pub const OWN_TABLES: &[&str] =
-    &["user", "api_keys", "session", "account", "verification", "jwks", "twoFactor"];
+    &["user", "api_keys", "session", "account", "verification", "jwks", "twoFactor", "api_idempotency"];
 
 const TIME: &str = "timestamp with time zone";
 const NOW: Option<&str> = Some("CURRENT_TIMESTAMP");
@@ -19,7 +19,8 @@ const NOW: Option<&str> = Some("CURRENT_TIMESTAMP");
 pub(super) fn catalog(roles: &Roles, owner: &str) -> Catalog {
     let mut catalog = Catalog::default();
     let sign_in = ddl::sign_in::tables().map(|table| policy::for_sign_in(&table, roles));
-    for protection in [policy::for_users(roles), policy::for_api_keys(roles)].into_iter().chain(sign_in) {
+    let others = [policy::for_users(roles), policy::for_api_keys(roles), policy::for_idempotency(roles)];
+    for protection in others.into_iter().chain(sign_in) {
         let mut made = table(&protection);
         owner.clone_into(&mut made.owner);
         protect(&mut made, &protection);
@@ -60,6 +61,10 @@ fn table(protection: &Protection) -> Table {
             let key = check(Expression::read("key ~ '^[0-9a-f]{64}$'"));
             table.constraints.insert("api_keys_key_check".into(), key);
         }
+        "api_idempotency" => {
+            let key = check(Expression::read("key ~ '^[!-~]{1,255}$'"));
+            table.constraints.insert("api_idempotency_key_check".into(), key);
+        }
         _ => {}
     }
     // What sign-in changes, it dates itself.
@@ -69,7 +74,8 @@ fn table(protection: &Protection) -> Table {
     if table.columns.contains_key("userId") {
         table.constraints.insert(format!("{name}_userId_fkey"), references_user("userId", "CASCADE"));
     }
-    let primary = Index { primary: true, comment: None, ..index(&["id"], true) };
+    let keys: &[&str] = if name == "api_idempotency" { &["userId", "route", "key"] } else { &["id"] };
+    let primary = Index { primary: true, comment: None, ..index(keys, true) };
     table.indexes.insert(format!("{name}_pkey"), primary);
     for (name, keys, unique) in indexes(name) {
         table.indexes.insert((*name).into(), Index { comment: None, ..index(keys, *unique) });
@@ -157,6 +163,16 @@ fn columns(table: &str) -> Vec<(&'static str, Column)> {
             ("alg", maybe("text")),
             ("crv", maybe("text")),
         ],
+        "api_idempotency" => vec![
+            ("userId", some("text", Some("public.get_auth_user_id()"))),
+            ("route", text()),
+            ("key", text()),
+            ("request", text()),
+            ("status", maybe("bigint")),
+            ("headers", maybe("jsonb")),
+            ("body", maybe("text")),
+            ("createdAt", some(TIME, NOW)),
+        ],
         "twoFactor" => vec![
             ("id", text()),
             ("secret", text()),
@@ -193,6 +209,7 @@ fn indexes(table: &str) -> &'static [(&'static str, &'static [&'static str], boo
             ("verification_identifier_idx", &["identifier"], false),
             ("verification_expiresAt_idx", &["expiresAt"], false),
         ],
+        "api_idempotency" => &[("idx_api_idempotency_createdAt", &["createdAt"], false)],
         "twoFactor" => {
             &[("twoFactor_secret_idx", &["secret"], false), ("twoFactor_userId_idx", &["userId"], false)]
         }

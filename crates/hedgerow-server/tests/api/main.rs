@@ -2,11 +2,14 @@
 
 mod access;
 mod bad_input;
+mod batches;
+mod bodies;
 mod embeds;
 mod every_type;
 mod formats;
 mod grammar;
 mod hostile;
+mod idempotency;
 mod keys;
 mod limits;
 mod matrix;
@@ -17,3 +20,6 @@ mod records;
 mod rows;
 mod streams;
 mod trees;
+mod upserts;
+mod versions;
+mod writes;

@@ -42,7 +42,9 @@ enum Deed {
     Keys(&'static str, OneKey),
     /// Making or rotating one.
     MakesKeys(OneKey),
-    /// What the API is; it tells nothing of rows, so a key needs no scope.
+    /// A batch with one new row.
+    Batch,
+    /// What describes the API.
     Describe,
 }
 
@@ -66,6 +68,7 @@ fn deed(method: &str, path: &str) -> Option<Deed> {
         ("POST", "/api/v1/{entity}/{id}/restore") => Deed::Restore,
         ("GET", "/api/v1/{entity}/trash") => Deed::Trash,
         ("DELETE", "/api/v1/{entity}/trash/{id}") => Deed::Purge,
+        ("POST", "/api/v1/batch") => Deed::Batch,
         ("GET", "/api/v1/openapi.json" | "/api/v1/docs") => Deed::Describe,
         ("GET", "/api/v1/api-keys") => Deed::Keys("read", OneKey::None),
         ("POST", "/api/v1/api-keys") => Deed::MakesKeys(OneKey::None),
@@ -85,7 +88,7 @@ impl Deed {
             Self::Create | Self::UpdateMany | Self::Update | Self::Replace | Self::Restore => "write",
             Self::DeleteMany | Self::Delete | Self::Purge => "delete",
             Self::Keys(action, _) => action,
-            Self::MakesKeys(_) => "write",
+            Self::MakesKeys(_) | Self::Batch => "write",
         }
     }
 
@@ -203,7 +206,7 @@ fn expected(deed: Deed, entity: &str, caller: Kind) -> u16 {
         (Kind::Dead, _) => return 401,
         (Kind::Nobody, Deed::List | Deed::Get) if is_public => return 200,
         (Kind::Nobody, _) => return 401,
-        (_, Deed::Describe) => return deed.success(),
+        (_, Deed::Describe) => return 200,
         (Kind::Key { .. }, Deed::MakesKeys(_)) => return 403,
         (_, Deed::Keys(..)) if !caller.has_all_scopes() => return 403,
         (_, Deed::Keys(_, OneKey::Ann)) if !caller.is("ann") => return 404,
@@ -274,6 +277,10 @@ impl Scene<'_> {
             caller.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let body = match deed {
             Deed::Create => Some(json!({"text": "out"})),
+            Deed::Batch => {
+                let operation = json!({"method": "POST", "path": "/own", "body": {"text": "out"}});
+                Some(json!({"operations": [operation]}))
+            }
             Deed::UpdateMany | Deed::Update | Deed::Replace => Some(json!({"text": "taken"})),
             Deed::MakesKeys(OneKey::None) => Some(json!({"name": "k", "scopes": ["own:read"]})),
             Deed::Keys("write", _) => Some(json!({"name": "k"})),
