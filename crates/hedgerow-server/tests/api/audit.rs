@@ -262,6 +262,20 @@ async fn everybody_reads_their_own_requests_and_administrators_all() {
     let refused = app.get(&root, "/api/v1/audit-logs?statusCode=gte.400&select=statusCode&limit=1").await;
     assert_eq!(refused.expect(200).json(), json!([{ "statusCode": 401 }]));
     assert_eq!(app.get(&root, &foreign).await.expect(200).json()[0]["userId"], json!(ann.user.id.as_str()));
+    // As a file, of any length.
+    let header = format!("Bearer {}", root.key);
+    for (kind, expected) in [
+        ("text/csv", "method,statusCode POST,201 GET,200 GET,401"),
+        (
+            "application/x-ndjson",
+            r#"{"method":"POST","statusCode":201} {"method":"GET","statusCode":200} {"method":"GET","statusCode":401}"#,
+        ),
+    ] {
+        let who = Who::Headers(&[("authorization", &header), ("accept", kind)]);
+        let path = "/api/v1/audit-logs?select=method,statusCode&order=createdAt,id&endpoint=eq./api/v1/tasks";
+        let file = app.get(who, path).await.expect(200).text;
+        assert_eq!(file.split_whitespace().collect::<Vec<_>>().join(" "), expected);
+    }
     let header = format!("Bearer {narrow}");
     let narrow = Who::Headers(&[("authorization", &header)]);
     assert_eq!(app.get(narrow, "/api/v1/audit-logs").await.problem(), "403 missing_scope");
