@@ -14,8 +14,6 @@ mod openapi;
 mod pages;
 mod proof;
 mod records;
-mod records;
-mod rows;
 mod rows;
 mod streams;
 mod trees;
