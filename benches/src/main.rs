@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use hedgerow::api_keys::{self, NewApiKey};
 use hedgerow::database::{PoolSettings, UserId};
+use hedgerow::records::{self, Wanted};
 use hedgerow::schema::statement::{self, Asker};
 use hedgerow::schema::{Entity, Limits, ListQuery, Query, Schema, Scope};
-use hedgerow::{App, AppOptions, Caller, Ctx, World, records};
+use hedgerow::{App, AppOptions, Caller, Ctx, World};
 use hedgerow_testing::{TestDatabase, schema_of};
 use tokio_postgres::NoTls;
 
@@ -97,7 +98,7 @@ impl Bench<'_> {
             // Pages into memory first: which way meets a page first would decide otherwise.
             for user in &users {
                 let ctx = Ctx::for_user(&world, user.clone());
-                records::list(&ctx, self.app, self.entity, &query).await?;
+                records::list(&ctx, self.app, self.entity, &query, Wanted::default()).await?;
                 self.app.database().plain_for_benchmarks(&self.plain(&query, user.as_str()), 1).await?;
             }
             let mut took = [Duration::ZERO; 2];
@@ -108,8 +109,9 @@ impl Bench<'_> {
                 for user in &users {
                     if way == 0 {
                         let ctx = Ctx::for_user(&world, user.clone());
-                        let rows = records::list(&ctx, self.app, self.entity, &query).await?;
-                        assert_eq!((rows.count, rows.has_more), (50, true));
+                        let rows =
+                            records::list(&ctx, self.app, self.entity, &query, Wanted::default()).await?;
+                        assert_eq!((rows.count, rows.next.is_some()), (50, true));
                     } else {
                         let plain = self.plain(&query, user.as_str());
                         let rows =
@@ -161,7 +163,10 @@ impl Bench<'_> {
                     } else {
                         Ctx::for_user(&world, user.clone())
                     };
-                    assert_eq!(records::list(&ctx, self.app, self.entity, &query).await?.count, 50);
+                    assert_eq!(
+                        records::list(&ctx, self.app, self.entity, &query, Wanted::default()).await?.count,
+                        50
+                    );
                 }
                 took[way] = start.elapsed();
             }

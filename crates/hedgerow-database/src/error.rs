@@ -30,6 +30,17 @@ pub enum Error {
         /// The size of the pool.
         size: usize,
     },
+    /// As many answers are being streamed as may be at once.
+    #[error(
+        "{most} answers are being streamed already, and more would leave no connection for other requests"
+    )]
+    TooManyStreams {
+        /// At most.
+        most: usize,
+    },
+    /// Whoever reads a streamed answer took nothing for so long.
+    #[error("the rows were not taken for {0:?}")]
+    Stalled(Duration),
     /// The server refused a statement.
     #[error("the database refused the statement")]
     Server(#[source] Box<ServerError>),
@@ -118,7 +129,7 @@ impl Error {
     /// Whether the database could not be reached or had no room: trying again later may help.
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Busy { .. } | Self::Io { .. } => true,
+            Self::Connect { .. } | Self::Busy { .. } | Self::TooManyStreams { .. } | Self::Io { .. } => true,
             Self::Server(error) => error.meaning() == Meaning::Unavailable,
             Self::Owner { source, .. } => {
                 source.is_closed()

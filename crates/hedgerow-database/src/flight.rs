@@ -6,15 +6,21 @@
 //!   the transaction ends with the flight, and whatever fails, at its end too, is the flight's error;
 //! * a flight that is dropped midway leaves nothing open: everything it had to say was already sent.
 
+use hedgerow_schema::statement::Page;
+use std::sync::Arc;
+
 use hedgerow_schema::{Bind, Query, Roles, Sql, SqlType};
 use postgres_types::{ToSql, Type};
 
 use crate::error::{Error, Meaning};
 use crate::guard::{Guard, Proof};
 use crate::identity::Identity;
-use crate::json::{JsonRows, JsonSink, RowFormat, RowWriter};
-use crate::pool::{Lease, Pool, timeouts};
+use crate::json::{JsonRows, JsonSink};
+use crate::page::{Met, PageRows, PageSink};
+use crate::pool::{Lease, Pool, PoolSettings, timeouts};
 use crate::row::{Row, Rows};
+use crate::row_format::{PageFormat, RowFormat, RowWriter};
+use crate::stream::{RowStream, StreamLimits};
 use crate::wire::{Count, Parameters, Sink, Step};
 
 /// Sets who asks, for one transaction. A connection starts with the role that its pool mostly needs; the role is set
@@ -44,7 +50,7 @@ pub struct Flight<'d> {
     roles: &'d Roles,
     identity: &'d Identity,
     trash: Trash,
-    guard: Option<&'d Guard>,
+    guard: Option<&'d Arc<Guard>>,
 }
 
 /// Whether rows in the trash are seen by whoever may write them.
@@ -62,22 +68,32 @@ pub(crate) struct IdentityStatement {
 
 impl IdentityStatement {
     pub(crate) fn new(identity: &Identity, trash: Trash, roles: &Roles, pool: &Pool) -> Self {
-        let deleted = if trash == Trash::Seen { "on" } else { "" };
-        let mut binds = vec![
-            Bind::text(identity.role().name(roles)),
-            Bind::text(identity.user_id()),
-            Bind::text(deleted),
-        ];
-        if !pool.sets_timeouts_per_flight() {
-            return Self { text: IDENTITY, binds };
+        if pool.sets_timeouts_per_flight() {
+            return Self::with_timeouts(identity, trash, roles, pool.settings());
         }
-        binds.extend(timeouts(pool.settings()).map(|(_, value)| Bind::text(value)));
+        Self { text: IDENTITY, binds: identity_binds(identity, trash, roles) }
+    }
+
+    /// With the timeouts of these settings instead of the connection's own.
+    pub(crate) fn with_timeouts(
+        identity: &Identity,
+        trash: Trash,
+        roles: &Roles,
+        settings: &PoolSettings,
+    ) -> Self {
+        let mut binds = identity_binds(identity, trash, roles);
+        binds.extend(timeouts(settings).map(|(_, value)| Bind::text(value)));
         Self { text: IDENTITY_AND_TIMEOUTS, binds }
     }
 
     pub(crate) fn step<'s>(&'s self, sink: &'s mut dyn Sink) -> Step<'s> {
         Step { text: self.text, role: None, parameters: Parameters::Text(&self.binds), expected: None, sink }
     }
+}
+
+fn identity_binds(identity: &Identity, trash: Trash, roles: &Roles) -> Vec<Bind> {
+    let deleted = if trash == Trash::Seen { "on" } else { "" };
+    vec![Bind::text(identity.role().name(roles)), Bind::text(identity.user_id()), Bind::text(deleted)]
 }
 
 impl<'d> Flight<'d> {
@@ -94,7 +110,7 @@ impl<'d> Flight<'d> {
     }
 
     /// The same with something to prove first; nothing is done where it does not hold ([`Error::Unproven`]).
-    pub fn guarded(self, guard: Option<&'d Guard>) -> Self {
+    pub fn guarded(self, guard: Option<&'d Arc<Guard>>) -> Self {
         Self { guard, ..self }
     }
 
@@ -138,7 +154,7 @@ impl<'d> Flight<'d> {
         loop {
             let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
             let mut identity_sink = Count::default();
-            let mut proof = self.guard.map(Guard::proof);
+            let mut proof = self.guard.map(|guard| guard.proof());
             let parameters = Parameters::Typed(&types, parameters);
             let mut steps = Vec::with_capacity(3);
             steps.push(identity.step(&mut identity_sink));
@@ -260,6 +276,50 @@ impl<'d> Flight<'d> {
         Ok(sink.rows)
     }
 
+    /// Sends the statement of a page, and another that counts where there is one; returns at most `wanted` rows, and the
+    /// count.
+    ///
+    /// # Errors
+    /// As [`Self::rows`].
+    pub async fn page(
+        self,
+        page: &Page,
+        format: PageFormat,
+        wanted: usize,
+        met: Met,
+        count: Option<&Sql>,
+    ) -> Result<(PageRows, Option<u64>), Error> {
+        let mut sink = PageSink::new(page, format, wanted, met);
+        let mut counted = Rows::default();
+        let expected: Vec<SqlType> = page.query.columns.iter().map(|column| column.ty).collect();
+        let mut parts: Vec<Part<'_>> = vec![(&page.query.sql, Some(&expected), &mut sink)];
+        if let Some(count) = count {
+            parts.push((count, None, &mut counted));
+        }
+        self.built(&mut parts).await?;
+        drop(parts);
+        let total = counted.rows.first().map(|row| row.get::<i64>(0)).transpose()?;
+        Ok((sink.finish()?, total.map(i64::unsigned_abs)))
+    }
+
+    /// Sends a query of the builder, and returns its rows while they come, in constant memory.
+    ///
+    /// # Errors
+    /// [`Error::TooManyStreams`]; what happens later comes from the stream.
+    pub fn stream(self, query: Query, format: RowFormat, limits: StreamLimits) -> Result<RowStream, Error> {
+        let settings = PoolSettings { statement_timeout: limits.total, ..*self.pool.settings() };
+        let identity = IdentityStatement::with_timeouts(self.identity, self.trash, self.roles, &settings);
+        RowStream::start(
+            self.pool,
+            identity,
+            self.identity.role(),
+            self.guard.cloned(),
+            query,
+            format,
+            limits,
+        )
+    }
+
     /// Sends a query of the builder, and writes its rows as they come.
     ///
     /// # Errors
@@ -283,7 +343,7 @@ impl<'d> Flight<'d> {
         let mut sink = Count::default();
         let mut retried = false;
         loop {
-            let mut proof = self.guard.map(Guard::proof);
+            let mut proof = self.guard.map(|guard| guard.proof());
             let mut steps = Vec::with_capacity(parts.len() + 2);
             steps.push(identity.step(&mut sink));
             steps.extend(proof.as_mut().map(|proof| proof.step(role)));
@@ -339,12 +399,12 @@ pub(crate) async fn parameter_types(
     role: crate::identity::Role,
     sql: &'static str,
     identity: Option<&IdentityStatement>,
-) -> Result<std::sync::Arc<[Type]>, Error> {
+) -> Result<Arc<[Type]>, Error> {
     if let Some(types) = pool.known_types(role, sql) {
         return Ok(types);
     }
     let mut sink = Count::default();
-    let types: std::sync::Arc<[Type]> = match identity {
+    let types: Arc<[Type]> = match identity {
         Some(identity) => within(pool, lease.describe(&mut [identity.step(&mut sink)], sql)).await?,
         None => within(pool, lease.describe(&mut [], sql)).await?,
     }

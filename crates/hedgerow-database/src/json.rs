@@ -40,23 +40,67 @@ impl JsonRows {
     }
 }
 
+/// Whether a row says of a column that it is NULL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nulls {
+    /// It does.
+    Kept,
+    /// It leaves the key out.
+    Stripped,
+}
+
+/// Writes rows as JSON objects.
+pub(crate) struct Objects {
+    /// `"id":` for each column.
+    columns: Vec<(Vec<u8>, SqlType)>,
+    nulls: Nulls,
+}
+
+impl Objects {
+    pub(crate) fn new(columns: &[OutputColumn], nulls: Nulls) -> Self {
+        let columns = columns.iter().map(|column| {
+            let mut start = Vec::new();
+            write_string(&mut start, &column.key);
+            start.push(b':');
+            (start, column.ty)
+        });
+        Self { columns: columns.collect(), nulls }
+    }
+
+    /// Columns beyond those that are known are not for the answer.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, row: &DataRowBody) -> Result<(), Error> {
+        let mut rest = row.buffer();
+        let mut before = b'{';
+        for (start, ty) in &self.columns {
+            let (value, behind) = split_value(rest)?;
+            rest = behind;
+            if value.is_none() && self.nulls == Nulls::Stripped {
+                continue;
+            }
+            out.push(before);
+            before = b',';
+            out.extend_from_slice(start);
+            match value {
+                None => out.extend_from_slice(b"null"),
+                Some(bytes) => write_value(out, *ty, bytes)?,
+            }
+        }
+        // A statement without columns still answers with an object for each row.
+        out.extend_from_slice(if before == b'{' { b"{}" } else { b"}" });
+        Ok(())
+    }
+}
+
 /// Writes rows as JSON objects, up to `wanted` of them.
 pub(crate) struct JsonSink {
-    /// `{"id":` for the first column, `,"title":` for the others.
-    columns: Vec<(Vec<u8>, SqlType)>,
+    objects: Objects,
     wanted: usize,
     pub(crate) rows: JsonRows,
 }
 
 impl JsonSink {
     pub(crate) fn new(columns: &[OutputColumn], wanted: usize) -> Self {
-        let columns = columns.iter().enumerate().map(|(at, column)| {
-            let mut start = vec![if at == 0 { b'{' } else { b',' }];
-            write_string(&mut start, &column.key);
-            start.push(b':');
-            (start, column.ty)
-        });
-        Self { columns: columns.collect(), wanted, rows: JsonRows::default() }
+        Self { objects: Objects::new(columns, Nulls::Kept), wanted, rows: JsonRows::default() }
     }
 }
 
@@ -70,93 +114,15 @@ impl Sink for JsonSink {
         if self.rows.count > 0 {
             out.push(b',');
         }
-        let mut rest = row.buffer();
-        for (start, ty) in &self.columns {
-            out.extend_from_slice(start);
-            let (value, behind) = split_value(rest)?;
-            rest = behind;
-            match value {
-                None => out.extend_from_slice(b"null"),
-                Some(bytes) => write_value(out, *ty, bytes)?,
-            }
-        }
-        // A statement without columns still answers with an object for each row.
-        out.extend_from_slice(if self.columns.is_empty() { b"{}" } else { b"}" });
+        self.objects.write(out, row)?;
         self.rows.ends.push(out.len());
         self.rows.count += 1;
         Ok(())
     }
 }
 
-/// How exported rows are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowFormat {
-    /// RFC 4180, without a header; NULL is an empty cell and an empty text is `""`.
-    Csv,
-    /// One JSON object a line.
-    Ndjson,
-}
-
-/// Writes rows as they come, so that any number of them takes the memory of one.
-pub(crate) struct RowWriter<'w> {
-    format: RowFormat,
-    json: JsonSink,
-    line: Vec<u8>,
-    out: &'w mut (dyn std::io::Write + Send),
-    pub(crate) rows: u64,
-}
-
-impl<'w> RowWriter<'w> {
-    pub(crate) fn new(
-        format: RowFormat,
-        columns: &[OutputColumn],
-        out: &'w mut (dyn std::io::Write + Send),
-    ) -> Self {
-        Self { format, json: JsonSink::new(columns, usize::MAX), line: Vec::new(), out, rows: 0 }
-    }
-
-    fn csv(&mut self, row: &DataRowBody) -> Result<(), Error> {
-        let mut rest = row.buffer();
-        for (at, (_, ty)) in self.json.columns.iter().enumerate() {
-            if at > 0 {
-                self.line.push(b',');
-            }
-            let (value, behind) = split_value(rest)?;
-            rest = behind;
-            let Some(bytes) = value else { continue };
-            let start = self.line.len();
-            write_plain(&mut self.line, *ty, bytes)?;
-            let cell = &self.line[start..];
-            if cell.is_empty() || cell.iter().any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r')) {
-                let quoted = String::from_utf8_lossy(cell).replace('"', "\"\"");
-                self.line.truncate(start);
-                self.line.extend_from_slice(format!("\"{quoted}\"").as_bytes());
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Sink for RowWriter<'_> {
-    fn row(&mut self, row: &DataRowBody) -> Result<(), Error> {
-        match self.format {
-            RowFormat::Csv => self.csv(row)?,
-            RowFormat::Ndjson => {
-                self.json.row(row)?;
-                self.line.append(&mut self.json.rows.objects);
-                self.json.rows = JsonRows::default();
-            }
-        }
-        self.line.push(b'\n');
-        let written = self.out.write_all(&self.line);
-        self.line.clear();
-        self.rows += 1;
-        written.map_err(Error::Output)
-    }
-}
-
 /// The next value of a DataRow message (manual, section 55.7): its length, -1 for NULL, and its bytes.
-fn split_value(rest: &[u8]) -> Result<(Option<&[u8]>, &[u8]), Error> {
+pub(crate) fn split_value(rest: &[u8]) -> Result<(Option<&[u8]>, &[u8]), Error> {
     let cut = || Error::Protocol("a row is shorter than it says".to_owned());
     let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
     match usize::try_from(i32::from_be_bytes(*length)) {
@@ -167,7 +133,7 @@ fn split_value(rest: &[u8]) -> Result<(Option<&[u8]>, &[u8]), Error> {
 
 /// How a value stands in JSON.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     /// As it is: a number, true, a document.
     Bare,
     /// In quotes; it has nothing to escape.
@@ -194,7 +160,7 @@ fn write_value(out: &mut Vec<u8>, ty: SqlType, bytes: &[u8]) -> Result<(), Error
 }
 
 /// Writes a value without quotes, and tells how JSON would have it.
-fn write_plain(out: &mut Vec<u8>, ty: SqlType, bytes: &[u8]) -> Result<Form, Error> {
+pub(crate) fn write_plain(out: &mut Vec<u8>, ty: SqlType, bytes: &[u8]) -> Result<Form, Error> {
     let int = || <[u8; 8]>::try_from(bytes).map(i64::from_be_bytes).map_err(|_| odd(ty));
     let mut special = |word: &[u8]| {
         out.extend_from_slice(word);
@@ -263,7 +229,7 @@ fn write_plain(out: &mut Vec<u8>, ty: SqlType, bytes: &[u8]) -> Result<Form, Err
     }
 }
 
-fn odd(ty: SqlType) -> Error {
+pub(crate) fn odd(ty: SqlType) -> Error {
     Error::Protocol(format!("a value of type {} cannot be read", ty.name()))
 }
 
@@ -332,7 +298,7 @@ fn write_uuid(out: &mut Vec<u8>, bytes: [u8; 16]) {
 
 /// Days since 2000-01-01 as a date of the Gregorian calendar, after Howard Hinnant's "chrono-compatible low-level date
 /// algorithms": years begin in March, so that a leap day is a year's last.
-fn write_day(out: &mut Vec<u8>, days: i64) {
+pub(crate) fn write_day(out: &mut Vec<u8>, days: i64) {
     // From 0000-03-01 to 2000-01-01.
     let days = days + 730_425;
     let era = days.div_euclid(146_097);

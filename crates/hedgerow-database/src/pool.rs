@@ -14,6 +14,7 @@ use deadpool::managed::{
 };
 use hedgerow_schema::Identifier;
 use postgres_types::Type;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::error::Error;
@@ -68,6 +69,9 @@ const WAITING: usize = 64;
 /// How long a connection that was left in the middle may go on by itself before its statement is cancelled, and then
 /// how long until it is closed.
 const GRACE: Duration = Duration::from_secs(1);
+/// An answer that is streamed keeps its connection as long as its reader takes; so many connections for each that may do so
+/// leave enough for everybody else.
+const STREAMS_SHARE: usize = 4;
 /// The network's share of a deadline whose other part is the statement timeout.
 const NETWORK_ALLOWANCE: Duration = Duration::from_secs(5);
 
@@ -87,6 +91,9 @@ struct Shared {
     recoveries: TaskTracker,
     /// How often an answer of the server was waited for.
     exchanges: AtomicU64,
+    /// One permit for each answer that may be streamed at once.
+    streams: Arc<Semaphore>,
+    most_streams: usize,
     /// Requests that wait for a connection.
     waiting: AtomicUsize,
 }
@@ -170,12 +177,15 @@ impl Pool {
                 pool.retain(|_, metrics| metrics.last_used() < idle);
             }
         });
+        let most_streams = (settings.max_connections / STREAMS_SHARE).max(1);
         let shared = Shared {
             settings,
             url: url.clone(),
             types: Mutex::new(HashMap::new()),
             recoveries: TaskTracker::new(),
             exchanges: AtomicU64::new(0),
+            streams: Arc::new(Semaphore::new(most_streams)),
+            most_streams,
             waiting: AtomicUsize::new(0),
         };
         Self { connections, shared: Arc::new(shared) }
@@ -219,6 +229,12 @@ impl Pool {
             Err(PoolError::Backend(error)) => Err(error),
             Err(error) => Err(Error::Protocol(format!("the pool is closed: {error}"))),
         }
+    }
+
+    /// The right to keep a connection for as long as a reader takes.
+    pub(crate) fn permit_stream(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let full = |_| Error::TooManyStreams { most: self.shared.most_streams };
+        self.shared.streams.clone().try_acquire_owned().map_err(full)
     }
 
     pub(crate) fn known_types(&self, role: Role, sql: &'static str) -> Option<Arc<[Type]>> {

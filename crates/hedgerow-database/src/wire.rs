@@ -26,7 +26,7 @@ use tokio_util::io::poll_read_buf;
 use crate::error::{Error, ServerError};
 use crate::identity::Role;
 pub(crate) use startup::cancel;
-pub(crate) use step::{ColumnInfo, Count, Parameters, Sink, Step, wire_format, wire_type};
+pub(crate) use step::{ColumnInfo, Count, MakingRoom, Parameters, Sink, Step, wire_format, wire_type};
 use step::{affected, check_columns, read_columns, read_types};
 pub(crate) use stream::{Stream, connect as connect_stream};
 
@@ -303,10 +303,11 @@ impl Connection {
             let message = self.message().await?;
             match message {
                 backend::Message::DataRow(row) if failure.is_none() => {
-                    if let Some(step) = steps.get_mut(current)
-                        && let Err(error) = step.sink.row(&row)
-                    {
+                    let Some(step) = steps.get_mut(current) else { continue };
+                    if let Err(error) = step.sink.row(&row) {
                         failure = Some(error);
+                    } else if let Some(room) = step.sink.make_room() {
+                        room.await?;
                     }
                 }
                 backend::Message::RowDescription(body) if current < steps.len() => {

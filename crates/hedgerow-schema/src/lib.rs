@@ -18,6 +18,7 @@ pub mod expression;
 mod field;
 mod identifier;
 mod json_schema;
+mod keyset;
 pub mod model;
 mod parse;
 mod pattern;
@@ -46,6 +47,7 @@ pub use field::{
 };
 pub use identifier::{Identifier, IdentifierError};
 pub use json_schema::JsonSchema;
+pub use keyset::{Keyset, Side};
 pub use pattern::Pattern;
 pub use policy::Roles;
 pub use problem::{Problem, Problems};

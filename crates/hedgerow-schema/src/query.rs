@@ -92,6 +92,10 @@ pub struct ListQuery<'e> {
     pub offset: u32,
     /// The words by which rows are ranked, before `order`.
     pub best_first: Option<Bind>,
+    /// A place that an earlier answer named, as it came: reading it takes a secret.
+    pub cursor: Option<String>,
+    /// The parameters that decide which rows there are, as they came: a cursor holds for these alone.
+    pub narrowing: Vec<(String, String)>,
 }
 
 /// Which rows a change is about, and what of them comes back.
@@ -103,8 +107,10 @@ pub struct WriteQuery<'e> {
     pub filters: Vec<Filter<'e>>,
 }
 
+/// What says which part of the rows an answer has, and not which rows there are.
+const PAGE_PARAMETERS: &[&str] = &["select", "order", "limit", "offset", "cursor"];
 /// Parameters of the grammar that later versions understand.
-const LATER_PARAMETERS: &[&str] = &["not", "cursor", "metas", "columns", "on_conflict"];
+const LATER_PARAMETERS: &[&str] = &["not", "metas", "columns", "on_conflict"];
 
 impl<'e> ListQuery<'e> {
     /// Reads the decoded parameters of a list request.
@@ -148,6 +154,9 @@ impl<'e> ListQuery<'e> {
         let mut rows = ListQuery { select, ..reading.all_rows() };
         let placed: Vec<_> = parameters.iter().map(|(name, value)| Parameter::new(name, value)).collect();
         reading.fill(entity, &mut rows, &placed);
+        let decides = |(name, _): &&(&str, &str)| !PAGE_PARAMETERS.contains(name);
+        let narrowing = parameters.iter().filter(decides);
+        rows.narrowing = narrowing.map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         reading.finish(rows, parameters)
     }
 
@@ -179,7 +188,7 @@ impl<'e> WriteQuery<'e> {
         let mut rows = ListQuery { select, ..reading.all_rows() };
         let mut placed = Vec::new();
         for &(name, value) in parameters {
-            if matches!(name, "order" | "limit" | "offset" | "search") {
+            if matches!(name, "order" | "limit" | "offset" | "cursor" | "search") {
                 let message =
                     format!("`{name}` is for lists; a change is about all rows that its filters match");
                 reading.note(name, "unsupported_parameter", message);

@@ -5,6 +5,7 @@
 //! statistics, whatever the policy looks like.
 
 mod conditions;
+mod keyset;
 mod operand;
 mod place;
 mod reading;
@@ -13,11 +14,11 @@ mod selected;
 mod writing;
 
 use crate::query::Selected;
-use crate::{Access, Entity, Read, Sql, SqlType, Write};
+use crate::{Access, Column, Entity, Read, Sql, SqlType, Write};
 
-use operand::{column, parameter};
+use operand::{column, parameter, read_cast};
 use place::Place;
-use selected::{output, select_list};
+use selected::{output, position, select_list};
 
 pub use reading::*;
 pub use writing::*;
@@ -63,8 +64,20 @@ impl Access {
 
 /// `SELECT … FROM` the entity's table.
 fn rows(entity: &Entity, select: &[Selected<'_>], asker: Asker<'_>) -> Sql {
+    rows_with(entity, select, &[], asker)
+}
+
+/// The same with columns that the answer does not show. Their names are ones that no field has: an ORDER BY would mean
+/// them instead of the table's columns.
+fn rows_with(entity: &Entity, select: &[Selected<'_>], hidden: &[Column<'_>], asker: Asker<'_>) -> Sql {
+    let place = Place::own(entity, asker);
     let mut sql = Sql::new("SELECT ");
-    select_list(&mut sql, Place::own(entity, asker), select);
+    select_list(&mut sql, place, select);
+    for (at, &one) in hidden.iter().enumerate() {
+        sql.push(if at == 0 && output(select).is_empty() { "" } else { ", " });
+        place.full_column(&mut sql, one);
+        sql.push(read_cast(one).unwrap_or_default()).push(" AS \"key ").number(at as u64).push("\"");
+    }
     sql.push(" FROM public.").name(&entity.name);
     sql
 }

@@ -1,6 +1,7 @@
 //! Hedgerow over HTTP: routes, who is asking, and how answers and errors look. It holds no SQL; what it does is done by
 //! the `hedgerow` library.
 
+mod accept;
 mod api;
 mod cors;
 mod health;

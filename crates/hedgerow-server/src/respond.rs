@@ -33,7 +33,21 @@ pub(crate) enum Failure {
     /// The body is of a kind that is not understood.
     UnsupportedMediaType(String),
     /// The answer is wanted in a form that there is none of.
-    NotAcceptable(String),
+    NotAcceptable {
+        /// As asked.
+        wanted: String,
+        /// The forms that there are.
+        offered: String,
+    },
+    /// One row was asked for, and so many are there.
+    NotOneRow(usize),
+    /// The rows that were asked for begin behind the last one.
+    BeyondEnd {
+        /// Where they would begin.
+        offset: u32,
+        /// How many rows there are.
+        total: u64,
+    },
     /// The request asks by this header for something that is not done, and would be answered as if it were.
     UnsupportedHeader(String),
     /// There is nothing at this path.
@@ -75,6 +89,8 @@ pub(crate) struct CredentialChanged;
 pub(crate) struct Problem {
     code: &'static str,
     message: String,
+    /// What PostgREST's clients read; where it is not said, the mistakes in the input.
+    details: Option<String>,
     hint: Option<&'static str>,
     errors: Vec<InputError>,
 }
@@ -88,7 +104,8 @@ impl Failure {
             Self::UntrustedOrigin => StatusCode::FORBIDDEN,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::NotAcceptable { .. } | Self::NotOneRow(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::BeyondEnd { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -102,11 +119,13 @@ impl Failure {
     }
 
     fn problem(&self) -> Problem {
-        let plain = |code, message: String, hint| Problem { code, message, hint, errors: Vec::new() };
+        let plain =
+            |code, message: String, hint| Problem { code, message, details: None, hint, errors: Vec::new() };
         match self {
             Self::Operation(error) => Problem {
                 code: error.code(),
                 message: error.public_message(),
+                details: None,
                 hint: None,
                 errors: error.inputs().to_vec(),
             },
@@ -138,11 +157,30 @@ impl Failure {
                 format!("a body of {found} is not understood"),
                 Some("send application/json without Content-Encoding"),
             ),
-            Self::NotAcceptable(wanted) => plain(
+            Self::NotAcceptable { wanted, offered } => plain(
                 "not_acceptable",
-                format!("there is no answer in {wanted}"),
+                format!("there is no answer in {wanted}; there is {offered}"),
                 Some("accept application/json"),
             ),
+            // The codes and details are PostgREST's: its clients look at them.
+            Self::NotOneRow(count) => Problem {
+                details: Some(format!("The result contains {count} rows")),
+                ..plain(
+                    "PGRST116",
+                    "one row was asked for, and there is not exactly one".to_owned(),
+                    Some("accept application/json for a list of any number of rows"),
+                )
+            },
+            Self::BeyondEnd { offset, total } => Problem {
+                details: Some(format!(
+                    "An offset of {offset} was requested, but there are only {total} rows."
+                )),
+                ..plain(
+                    "PGRST103",
+                    "the rows that were asked for begin behind the last one".to_owned(),
+                    Some("begin with a smaller offset"),
+                )
+            },
             Self::UnsupportedHeader(header) => plain(
                 "unsupported_header",
                 format!("`{header}` is not supported by this version, and nothing was done"),
@@ -247,6 +285,10 @@ impl IntoResponse for Failure {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if let Self::BeyondEnd { total, .. } = &self {
+            let range = HeaderValue::from_str(&format!("*/{total}"));
+            headers.extend(range.ok().map(|range| (header::CONTENT_RANGE, range)));
+        }
         if let Self::TooMany(exceeded) = &self {
             headers.insert(header::RETRY_AFTER, limit::seconds(exceeded.retry_after).into());
         }
@@ -285,7 +327,7 @@ impl Problem {
             "requestId": request_id,
             "code": self.code,
             "message": self.message,
-            "details": if details.len() > 1 { Some(details.join("; ")) } else { None },
+            "details": self.details.or_else(|| (details.len() > 1).then(|| details.join("; "))),
             "hint": self.hint,
         });
         if !self.errors.is_empty() {

@@ -31,6 +31,8 @@ pub struct ServerOptions {
     pub max_connections: usize,
     /// Most connections of one address that is no trusted proxy; more are closed at once.
     pub max_connections_per_address: usize,
+    /// How long a streamed answer may take in all.
+    pub stream_limit: Duration,
     /// Proxies that are believed about the address a request comes from; nobody else is.
     pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may read answers, besides those that sign-in trusts.
@@ -51,6 +53,7 @@ impl Default for ServerOptions {
             max_parameters: 100,
             max_connections: 4096,
             max_connections_per_address: 1024,
+            stream_limit: Duration::from_secs(3600),
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             openapi: Audience::SignedIn,

@@ -15,6 +15,7 @@ use crate::api_keys::{KeySettings, Memory, Usage};
 use crate::auth::{Auth, AuthOptions};
 use crate::context::World;
 use crate::rate_limit::{RateLimitSettings, RateLimits};
+use crate::records::CursorKey;
 
 /// What an [`App`] is opened with.
 #[derive(Clone)]
@@ -81,6 +82,7 @@ struct Inner {
     keys: Keys,
     world: World,
     auth: Auth,
+    cursor_key: CursorKey,
     rate_limits: Option<RateLimits>,
     is_leaving: AtomicBool,
     /// When the database last answered whoever asked whether it does.
@@ -106,6 +108,7 @@ impl App {
             limits.map(|settings| RateLimits::open(settings, &database, auth.secrets(), &options.world));
         let inner = Inner {
             database,
+            cursor_key: CursorKey::new(auth.secrets()),
             auth,
             key_settings: options.keys,
             keys: Keys { memory: Memory::default(), usage },
@@ -151,6 +154,10 @@ impl App {
 
     pub(crate) fn keys(&self) -> &Keys {
         &self.inner.keys
+    }
+
+    pub(crate) fn cursor_key(&self) -> &CursorKey {
+        &self.inner.cursor_key
     }
 
     /// Time and randomness.

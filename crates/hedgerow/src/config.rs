@@ -92,6 +92,7 @@ const KEYS: &[Key] = &[
     key("server", "max_url", "8KiB", Takes::Size),
     key("server", "max_connections", "4096", Takes::Count),
     key("server", "max_connections_per_address", "1024", Takes::Count),
+    key("server", "stream_limit", "1h", Takes::Duration),
     Key {
         variables: &["HEDGEROW_SECRET", "BETTER_AUTH_SECRET", "AUTH_SECRET"],
         secret: true,

@@ -178,13 +178,13 @@ impl Ctx {
 
     /// What the request reads, about to be sent.
     pub(crate) fn reads<'a>(&'a self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
-        app.database().flight(identity).guarded(self.guard.as_deref())
+        app.database().flight(identity).guarded(self.guard.as_ref())
     }
 
     /// What the request writes, about to be sent. All writes of the data API begin here, so that what belongs to
     /// every write goes with each.
     pub(crate) fn writes<'a>(&'a self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
-        app.database().flight(identity).guarded(self.guard.as_deref())
+        app.database().flight(identity).guarded(self.guard.as_ref())
     }
 
     /// The identity of the signed-in user, or of nobody.

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use hedgerow_database::{Error as DatabaseError, Identity, RowFormat, UserId};
+use hedgerow_database::{Error as DatabaseError, Formulas, Identity, RowFormat, UserId};
 use hedgerow_schema::Entity;
 use hedgerow_schema::query::select_all;
 use hedgerow_schema::statement::{self, Asker, Owned};
@@ -38,7 +38,7 @@ pub async fn export(
         Format::Csv => {
             let header: Vec<&str> = select.iter().map(|item| item.key.as_str()).collect();
             writeln!(out, "{}", header.join(",")).map_err(written)?;
-            write_rows(app, entity, &owners, owned, RowFormat::Csv, out).await?
+            write_rows(app, entity, &owners, owned, RowFormat::Csv(Formulas::Kept), out).await?
         }
         Format::Ndjson => write_rows(app, entity, &owners, owned, RowFormat::Ndjson, out).await?,
         Format::Json => {

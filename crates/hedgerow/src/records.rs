@@ -3,6 +3,7 @@
 //! Always holds: each operation asks first whether the caller's credential allows it; statements run under the caller's
 //! identity; a row of another tenant and a row that does not exist give the same answer.
 
+mod cursor;
 mod reading;
 mod writing;
 
@@ -14,6 +15,7 @@ use hedgerow_schema::statement::Asker;
 use crate::context::{Caller, Ctx};
 use crate::error::Error;
 
+pub(crate) use cursor::CursorKey;
 pub use reading::*;
 pub use writing::*;
 pub(crate) use writing::{group_by_fields, writer};

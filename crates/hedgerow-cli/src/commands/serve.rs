@@ -110,6 +110,7 @@ pub(crate) async fn bind(app: &App, config: &Config, mode: Mode) -> anyhow::Resu
         header_timeout: own.header_timeout,
         body_timeout: own.body_timeout,
         write_timeout: own.write_timeout,
+        stream_limit: own.stream_limit,
         max_url: own.max_url,
         max_parameters: own.max_parameters,
         max_connections: own.max_connections,

@@ -15,4 +15,5 @@ mod production;
 mod project;
 mod rollout;
 mod sign_in;
+mod streams;
 mod users;

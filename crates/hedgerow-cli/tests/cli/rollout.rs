@@ -11,7 +11,7 @@ use crate::project::{NOTES, Project, Running, environment, get, send};
 pub(crate) struct Deployment {
     pub(crate) project: Project,
     pub(crate) environment: Vec<(&'static str, String)>,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
     pub(crate) key: String,
 }
 
@@ -19,7 +19,7 @@ impl Deployment {
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::empty().await;
         let environment = environment(&database.logins, &database.owner);
-        let mut made = Self { project: Project::new(), environment, _database: database, key: String::new() };
+        let mut made = Self { project: Project::new(), environment, database, key: String::new() };
         made.migrate("init");
         made.run(&["user", "create", "--email", "ann@example.com"]);
         let arguments = ["key", "create", "--user", "ann@example.com", "--name", "k", "--scope", "*"];

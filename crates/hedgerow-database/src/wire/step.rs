@@ -3,6 +3,7 @@
 //! Always holds: the types on the wire are those that the caller expects, or the exchange fails; bytes are never read as
 //! another type than they were sent.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use hedgerow_schema::{Bind, SqlType};
@@ -37,9 +38,17 @@ pub(crate) trait Sink: Send {
     fn columns(&mut self, _columns: &Arc<[ColumnInfo]>) {}
     /// Each row.
     fn row(&mut self, row: &backend::DataRowBody) -> Result<(), Error>;
+    /// What must be done before the next row can be taken; the connection is not read meanwhile, so the server waits, too.
+    /// An error breaks the exchange off where it is.
+    fn make_room(&mut self) -> Option<MakingRoom<'_>> {
+        None
+    }
     /// After the last row: how many rows the statement read or changed.
     fn done(&mut self, _rows: u64) {}
 }
+
+/// See [`Sink::make_room`].
+pub(crate) type MakingRoom<'s> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 's>>;
 
 /// Takes no rows; counts.
 #[derive(Debug, Default)]

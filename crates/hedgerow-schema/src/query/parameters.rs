@@ -65,6 +65,8 @@ impl<'e> Reading<'e> {
             limit: self.limits.default,
             offset: 0,
             best_first: None,
+            cursor: None,
+            narrowing: Vec::new(),
         }
     }
 
@@ -78,6 +80,22 @@ impl<'e> Reading<'e> {
         self.refuse_repeated(parameters);
         self.refuse_lost(&rows.select, parameters);
         self.fill_at(entity, rows, "", parameters);
+        self.check_cursor(rows, parameters);
+    }
+
+    /// A cursor and another word about the same, or no order that cursors know.
+    fn check_cursor(&mut self, rows: &ListQuery<'e>, parameters: &[Parameter<'_>]) {
+        if rows.cursor.is_none() {
+            return;
+        }
+        if parameters.iter().any(|parameter| parameter.name == "offset") {
+            let message = "a cursor is a place by itself: leave `offset` out, or the cursor";
+            self.note("cursor", "cursor_and_offset", message);
+        } else if !rows.has_keyset() {
+            let message = "rows that are grouped, ranked, or ordered by a path or by an embedded row have no cursors: \
+                           use `offset`";
+            self.note("cursor", "unsupported_cursor", message);
+        }
     }
 
     fn fill_at(
@@ -132,6 +150,11 @@ impl<'e> Reading<'e> {
                     self.note(name, "invalid_offset", message);
                 }
             },
+            "cursor" if is_top => rows.cursor = Some(value.to_owned()),
+            "cursor" => {
+                let message = "embedded rows have no cursors: ask for them as a list of their own";
+                self.note(name, "unsupported_parameter", message);
+            }
             "search" => {
                 if let Some(words) = self.search(entity, value, name) {
                     rows.filters.push(Filter::Search(words.clone()));
@@ -218,7 +241,8 @@ impl<'e> Reading<'e> {
 
     fn refuse_repeated(&mut self, parameters: &[Parameter<'_>]) {
         for (at, parameter) in parameters.iter().enumerate() {
-            let is_single = ["select", "order", "limit", "offset", "search"].contains(&parameter.last);
+            let is_single =
+                ["select", "order", "limit", "offset", "cursor", "search"].contains(&parameter.last);
             if is_single && parameters[..at].iter().any(|before| before.name == parameter.name) {
                 let name = parameter.name;
                 self.note(name, "repeated_parameter", format!("`{name}` stands here twice"));

@@ -7,7 +7,7 @@ use super::operand::{read_cast, value};
 use super::place::Place;
 use super::{OutputColumn, related};
 use crate::query::{Aggregate, Cast, Embed, Item, Operand, Selected};
-use crate::{Bind, Sql, SqlType};
+use crate::{Bind, Column, Sql, SqlType};
 
 /// `json_build_object` takes 100 arguments at most (FUNC_MAX_ARGS).
 const MAX_PAIRS: usize = 50;
@@ -36,6 +36,14 @@ fn leaves<'s, 'e>(select: &'s [Selected<'e>], over: &[&'s Embed<'e>]) -> Vec<Lea
 pub(super) fn output(select: &[Selected<'_>]) -> Vec<OutputColumn> {
     let column = |leaf: Leaf<'_, '_>| OutputColumn { key: leaf.key.to_owned(), ty: leaf.item.sql_type() };
     leaves(select, &[]).into_iter().map(column).collect()
+}
+
+/// Which column of the answer is that column of the table as it is.
+pub(super) fn position(select: &[Selected<'_>], column: Column<'_>) -> Option<usize> {
+    leaves(select, &[]).iter().position(|leaf| {
+        let is_it = |operand: &Operand<'_>| operand.path.is_none() && operand.column == column;
+        leaf.over.is_empty() && matches!(leaf.item, Item::Value(operand, Cast::Not) if is_it(operand))
+    })
 }
 
 /// The columns of a row.
@@ -187,6 +195,6 @@ fn embedded(sql: &mut Sql, place: Place<'_>, embed: &Embed<'_>) {
     object(sql, inside, &rows.select);
     sql.push(" AS item");
     related::from(sql, place, inside, embed.to, &rows.filters);
-    super::reading::page(sql, inside, rows, rows.limit.into());
+    super::reading::embedded_page(sql, inside, rows);
     sql.push(") AS found)");
 }

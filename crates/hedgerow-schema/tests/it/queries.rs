@@ -96,7 +96,6 @@ const MISTAKES: &[(&str, &str)] = &[
     ("project.code", "eq.a"),
     ("project.order", "code"),
     ("search", "x"),
-    ("cursor", "x"),
     ("metas", "all"),
 ];
 

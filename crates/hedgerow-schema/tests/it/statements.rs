@@ -2,9 +2,9 @@
 
 use hedgerow_schema::catalog::Catalog;
 use hedgerow_schema::diff::{self, Pace, Renames};
-use hedgerow_schema::statement::{self, Asker};
+use hedgerow_schema::statement::{self, Asker, Shelf};
 use hedgerow_schema::write::{Cell, read_cells};
-use hedgerow_schema::{EntityFile, Limits, ListQuery, Roles, Schema, Sql, ddl, model, script};
+use hedgerow_schema::{EntityFile, Keyset, Limits, ListQuery, Roles, Schema, Side, Sql, ddl, model, script};
 
 pub(crate) fn schema() -> Schema {
     let files = [
@@ -305,6 +305,64 @@ fn the_grammar_becomes_these_statements() {
     let query = ListQuery::parse(&schema, airports, &[("select", "tasks(id)")], Limits::default());
     shows.push(shown(&statement::list(airports, &query.expect("a query"), Asker::Anonymous).sql));
     insta::assert_snapshot!(shows.join("\n\n"));
+}
+
+#[test]
+fn pages_become_these_statements() {
+    let schema = schema();
+    let tasks = schema.entity("tasks").expect("tasks");
+    let adopted = schema.entity("adopted").expect("adopted");
+    let ann = Asker::User("ann");
+    let page = |entity, parameters: &[(&str, &str)], side, values: &[Option<&str>]| {
+        let query = ListQuery::parse(&schema, entity, parameters, Limits::default()).expect("a query");
+        let values = values.iter().map(|value| value.map(str::to_owned)).collect();
+        let page = statement::page(entity, &query, Shelf::Living, ann, Some(&Keyset { side, values }));
+        format!("{}\n  shows {}, keys {:?}", shown(&page.query.sql), page.shown, page.keys)
+    };
+    let (id, moment) = (Some("i1"), Some("2026-01-31 09:30:00.000001+00"));
+    let select = |select| ("select", select);
+    let query = ListQuery::parse(&schema, tasks, &[select("id"), ("due", "is.null")], Limits::default())
+        .expect("one");
+    let everything = [
+        page(tasks, &[select("id,title")], Side::After, &[moment, id]),
+        page(tasks, &[select("createdAt,id")], Side::Before, &[moment, id]),
+        page(tasks, &[select("title"), ("order", "due.desc")], Side::From, &[Some("2026-01-31"), id]),
+        page(tasks, &[select("title"), ("order", "due")], Side::After, &[Some("2026-01-31"), id]),
+        page(tasks, &[select("title"), ("order", "due")], Side::UpTo, &[None, id]),
+        page(
+            tasks,
+            &[select("title"), ("order", "due.nullsfirst,title.desc")],
+            Side::After,
+            &[None, Some("t"), id],
+        ),
+        page(
+            tasks,
+            &[select("title"), ("order", "billable,title.desc")],
+            Side::After,
+            &[Some("true"), Some("t"), id],
+        ),
+        page(
+            adopted,
+            &[select("id"), ("order", "at.desc,weight.desc")],
+            Side::After,
+            &[moment, Some("0.1"), id],
+        ),
+        shown(
+            &statement::stream(
+                tasks,
+                &query,
+                ann,
+                Some(&Keyset {
+                    side: Side::Before,
+                    values: vec![moment.map(str::to_owned), id.map(str::to_owned)],
+                }),
+            )
+            .sql,
+        ),
+        shown(&statement::count(tasks, &query, Shelf::Living, ann, None)),
+        shown(&statement::count(tasks, &query, Shelf::Living, Asker::Anonymous, Some(10))),
+    ];
+    insta::assert_snapshot!("pages", everything.join("\n\n"));
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub struct ServerConfig {
     pub body_timeout: Duration,
     /// How long a client may take nothing of its answer.
     pub write_timeout: Duration,
+    /// How long a streamed answer may take in all.
+    pub stream_limit: Duration,
     /// How long `serve` still takes requests after `/readyz` began to turn them away.
     pub drain: Duration,
     /// Longest path and query, in bytes.
@@ -60,6 +62,7 @@ pub(super) fn of<'v>(
         header_timeout: duration("header_timeout"),
         body_timeout: duration("body_timeout"),
         write_timeout: duration("write_timeout"),
+        stream_limit: duration("stream_limit"),
         drain: duration("drain"),
         max_url: size("max_url"),
         max_parameters: count("api", "max_parameters"),

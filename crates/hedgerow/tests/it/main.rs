@@ -1,5 +1,6 @@
 //! The library on a real database: isolation, barrier by barrier; transactions; import; the checks before serving.
 
+mod cursors;
 mod drift;
 mod everything;
 mod exchange;

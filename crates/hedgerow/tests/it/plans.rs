@@ -1,7 +1,7 @@
 //! How PostgreSQL goes about a tenant's request: by the index, with the identity found out once.
 
-use hedgerow::schema::statement::{self, Asker};
-use hedgerow::schema::{Limits, ListQuery};
+use hedgerow::schema::statement::{self, Asker, Shelf};
+use hedgerow::schema::{Keyset, Limits, ListQuery, Side, Sql};
 use hedgerow_testing::{TestDatabase, schema_of};
 
 const ENTITIES: &[(&str, &str)] = &[
@@ -50,11 +50,14 @@ async fn plan_of(
     let schema = schema_of(entities);
     let entity = schema.entity(entity).expect("an entity");
     let query = ListQuery::parse(&schema, entity, parameters, Limits::default()).expect("a query");
-    let sql = statement::list(entity, &query, Asker::User("u7")).sql;
+    explained(database, &statement::list(entity, &query, Asker::User("u7")).sql).await
+}
+
+async fn explained(database: &TestDatabase, sql: &Sql) -> String {
     // `simple_query` has no parameters: the binds as literals, which none of these tests needs to escape.
     let mut text = sql.text().to_owned();
     for (at, bind) in sql.binds().iter().enumerate().rev() {
-        let literal = format!("'{}'", bind.value.as_deref().expect("a value"));
+        let literal = format!("'{}'", bind.value.as_deref().expect("a value").replace('\'', "''"));
         text = text.replace(&format!("${}", at + 1), &literal);
     }
     let explain = format!(
@@ -154,7 +157,7 @@ async fn searching_uses_its_index_in_spite_of_row_level_security() {
              ANALYZE",
         )
         .await;
-    let asked: &[(&str, &str)] = &[("search", "about w77"), ("limit", "20")];
+    let asked: &[(&str, &str)] = &[("select", "text"), ("search", "about w77"), ("limit", "20")];
     let indexed = plan_of(&database, SEARCHED, "notes", asked).await;
     assert!(indexed.contains("Bitmap Index Scan on idx_notes_search"), "{indexed}");
     assert!(!indexed.contains("Seq Scan"), "{indexed}");
@@ -173,8 +176,7 @@ async fn related_rows_are_read_from_their_index() {
             "INSERT INTO \"user\" (id, name, email) SELECT 'u' || n, 'u' || n, 'u' || n || '@example.com' FROM generate_series(1, 20) n;
              INSERT INTO folders (id, \"userId\", name) SELECT 'f' || n, 'u' || (n % 20 + 1), 'f' || n FROM generate_series(1, 2000) n;
              INSERT INTO notes (id, \"userId\", text, folder)
-             SELECT 'n' || n, 'u' || (n % 20 + 1), 'note ' || n, 'f' || (n % 2000 + 1 - (n % 2000 + 1 - n) % 20) FROM generate_series(21, 20000) n
-             WHERE n % 2000 > 40;
+             SELECT 'n' || n, 'u' || (n % 20 + 1), 'note ' || n, 'f' || n % 2000 FROM generate_series(1, 20000) n WHERE n % 2000 > 0;
              INSERT INTO notes_seen (\"userId\", \"sourceId\", \"targetId\")
              SELECT n.\"userId\", n.id, n.folder FROM notes n;
              ANALYZE",
@@ -189,5 +191,55 @@ async fn related_rows_are_read_from_their_index() {
     ] {
         let plan = plan_of(&database, SEARCHED, entity, parameters).await;
         assert!(!plan.contains("Seq Scan"), "{entity} {parameters:?}\n{plan}");
+    }
+}
+
+/// The plan of the page that a cursor from another page leads to, as the user `u7` asks for it.
+async fn plan_of_page(
+    database: &TestDatabase,
+    parameters: &[(&str, &str)],
+    side: Side,
+    values: &[Option<&str>],
+) -> String {
+    let schema = schema_of(ENTITIES);
+    let tasks = schema.entity("tasks").expect("an entity");
+    let query = ListQuery::parse(&schema, tasks, parameters, Limits::default()).expect("a query");
+    let values = values.iter().map(|value| value.map(str::to_owned)).collect();
+    let place = Keyset { side, values };
+    let page = statement::page(tasks, &query, Shelf::Living, Asker::User("u7"), Some(&place));
+    explained(database, &page.query.sql).await
+}
+
+#[tokio::test]
+async fn a_place_is_a_bound_of_the_index() {
+    let database = TestDatabase::with(&schema_of(ENTITIES)).await;
+    database
+        .sql(
+            "INSERT INTO \"user\" (id, name, email) SELECT 'u' || n, 'u' || n, 'u' || n || '@example.com' FROM generate_series(1, 10) n;
+             INSERT INTO tasks (\"userId\", title, status, \"createdAt\")
+             SELECT 'u' || (n % 10 + 1), repeat('t', 100), CASE WHEN n % 3 = 0 THEN 'done' ELSE 'todo' END, '2026-01-01'::timestamptz - n * interval '1 s'
+             FROM generate_series(1, 20000) n;
+             ANALYZE",
+        )
+        .await;
+    // Half of the rows lie before this place.
+    let (moment, id) = ("2025-12-31 21:13:20.000000+00", "5");
+    let limit = ("limit", "20");
+    for (order, side, bound) in [
+        ("createdAt.desc", Side::After, "(ROW(\"createdAt\", id) < ROW("),
+        ("createdAt.desc", Side::Before, "(ROW(\"createdAt\", id) > ROW("),
+        ("createdAt.desc", Side::UpTo, "(ROW(\"createdAt\", id) >= ROW("),
+        ("createdAt", Side::After, "(ROW(\"createdAt\", id) > ROW("),
+        // Directions that differ: the first key bounds the index, and the rest is looked at for rows that are equal there.
+        ("createdAt.desc,id.asc", Side::After, "(\"createdAt\" <= "),
+    ] {
+        let plan = plan_of_page(&database, &[limit, ("order", order)], side, &[Some(moment), Some(id)]).await;
+        let condition = plan.lines().find(|line| line.contains("Index Cond")).unwrap_or_default();
+        assert!(condition.contains(bound), "{order}: {plan}");
+        assert!(plan.contains("idx_tasks_userId_createdAt_id"), "{order}: {plan}");
+        // Rows before the place were not even looked at.
+        let removed = plan.lines().find_map(|line| line.trim().strip_prefix("Rows Removed by Filter: "));
+        let removed: u32 = removed.map_or(0, |rows| rows.parse().expect("a number"));
+        assert!(removed <= 2, "{order}: {plan}");
     }
 }

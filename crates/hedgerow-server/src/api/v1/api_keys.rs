@@ -17,7 +17,7 @@ use hedgerow::schema::InputError;
 use hedgerow::{Caller, Ctx, Error};
 use url::form_urlencoded;
 
-use super::records::{content_range, links, read_body};
+use super::records::{Pages, content_range, read_body};
 use crate::identity;
 use crate::respond::Failure;
 use crate::service::Service;
@@ -67,8 +67,9 @@ pub(crate) async fn list(State(service): State<Service>, request: Request) -> Re
     let array = keys.iter().map(ApiKey::to_json).collect::<Vec<_>>();
     let mut response = axum::Json(array).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_RANGE, content_range(page.offset, keys.len()));
-    let links = links(&call.path, &call.parameters, page.offset, page.limit, has_more);
+    headers.insert(header::CONTENT_RANGE, content_range(Some(page.offset), keys.len(), None));
+    let pages = Pages { path: &call.path, parameters: &call.parameters };
+    let links = pages.by_offset(page.offset, page.limit, has_more);
     headers.extend(links.map(|links| (header::LINK, links)));
     Ok(response)
 }

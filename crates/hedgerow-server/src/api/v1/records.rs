@@ -2,7 +2,9 @@
 //! calls one operation of the library, and writes its answer.
 
 mod asked;
+mod paging;
 mod reading;
+mod streaming;
 mod writing;
 
 use axum::http::{StatusCode, header};
@@ -13,6 +15,7 @@ use hedgerow::schema::InputError;
 use crate::respond::Failure;
 
 pub(crate) use asked::read_body;
+pub(crate) use paging::{Pages, content_range};
 pub(crate) use reading::*;
 pub(crate) use writing::*;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use bytes::BytesMut;
 use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery};
 use hedgerow::{Ctx, Error};
@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use url::form_urlencoded;
 
 use super::invalid;
+use crate::accept;
 use crate::api::v1::prefer::Preferences;
 use crate::identity;
 use crate::respond::Failure;
@@ -27,6 +28,7 @@ pub(super) struct Asked {
     pub(super) id: String,
     /// Decoded, in the order of the query string.
     pub(super) parameters: Vec<(String, String)>,
+    pub(super) method: Method,
     pub(super) path: String,
     pub(super) headers: HeaderMap,
     pub(super) prefer: Preferences,
@@ -55,7 +57,10 @@ impl Asked {
         let (parts, body) = request.into_parts();
         // First of all: whoever may not come in learns nothing of what else is wrong.
         let ctx = identity::context(service, &parts).await?;
-        acceptable(&parts.headers)?;
+        // Readers have a choice, which they look at themselves.
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            accept::choose(&parts.headers, accept::WRITTEN)?;
+        }
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.headers, &prefer)?;
         let schema = service.app.schema();
@@ -66,7 +71,8 @@ impl Asked {
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = parts.uri.path().to_owned();
         let limits = service.app.limits();
-        Ok(Self { ctx, schema, limits, entity, id, parameters, path, headers: parts.headers, prefer, body })
+        let (method, headers) = (parts.method, parts.headers);
+        Ok(Self { ctx, schema, limits, entity, id, parameters, method, path, headers, prefer, body })
     }
 
     pub(super) fn entity(&self) -> Result<&Entity, Failure> {
@@ -76,6 +82,11 @@ impl Asked {
 
     pub(super) fn parameters(&self) -> Vec<(&str, &str)> {
         self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    /// Whether the request has that parameter.
+    pub(super) fn says(&self, parameter: &str) -> bool {
+        self.parameters.iter().any(|(name, _)| name == parameter)
     }
 
     /// The columns of a row that comes back, where filters have no meaning.
@@ -134,17 +145,6 @@ fn supported(headers: &HeaderMap, prefer: &Preferences) -> Result<(), Failure> {
         Some((_, name)) => Err(Failure::UnsupportedHeader(format!("Prefer: {name}"))),
         None => Ok(()),
     }
-}
-
-/// Whether the client takes JSON.
-fn acceptable(headers: &HeaderMap) -> Result<(), Failure> {
-    let wanted: Vec<&str> =
-        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    let takes_json = wanted.iter().flat_map(|value| value.split(',')).any(|range| {
-        let range = range.split(';').next().unwrap_or_default().trim();
-        ["*/*", "application/*", "application/json"].iter().any(|known| range.eq_ignore_ascii_case(known))
-    });
-    if wanted.is_empty() || takes_json { Ok(()) } else { Err(Failure::NotAcceptable(wanted.join(", "))) }
 }
 
 /// Whether the body is JSON as it is: a compressed one could be any size.

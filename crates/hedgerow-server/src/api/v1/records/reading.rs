@@ -1,17 +1,22 @@
-//! `GET`: lists, single rows and the trash.
+//! `GET` and `HEAD`: lists, single rows and the trash.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
-use hedgerow::database::JsonRows;
-use hedgerow::records;
-use hedgerow::schema::ListQuery;
-use url::form_urlencoded;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hedgerow::database::{Formulas, Nulls, PageFormat, RowFormat, StreamLimits};
+use hedgerow::records::{self, Counting, Page, Wanted};
+use hedgerow::schema::{InputError, ListQuery};
 
 use super::asked::{Asked, EntityPath, RowPath};
+use super::paging::{content_range, links, rows_of_range};
+use super::streaming::body_of;
 use super::{invalid, json};
+use crate::accept::{self, Media};
+use crate::api::v1::prefer::{self, CountMode};
 use crate::respond::Failure;
 use crate::service::Service;
+
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// `GET /api/v1/{entity}`
 pub(crate) async fn list(
@@ -19,22 +24,28 @@ pub(crate) async fn list(
     path: EntityPath,
     request: Request,
 ) -> Result<Response, Failure> {
-    let asked = Asked::of_rows(&service, path, request).await?;
+    let mut asked = Asked::of_rows(&service, path, request).await?;
+    let media = accept::choose(&asked.headers, accept::LIST)?;
+    rows_of_range(&asked.headers, &mut asked.parameters).map_err(mistake)?;
     let entity = asked.entity()?;
-    let query =
+    let mut query =
         ListQuery::parse(&asked.schema, entity, &asked.parameters(), asked.limits).map_err(invalid)?;
-    let rows = records::list(&asked.ctx, &service.app, entity, &query).await?;
-    Ok(page(&asked, &query, rows))
-}
-
-/// One page of a list.
-fn page(asked: &Asked, query: &ListQuery<'_>, rows: JsonRows) -> Response {
-    let range = content_range(query.offset, rows.count);
-    let links = links(&asked.path, &asked.parameters, query.offset, query.limit, rows.has_more);
-    let mut response = json(StatusCode::OK, rows.into_array());
-    response.headers_mut().insert(header::CONTENT_RANGE, range);
-    response.headers_mut().extend(links.map(|links| (header::LINK, links)));
-    response
+    if let PageFormat::Rows(format) = page_format(media)
+        && !asked.says("limit")
+    {
+        if asked.method == Method::HEAD {
+            // The headers of a stream, without its rows.
+            query.limit = 0;
+            let _ = records::list(&asked.ctx, &service.app, entity, &query, Wanted::default()).await?;
+            return Ok(of_kind(media, axum::body::Body::empty()));
+        }
+        let limits =
+            StreamLimits { stall: service.options.write_timeout, total: service.options.stream_limit };
+        let rows = records::stream(&asked.ctx, &service.app, entity, &query, format, limits).await?;
+        return Ok(of_kind(media, body_of(rows)));
+    }
+    let page = records::list(&asked.ctx, &service.app, entity, &query, wanted(&asked, media)).await?;
+    answer(&asked, media, &query, page)
 }
 
 /// `GET /api/v1/{entity}/trash`
@@ -43,13 +54,16 @@ pub(crate) async fn trash(
     path: EntityPath,
     request: Request,
 ) -> Result<Response, Failure> {
-    let asked = Asked::of_rows(&service, path, request).await?;
+    let mut asked = Asked::of_rows(&service, path, request).await?;
+    let media = accept::choose(&asked.headers, accept::TRASH)?;
+    rows_of_range(&asked.headers, &mut asked.parameters).map_err(mistake)?;
     let entity = asked.entity()?;
     let query =
         ListQuery::parse(&asked.schema, entity, &asked.parameters(), asked.limits).map_err(invalid)?;
-    let rows = records::trash(&asked.ctx, &service.app, entity, &query).await?;
-    Ok(page(&asked, &query, rows))
+    let page = records::trash(&asked.ctx, &service.app, entity, &query, wanted(&asked, media)).await?;
+    answer(&asked, media, &query, page)
 }
+
 /// `GET /api/v1/{entity}/{id}`
 pub(crate) async fn get(
     State(service): State<Service>,
@@ -57,43 +71,78 @@ pub(crate) async fn get(
     request: Request,
 ) -> Result<Response, Failure> {
     let asked = Asked::of_row(&service, path, request).await?;
+    let media = accept::choose(&asked.headers, accept::ROW)?;
     let select = asked.select()?;
     let row = records::get(&asked.ctx, &service.app, asked.entity()?, &asked.id, &select).await?;
-    Ok(json(StatusCode::OK, row))
-}
-/// `0-24/*`: the rows of this answer, of an unknown number (RFC 9110, section 14.4).
-pub(crate) fn content_range(offset: u32, count: usize) -> HeaderValue {
-    let text = match count {
-        0 => "*/*".to_owned(),
-        count => format!("{offset}-{}/*", offset as usize + count - 1),
-    };
-    HeaderValue::from_str(&text).expect("digits, a dash and a slash")
+    let mut response = json(StatusCode::OK, row);
+    response.headers_mut().insert(header::CONTENT_TYPE, media.content_type());
+    Ok(response)
 }
 
-/// The pages around this one (RFC 8288).
-pub(crate) fn links(
-    path: &str,
-    parameters: &[(String, String)],
-    offset: u32,
-    limit: u32,
-    has_more: bool,
-) -> Option<HeaderValue> {
-    let page = |offset: u32, rel: &str| {
-        let mut encoder = form_urlencoded::Serializer::new(String::new());
-        encoder.extend_pairs(parameters.iter().filter(|(name, _)| name != "offset"));
-        if offset > 0 {
-            encoder.append_pair("offset", &offset.to_string());
-        }
-        let query = encoder.finish();
-        format!("<{path}{}{query}>; rel=\"{rel}\"", if query.is_empty() { "" } else { "?" })
+fn mistake(error: InputError) -> Failure {
+    invalid(vec![error])
+}
+
+fn page_format(media: Media) -> PageFormat {
+    match media {
+        Media::Json | Media::Object => PageFormat::Json(Nulls::Kept),
+        Media::Stripped | Media::StrippedObject => PageFormat::Json(Nulls::Stripped),
+        Media::Csv => RowFormat::Csv(Formulas::Kept).into(),
+        Media::EscapedCsv => RowFormat::Csv(Formulas::Escaped).into(),
+        Media::Ndjson => RowFormat::Ndjson.into(),
+    }
+}
+
+fn wanted(asked: &Asked, media: Media) -> Wanted {
+    let counting = match asked.prefer.count {
+        None => Counting::None,
+        Some(CountMode::Exact) => Counting::Exact,
+        // The planner's estimate is made from everybody's rows, and would tell of them.
+        Some(CountMode::Planned | CountMode::Estimated) => Counting::Bounded,
     };
-    let mut links = Vec::new();
-    if offset > 0 {
-        links.push(page(0, "first"));
-        links.push(page(offset.saturating_sub(limit), "prev"));
+    Wanted { format: page_format(media), counting }
+}
+
+/// A page as the client wants it.
+fn answer(asked: &Asked, media: Media, query: &ListQuery<'_>, page: Page) -> Result<Response, Failure> {
+    let count_mode = asked.prefer.count;
+    if let (Some(total), Some(CountMode::Exact)) = (page.total, count_mode)
+        && u64::from(query.offset) > total
+    {
+        return Err(Failure::BeyondEnd { offset: query.offset, total });
     }
-    if has_more && limit > 0 {
-        links.push(page(offset.saturating_add(limit), "next"));
+    let range = content_range(query.cursor.is_none().then_some(query.offset), page.count, page.total);
+    let links = links(asked, query, &page);
+    let is_part = page.total.is_some_and(|total| (page.count as u64) < total);
+    let mut body = page.body;
+    if matches!(media, Media::Object | Media::StrippedObject) {
+        if page.count != 1 {
+            return Err(Failure::NotOneRow(page.count));
+        }
+        // The array around the one row.
+        body.pop();
+        body.remove(0);
     }
-    (!links.is_empty()).then(|| HeaderValue::from_str(&links.join(", ")).ok()).flatten()
+    let mut response = of_kind(media, body);
+    if is_part {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_RANGE, range);
+    headers.extend(links.map(|links| (header::LINK, links)));
+    let kept = count_mode.map(|mode| match mode {
+        CountMode::Exact => "count=exact",
+        CountMode::Planned => "count=planned",
+        CountMode::Estimated => "count=estimated",
+    });
+    headers.extend(prefer::applied(kept.as_slice()).map(|kept| (PREFERENCE_APPLIED, kept)));
+    Ok(response)
+}
+
+fn of_kind(media: Media, body: impl Into<axum::body::Body>) -> Response {
+    let mut response = body.into().into_response();
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, media.content_type());
+    headers.append(header::VARY, HeaderValue::from_static("accept, prefer, range"));
+    response
 }
