@@ -6,9 +6,10 @@
 //!   the transaction ends with the flight, and whatever fails, at its end too, is the flight's error;
 //! * a flight that is dropped midway leaves nothing open: everything it had to say was already sent.
 
-use hedgerow_schema::statement::Page;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use hedgerow_schema::statement::Page;
 
 use hedgerow_schema::{Bind, Query, Roles, Sql, SqlType};
 use postgres_types::{ToSql, Type};
@@ -16,8 +17,9 @@ use postgres_types::{ToSql, Type};
 use crate::error::{Error, Meaning};
 use crate::guard::{Guard, Proof};
 use crate::identity::{Identity, Role};
-use crate::json::{JsonRows, JsonSink};
+use crate::json::JsonRows;
 use crate::page::{Met, PageRows, PageSink};
+use crate::parts::{self, Part, Sends, Surrounded};
 use crate::pool::{Lease, Pool, PoolSettings, timeouts};
 use crate::row::{Row, Rows};
 use crate::row_format::{PageFormat, RowFormat, RowWriter};
@@ -228,10 +230,7 @@ impl<'d> Flight<'d> {
     /// # Errors
     /// As [`Self::rows`].
     pub async fn json(self, query: &Query, wanted: usize) -> Result<JsonRows, Error> {
-        let mut sink = JsonSink::new(&query.columns, wanted);
-        let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
-        self.built(&mut [(&query.sql, Some(&expected), &mut sink)]).await?;
-        Ok(sink.rows)
+        parts::json(self, query, wanted).await
     }
 
     /// Sends several queries of the builder in one transaction, and returns the rows of each as JSON.
@@ -239,44 +238,20 @@ impl<'d> Flight<'d> {
     /// # Errors
     /// As [`Self::rows`]; if one fails, none had an effect.
     pub async fn json_each(self, queries: &[Query]) -> Result<Vec<JsonRows>, Error> {
-        let mut sinks: Vec<_> =
-            queries.iter().map(|query| JsonSink::new(&query.columns, usize::MAX)).collect();
-        let expected: Vec<Vec<SqlType>> =
-            queries.iter().map(|query| query.columns.iter().map(|column| column.ty).collect()).collect();
-        let mut parts: Vec<Part<'_>> = Vec::with_capacity(queries.len());
-        for ((query, expected), sink) in queries.iter().zip(&expected).zip(&mut sinks) {
-            parts.push((&query.sql, Some(expected), sink));
-        }
-        self.built(&mut parts).await?;
-        Ok(sinks.into_iter().map(|sink| sink.rows).collect())
+        parts::json_each(self, queries).await
     }
 
-    /// Sends statements and then a query in one transaction, and returns the query's rows; when it meets none, `or_else`
-    /// says whether there is one.
+    /// Sends statements, a query and other statements in one transaction.
     ///
     /// # Errors
     /// As [`Self::rows`]; if one fails, none had an effect.
-    pub async fn json_after(
+    pub async fn json_between(
         self,
         before: &[Sql],
         query: &Query,
-        or_else: Option<&Sql>,
-    ) -> Result<(JsonRows, bool), Error> {
-        let mut sinks: Vec<Count> = before.iter().map(|_| Count::default()).collect();
-        let mut sink = JsonSink::new(&query.columns, usize::MAX);
-        let mut exists = Count::default();
-        let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
-        let mut parts: Vec<Part<'_>> = Vec::with_capacity(before.len() + 2);
-        for (sql, sink) in before.iter().zip(&mut sinks) {
-            parts.push((sql, None, sink));
-        }
-        parts.push((&query.sql, Some(&expected), &mut sink));
-        if let Some(sql) = or_else {
-            parts.push((sql, None, &mut exists));
-        }
-        self.built(&mut parts).await?;
-        drop(parts);
-        Ok((sink.rows, exists.0 > 0))
+        after: &[Sql],
+    ) -> Result<Surrounded, Error> {
+        parts::json_between(self, before, query, after).await
     }
 
     /// Sends statements of the builder in one transaction, and returns how many rows each read or changed.
@@ -284,13 +259,7 @@ impl<'d> Flight<'d> {
     /// # Errors
     /// As [`Self::rows`]; if one fails, none had an effect.
     pub async fn execute_each(self, statements: &[Sql]) -> Result<Vec<u64>, Error> {
-        let mut sinks: Vec<Count> = statements.iter().map(|_| Count::default()).collect();
-        let mut parts: Vec<Part<'_>> = Vec::with_capacity(statements.len());
-        for (sql, sink) in statements.iter().zip(&mut sinks) {
-            parts.push((sql, None, sink));
-        }
-        self.built(&mut parts).await?;
-        Ok(sinks.into_iter().map(|sink| sink.0).collect())
+        parts::execute_each(self, statements).await
     }
 
     /// Sends a statement of the builder, and returns its rows.
@@ -298,9 +267,7 @@ impl<'d> Flight<'d> {
     /// # Errors
     /// As [`Self::rows`].
     pub async fn sql_rows(self, sql: &Sql) -> Result<Vec<Row>, Error> {
-        let mut sink = Rows::default();
-        self.built(&mut [(sql, None, &mut sink)]).await?;
-        Ok(sink.rows)
+        parts::rows(self, sql).await
     }
 
     /// Sends statements and then one whose rows come back, in one transaction.
@@ -436,7 +403,7 @@ pub(crate) fn judged(proof: Option<&Proof<'_>>, error: Error) -> Error {
 #[cfg(feature = "bench")]
 pub(crate) async fn plain(pool: &Pool, query: &Query, wanted: usize) -> Result<JsonRows, Error> {
     let mut lease = pool.lend().await?;
-    let mut sink = JsonSink::new(&query.columns, wanted);
+    let mut sink = crate::json::JsonSink::new(&query.columns, wanted);
     let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
     let parameters = Parameters::Text(query.sql.binds());
     let mut steps =
@@ -445,8 +412,11 @@ pub(crate) async fn plain(pool: &Pool, query: &Query, wanted: usize) -> Result<J
     Ok(sink.rows)
 }
 
-/// A statement of a flight, the columns it must have, and where its rows go.
-type Part<'p> = (&'p Sql, Option<&'p [SqlType]>, &'p mut dyn Sink);
+impl Sends for Flight<'_> {
+    async fn send(self, parts: &mut [Part<'_>]) -> Result<(), Error> {
+        self.built(parts).await
+    }
+}
 
 /// The parameter types of a statement that a library user wrote; the server is asked once for each pool and role.
 pub(crate) async fn parameter_types(

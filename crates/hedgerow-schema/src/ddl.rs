@@ -3,6 +3,7 @@
 //! Always holds: a table comes into being together with its protection (`policy.rs`), in one transaction.
 
 pub mod audit;
+pub(crate) mod idempotency;
 mod keys;
 mod rate_limits;
 pub(crate) mod sign_in;
@@ -67,6 +68,7 @@ pub fn core(roles: &Roles) -> Vec<CoreMigration> {
         CoreMigration { name: "0002_sign_in", statements: sign_in::statements(roles) },
         CoreMigration { name: AUDIT, statements: audit::statements(roles) },
         CoreMigration { name: "0004_keys", statements: keys::statements(roles) },
+        CoreMigration { name: "0005_idempotency", statements: idempotency::statements(roles) },
         CoreMigration { name: RATE_LIMITS, statements: rate_limits::statements(roles) },
     ]
 }

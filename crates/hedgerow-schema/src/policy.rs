@@ -406,6 +406,33 @@ pub(crate) fn for_first_api_keys(roles: &Roles) -> Protection {
     Protection { table: Identifier::joined(&["api_keys"]), policies: policies(expression), grants }
 }
 
+/// How `api_idempotency` is protected: each sees what their own requests did; sign-in finds old rows and takes them away.
+pub fn for_idempotency(roles: &Roles) -> Protection {
+    let expression = |command| match command {
+        Command::Select | Command::Delete => or_role(owned("\"userId\""), &[&roles.auth]),
+        Command::Insert | Command::Update => owned("\"userId\""),
+    };
+    let mut grants = Vec::new();
+    // An administrator's requests run with that role.
+    for role in [&roles.app, &roles.admin] {
+        grants.extend([
+            grant(role, Command::Select, None),
+            grant(role, Command::Insert, names(&["route", "key", "request"])),
+            grant(role, Command::Update, names(&["request", "status", "headers", "body", "createdAt"])),
+            grant(role, Command::Delete, None),
+        ]);
+    }
+    grants.extend([
+        grant(&roles.auth, Command::Select, names(&["userId", "route", "key", "createdAt"])),
+        grant(&roles.auth, Command::Delete, None),
+    ]);
+    Protection {
+        table: Identifier::joined(&[ddl::idempotency::TABLE]),
+        policies: policies(expression),
+        grants,
+    }
+}
+
 impl Protection {
     /// The statements that protect the table, for a table that was just made.
     pub fn statements(&self) -> Vec<Sql> {

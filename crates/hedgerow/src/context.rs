@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hedgerow_database::{Ending, Flight, Guard, Identity, UserId};
+use hedgerow_database::{Ending, Error as DatabaseError, Flight, Guard, Identity, Transaction, UserId};
 use hedgerow_schema::{Action, Scope};
 use jiff::Timestamp;
 
@@ -202,6 +202,19 @@ impl Ctx {
     /// What goes last in each transaction of the request's writes: its row of the audit trail.
     pub(crate) fn ending(&self) -> Option<&Ending> {
         self.audited.as_ref().map(|request| request.ending(&self.caller))
+    }
+
+    /// The same for writes that are several statements with decisions in between; [`Self::commit`] ends them.
+    pub(crate) async fn begin(&self, app: &App, identity: &Identity) -> Result<Transaction, DatabaseError> {
+        app.database().guarded_transaction(identity, self.guard.as_deref()).await
+    }
+
+    /// Makes what began by [`Self::begin`] lasting. What belongs to every write goes with it.
+    pub(crate) async fn commit(&self, transaction: Transaction) -> Result<(), DatabaseError> {
+        match self.ending() {
+            Some(ending) => transaction.commit_with(ending).await,
+            None => transaction.commit().await,
+        }
     }
 
     /// The identity of the signed-in user, or of nobody.

@@ -15,6 +15,7 @@ mod error;
 pub mod export;
 pub mod follow;
 pub mod health;
+pub mod idempotency;
 pub mod import;
 pub mod mail;
 pub mod migrations;

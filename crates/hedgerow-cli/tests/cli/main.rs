@@ -9,6 +9,7 @@ mod dev;
 mod examples;
 mod kill;
 mod killed_migration;
+mod killed_serve;
 mod leaving;
 mod migrate;
 mod node;

@@ -62,8 +62,8 @@ const SIGN_IN: &[(&str, &str, &str)] = &[
 
 /// All tables, those of sign-in included.
 fn tables() -> impl Iterator<Item = &'static str> {
-    let sign_in = SIGN_IN.iter().map(|(table, ..)| *table);
-    TABLES.iter().chain(LINKS).copied().chain(sign_in).chain([TRAIL])
+    let others = SIGN_IN.iter().map(|(table, ..)| *table).chain(["api_idempotency", TRAIL]);
+    TABLES.iter().chain(LINKS).copied().chain(others)
 }
 
 /// The audit trail.
@@ -107,7 +107,8 @@ impl Scene {
                  INSERT INTO page (id, \"userId\", text) VALUES ('page-{name}', '{name}', 'draft'), ('page-{name}-out', '{name}', CASE '{name}' WHEN 'bob' THEN 'later' ELSE 'out' END);
                  INSERT INTO page_links (\"userId\", \"sourceId\", \"targetId\") VALUES ('{name}', 'page-{name}', 'reference-root'), ('{name}', 'page-{name}-out', 'reference-root');
                  INSERT INTO bin (id, \"userId\", text, \"deletedAt\") VALUES ('bin-{name}', '{name}', 'x', now()), ('bin-{name}-live', '{name}', 'x', NULL);
-                 INSERT INTO api_keys (id, \"userId\", name, key, prefix) VALUES ('key-{name}', '{name}', 'k', repeat('{}', 64), 'p');",
+                 INSERT INTO api_keys (id, \"userId\", name, key, prefix) VALUES ('key-{name}', '{name}', 'k', repeat('{}', 64), 'p');
+                 INSERT INTO api_idempotency (\"userId\", route, key, request, status, body) VALUES ('{name}', 'POST /api/v1/own', 'k-{name}', 'r', 201, '{name}''s');",
                 if name == "alice" { 'a' } else { 'b' }
             );
             for (table, _, row) in SIGN_IN {
@@ -166,7 +167,7 @@ async fn attack(scene: &Scene) -> Vec<String> {
         ("system", Identity::System { reason: "a test" }),
     ];
     // SELECT: which rows of each table each of them sees; "-" is no right at all.
-    let selects: [(&str, &'static str, [&str; 6]); 12] = [
+    let selects: [(&str, &'static str, [&str; 6]); 13] = [
         (
             "api_audit_logs",
             "SELECT id FROM api_audit_logs ORDER BY id",
@@ -240,6 +241,11 @@ async fn attack(scene: &Scene) -> Vec<String> {
             "SELECT id FROM api_keys ORDER BY id",
             ["key-bob", "-", "", "key-alice key-bob", "", ""],
         ),
+        (
+            "api_idempotency",
+            "SELECT key FROM api_idempotency ORDER BY key",
+            ["k-bob", "-", "", "k-alice k-bob", "", ""],
+        ),
     ];
     for (table, sql, expected) in selects {
         for ((who, identity), expected) in readers.iter().zip(expected) {
@@ -297,6 +303,20 @@ async fn attack(scene: &Scene) -> Vec<String> {
         ("UPDATE api_keys SET name = 'x'", "1 rows"),
         ("UPDATE api_keys SET scopes = '{*}'", "refused"),
         ("UPDATE api_keys SET \"userId\" = 'alice'", "refused"),
+        ("INSERT INTO api_idempotency (route, key, request) VALUES ('r', 'k', 'x')", "1 rows"),
+        (
+            "INSERT INTO api_idempotency (\"userId\", route, key, request) VALUES ('alice', 'r', 'k', 'x')",
+            "refused",
+        ),
+        // Another's key is no key that is taken.
+        (
+            "INSERT INTO api_idempotency (route, key, request) VALUES ('POST /api/v1/own', 'k-alice', 'x') ON CONFLICT DO NOTHING RETURNING key",
+            "1 rows",
+        ),
+        ("UPDATE api_idempotency SET body = 'x'", "1 rows"),
+        ("UPDATE api_idempotency SET \"userId\" = 'alice'", "refused"),
+        ("UPDATE api_idempotency SET key = 'x'", "refused"),
+        ("DELETE FROM api_idempotency", "1 rows"),
         ("UPDATE api_keys SET \"allowedIps\" = NULL", "refused"),
         ("UPDATE api_keys SET \"requestCount\" = 0", "refused"),
         ("UPDATE api_keys SET \"lastUsed\" = NULL", "refused"),
@@ -464,6 +484,22 @@ async fn attack(scene: &Scene) -> Vec<String> {
             "refused",
         ),
         ("auth", Identity::Auth, "SELECT key FROM api_keys", "2 rows"),
+        ("auth", Identity::Auth, "DELETE FROM api_idempotency WHERE \"createdAt\" <= now()", "2 rows"),
+        ("auth", Identity::Auth, "SELECT body FROM api_idempotency", "refused"),
+        ("auth", Identity::Auth, "UPDATE api_idempotency SET body = 'x'", "refused"),
+        (
+            "auth",
+            Identity::Auth,
+            "INSERT INTO api_idempotency (route, key, request) VALUES ('r', 'k', 'x')",
+            "refused",
+        ),
+        ("admin", admin(), "DELETE FROM api_idempotency", "0 rows"),
+        (
+            "admin",
+            admin(),
+            "INSERT INTO api_idempotency (route, key, request) VALUES ('r', 'k', 'x')",
+            "1 rows",
+        ),
         ("auth", Identity::Auth, "UPDATE api_keys SET \"requestCount\" = 1, \"lastUsed\" = now()", "2 rows"),
         ("auth", Identity::Auth, "UPDATE api_keys SET scopes = '{*}', \"allowedIps\" = NULL", "refused"),
         // An administrator proves their own key, and sees nothing else of it nor of others'.
@@ -613,6 +649,7 @@ async fn barriers(scene: &Scene) -> Vec<String> {
         }
     }
     through.extend(links(scene, &probe).await);
+    through.extend(idempotency(scene, &probe).await);
     through.extend(trash(&probe).await);
     through.extend(sign_in(scene, &probe).await);
     through.extend(trail(scene, &probe).await);
@@ -640,6 +677,40 @@ async fn barriers(scene: &Scene) -> Vec<String> {
     }
     probe.close().await;
     through.extend(shape(scene).await);
+    through
+}
+
+/// The floors of what requests with a key did.
+async fn idempotency(scene: &Scene, probe: &Probe) -> Vec<String> {
+    let mut through = Vec::new();
+    const OPENED: &str = "CREATE POLICY hole ON api_idempotency USING (true) WITH CHECK (true);
+         GRANT ALL ON api_idempotency TO hedgerow_app, hedgerow_admin, hedgerow_anon, hedgerow_auth;";
+    let insert =
+        "INSERT INTO api_idempotency (\"userId\", route, key, request) VALUES ('alice', 'r', 'k', 'x')";
+    for (role, who, sql, expected) in [
+        ("hedgerow_app", "bob", "SELECT FROM api_idempotency WHERE \"userId\" = 'alice'", Some(0)),
+        ("hedgerow_app", "bob", "UPDATE api_idempotency SET body = 'x'", Some(1)),
+        ("hedgerow_app", "bob", "UPDATE api_idempotency SET \"userId\" = 'alice'", None),
+        ("hedgerow_app", "bob", "DELETE FROM api_idempotency", Some(1)),
+        ("hedgerow_app", "bob", insert, None),
+        ("hedgerow_app", "", "SELECT FROM api_idempotency", Some(0)),
+        ("hedgerow_admin", "bob", "SELECT FROM api_idempotency", Some(1)),
+        ("hedgerow_admin", "bob", "DELETE FROM api_idempotency", Some(1)),
+        ("hedgerow_anon", "", "SELECT FROM api_idempotency", Some(0)),
+        ("hedgerow_auth", "", "UPDATE api_idempotency SET body = 'x'", Some(0)),
+        ("hedgerow_auth", "", insert, None),
+    ] {
+        let count = probe.rows(role, who, OPENED, sql).await;
+        if count != expected {
+            through
+                .push(format!("idempotency: {role} {who:?}: {sql}: {count:?} rows, expected {expected:?}"));
+        }
+    }
+    let as_owner = "SET LOCAL ROLE hedgerow_owner; SELECT count(*) FROM api_idempotency";
+    let count = scene.database.try_column(as_owner).await;
+    if count != Ok(vec!["0".to_owned()]) {
+        through.push(format!("the owner sees {count:?} rows of api_idempotency"));
+    }
     through
 }
 
@@ -1207,6 +1278,9 @@ async fn every_widened_right_is_noticed() {
         "GRANT SELECT ON jwks TO PUBLIC",
         "GRANT DELETE ON \"twoFactor\" TO hedgerow_app",
         "GRANT TRUNCATE ON session TO hedgerow_auth",
+        "GRANT SELECT ON api_idempotency TO hedgerow_auth",
+        "GRANT INSERT (\"userId\") ON api_idempotency TO hedgerow_app",
+        "GRANT SELECT ON api_idempotency TO hedgerow_anon",
         "REVOKE DELETE ON verification FROM hedgerow_auth",
         "GRANT INSERT ON api_audit_logs TO hedgerow_app",
         "GRANT UPDATE ON api_audit_logs TO hedgerow_app",
@@ -1245,6 +1319,8 @@ async fn every_loosened_expression_is_noticed() {
         "ALTER POLICY hedgerow_floor_select ON session USING (\"userId\" = (SELECT get_auth_user_id()))",
         "ALTER POLICY hedgerow_floor_update ON account USING (true) WITH CHECK (true)",
         "ALTER POLICY hedgerow_floor_insert ON jwks WITH CHECK (true)",
+        "ALTER POLICY hedgerow_floor_select ON api_idempotency USING (true)",
+        "ALTER POLICY hedgerow_floor_update ON api_idempotency USING (true) WITH CHECK (true)",
         "ALTER POLICY hedgerow_floor_delete ON \"twoFactor\" TO hedgerow_app",
         "ALTER POLICY hedgerow_floor_select ON api_audit_logs USING (true)",
         "ALTER POLICY hedgerow_floor_insert ON api_audit_logs WITH CHECK (true)",
