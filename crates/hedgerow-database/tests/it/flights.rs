@@ -35,7 +35,7 @@ async fn open(connections: usize) -> (TestDatabase, Database) {
 
 fn insert(schema: &Schema, id: &str, json: &str) -> Query {
     let entity = schema.entity("notes").expect("notes");
-    let Ok(Body::One(row)) = write::read_body(entity, WriteKind::Create, json.as_bytes()) else {
+    let Ok(Body::One(row)) = write::read_body(entity, &WriteKind::Create.into(), json.as_bytes()) else {
         panic!("{json}")
     };
     statement::insert(
