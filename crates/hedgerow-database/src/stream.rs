@@ -52,12 +52,17 @@ enum Chunk {
     End(Result<(), Error>),
 }
 
+/// Who asks, and what has to hold before they are answered.
+pub(crate) struct Asker {
+    pub(crate) identity: IdentityStatement,
+    pub(crate) role: Role,
+    pub(crate) guard: Option<Arc<Guard>>,
+}
+
 impl RowStream {
     pub(crate) fn start(
         pool: &Pool,
-        identity: IdentityStatement,
-        role: Role,
-        guard: Option<Arc<Guard>>,
+        asker: Asker,
         query: Query,
         format: RowFormat,
         limits: StreamLimits,
@@ -67,7 +72,7 @@ impl RowStream {
         let pool = pool.clone();
         let work = tokio::spawn(async move {
             let outcome = tokio::select! {
-                outcome = send_rows(&pool, &identity, role, guard.as_deref(), &query, format, limits, &sender) => outcome,
+                outcome = send_rows(&pool, &asker, &query, format, limits, &sender) => outcome,
                 () = sender.closed() => return,
             };
             drop(permit);
@@ -111,9 +116,7 @@ impl RowStream {
 
 async fn send_rows(
     pool: &Pool,
-    identity: &IdentityStatement,
-    role: Role,
-    guard: Option<&Guard>,
+    asker: &Asker,
     query: &Query,
     format: RowFormat,
     limits: StreamLimits,
@@ -125,16 +128,17 @@ async fn send_rows(
     let mut retried = false;
     loop {
         let mut set = Count::default();
-        let mut proof = guard.map(Guard::proof);
-        let mut steps = vec![identity.step(&mut set)];
-        steps.extend(proof.as_mut().map(|proof| proof.step(role)));
+        let mut proof = asker.guard.as_deref().map(Guard::proof);
+        let mut steps = vec![asker.identity.step(&mut set)];
+        steps.extend(proof.as_mut().map(|proof| proof.step(asker.role)));
         steps.push(Step {
             text: query.sql.text(),
-            role: Some(role),
+            role: Some(asker.role),
             parameters: Parameters::Text(query.sql.binds()),
             expected: Some(&expected),
             sink: &mut sink,
         });
+        pool.count_exchange();
         let work = lease.exchange(&mut steps);
         let sent = if limits.total.is_zero() {
             work.await
