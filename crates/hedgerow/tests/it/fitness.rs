@@ -164,7 +164,7 @@ async fn a_database_without_anything_is_told_what_to_run() {
     test.database.sql("DROP TABLE jwks; ALTER TABLE \"user\" DROP COLUMN username").await;
     assert_eq!(findings(&test.app).await, "error missing_table, error schema_differs");
     test.database
-        .sql("DROP TABLE session, account, verification, \"twoFactor\", api_keys, \"user\"; DROP FUNCTION get_auth_user_id()")
+        .sql("DROP TABLE api_audit_logs, api_idempotency, session, account, verification, \"twoFactor\", api_keys, \"user\"; DROP FUNCTION get_auth_user_id()")
         .await;
     let missing = ", error missing_table".repeat(7);
     assert_eq!(findings(&test.app).await, format!("error no_tables{missing}"));
