@@ -98,7 +98,7 @@ pub(crate) struct Problem {
 }
 
 impl Failure {
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Operation(error) => status_of(error),
             Self::TwoCredentials | Self::BodyBroken | Self::UnsupportedHeader(_) => StatusCode::BAD_REQUEST,

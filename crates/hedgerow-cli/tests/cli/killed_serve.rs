@@ -1,5 +1,5 @@
 //! kill -9 of `hedgerow serve` at random moments, under writes that are sent again with their `Idempotency-Key` until they are
-//! acknowledged: none that was acknowledged is lost, and none is done twice.
+//! acknowledged: none that was acknowledged is lost, none is done twice, and each has its row in the audit trail.
 //!
 //! 500 writes here; the long run is `HEDGEROW_WRITES=10000 cargo test -p hedgerow-cli --test cli killed_serve -- --nocapture`.
 
@@ -151,6 +151,10 @@ async fn acknowledged_writes_are_there_once() {
         acknowledged.lock().expect("no panic").iter().map(|(number, id)| format!("{number} {id}")).collect();
     assert_eq!(expected.len(), writes, "all are acknowledged");
     assert_eq!(rows, expected, "what was acknowledged is there, once, and nothing else");
+    // Both rows of one transaction have its number.
+    let silent = "SELECT n::text FROM notes WHERE NOT EXISTS \
+                  (SELECT FROM api_audit_logs trail WHERE trail.xmin = notes.xmin)";
+    assert_eq!(test.column(silent).await, Vec::<String>::new(), "every write has its row in the trail");
     assert!(kills > 0, "it was killed");
     println!("{writes} writes, {} tries, {kills} kills", tries.load(Ordering::Relaxed));
     assert_eq!(serve.stop().0, Some(0));

@@ -110,6 +110,8 @@ impl<'r> Request<'r> {
     pub(crate) fn failed(&self, failure: Failure) -> Failure {
         match failure {
             failure if self.place.is_empty() => failure,
+            // Not for what was asked: it is done again, or told as it is.
+            failure if failure.status().is_server_error() => failure,
             // They name it already.
             Failure::Operation(Error::Input(errors))
                 if errors.iter().any(|error| error.field.starts_with(&self.place)) =>
