@@ -6,15 +6,17 @@
 //!   the transaction ends with the flight, and whatever fails, at its end too, is the flight's error;
 //! * a flight that is dropped midway leaves nothing open: everything it had to say was already sent.
 
-use hedgerow_schema::statement::Page;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hedgerow_schema::statement::Page;
 
 use hedgerow_schema::{Bind, Query, Roles, Sql, SqlType};
 use postgres_types::{ToSql, Type};
 
 use crate::error::{Error, Meaning};
 use crate::guard::{Guard, Proof};
-use crate::identity::Identity;
+use crate::identity::{Identity, Role};
 use crate::json::JsonRows;
 use crate::page::{Met, PageRows, PageSink};
 use crate::parts::{self, Part, Sends, Surrounded};
@@ -52,6 +54,40 @@ pub struct Flight<'d> {
     identity: &'d Identity,
     trash: Trash,
     guard: Option<&'d Arc<Guard>>,
+    ending: Option<&'d Ending>,
+}
+
+/// A statement that goes last in a transaction that may have written, and whether it had a row.
+///
+/// What it says is lasting exactly when the rest of the transaction is.
+#[derive(Debug)]
+pub struct Ending {
+    sql: Sql,
+    met: AtomicBool,
+}
+
+impl Ending {
+    /// Not sent yet.
+    pub fn new(sql: Sql) -> Self {
+        Self { sql, met: AtomicBool::new(false) }
+    }
+
+    /// Whether a transaction was committed in which the statement had a row.
+    pub fn was_met(&self) -> bool {
+        self.met.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn step<'s>(&'s self, role: Role, sink: &'s mut Count) -> Step<'s> {
+        let parameters = Parameters::Text(self.sql.binds());
+        Step { text: self.sql.text(), role: Some(role), parameters, expected: None, sink }
+    }
+
+    /// To be called when the transaction is committed.
+    pub(crate) fn note(&self, sink: &Count) {
+        if sink.0 > 0 {
+            self.met.store(true, Ordering::Release);
+        }
+    }
 }
 
 /// Whether rows in the trash are seen by whoever may write them.
@@ -102,12 +138,17 @@ impl<'d> Flight<'d> {
         if let Identity::System { reason } = identity {
             tracing::info!(reason, "the program reads or writes for itself");
         }
-        Self { pool, roles, identity, trash: Trash::Hidden, guard: None }
+        Self { pool, roles, identity, trash: Trash::Hidden, guard: None, ending: None }
     }
 
     /// The same with rows in the trash, for what deletes, restores and lists them; for this flight alone.
     pub fn with_trash(self) -> Self {
         Self { trash: Trash::Seen, ..self }
+    }
+
+    /// The same with a statement behind its own; if that fails, none of them had an effect.
+    pub fn ending(self, ending: &'d Ending) -> Self {
+        Self { ending: Some(ending), ..self }
     }
 
     /// The same with something to prove first; nothing is done where it does not hold ([`Error::Unproven`]).
@@ -154,13 +195,14 @@ impl<'d> Flight<'d> {
         let mut retried = false;
         loop {
             let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
-            let mut identity_sink = Count::default();
+            let (mut identity_sink, mut last) = (Count::default(), Count::default());
             let mut proof = self.guard.map(|guard| guard.proof());
             let parameters = Parameters::Typed(&types, parameters);
-            let mut steps = Vec::with_capacity(3);
+            let mut steps = Vec::with_capacity(4);
             steps.push(identity.step(&mut identity_sink));
             steps.extend(proof.as_mut().map(|proof| proof.step(role)));
             steps.push(Step { text: sql, role: Some(role), parameters, expected: None, sink: &mut *sink });
+            steps.extend(self.ending.map(|ending| ending.step(role, &mut last)));
             let outcome = within(self.pool, lease.exchange(&mut steps)).await;
             drop(steps);
             match outcome.map_err(|error| judged(proof.as_ref(), error)) {
@@ -175,7 +217,10 @@ impl<'d> Flight<'d> {
                     retried = true;
                     lease.forget_statements();
                 }
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.note(&last);
+                    return Ok(());
+                }
             }
         }
     }
@@ -309,8 +354,9 @@ impl<'d> Flight<'d> {
         let mut sink = Count::default();
         let mut retried = false;
         loop {
+            let mut last = Count::default();
             let mut proof = self.guard.map(|guard| guard.proof());
-            let mut steps = Vec::with_capacity(parts.len() + 2);
+            let mut steps = Vec::with_capacity(parts.len() + 3);
             steps.push(identity.step(&mut sink));
             steps.extend(proof.as_mut().map(|proof| proof.step(role)));
             steps.extend(parts.iter_mut().map(|(sql, expected, sink)| Step {
@@ -320,6 +366,7 @@ impl<'d> Flight<'d> {
                 expected: *expected,
                 sink: &mut **sink,
             }));
+            steps.extend(self.ending.map(|ending| ending.step(role, &mut last)));
             let outcome = within(self.pool, lease.exchange(&mut steps)).await;
             drop(steps);
             match outcome.map_err(|error| judged(proof.as_ref(), error)) {
@@ -328,8 +375,18 @@ impl<'d> Flight<'d> {
                     retried = true;
                     lease.forget_statements();
                 }
-                outcome => return outcome,
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    self.note(&last);
+                    return Ok(());
+                }
             }
+        }
+    }
+
+    fn note(&self, last: &Count) {
+        if let Some(ending) = self.ending {
+            ending.note(last);
         }
     }
 }
@@ -365,7 +422,7 @@ impl Sends for Flight<'_> {
 pub(crate) async fn parameter_types(
     pool: &Pool,
     lease: &mut Lease,
-    role: crate::identity::Role,
+    role: Role,
     sql: &'static str,
     identity: Option<&IdentityStatement>,
 ) -> Result<Arc<[Type]>, Error> {

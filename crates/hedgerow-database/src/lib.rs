@@ -27,7 +27,7 @@ mod wire;
 
 pub use database::{Database, Logins};
 pub use error::{Error, Meaning, ServerError};
-pub use flight::Flight;
+pub use flight::{Ending, Flight};
 pub use guard::Guard;
 pub use identity::{Identity, UserId, UserIdError};
 pub use json::{JsonRows, Nulls};

@@ -7,7 +7,7 @@ use hedgerow_schema::{Query, Roles, Sql};
 use postgres_types::ToSql;
 
 use crate::error::Error;
-use crate::flight::{IdentityStatement, Trash, is_stale_plan, judged, parameter_types, within};
+use crate::flight::{Ending, IdentityStatement, Trash, is_stale_plan, judged, parameter_types, within};
 use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::json::JsonRows;
@@ -204,6 +204,19 @@ impl Transaction {
             return Err(Error::RolledBack);
         }
         within(&self.pool, self.lease.exchange(&mut [plain("COMMIT", &mut sink)])).await
+    }
+
+    /// The same with a statement before the commit, in one flight with it.
+    ///
+    /// # Errors
+    /// As [`Self::commit`], also when the statement fails.
+    pub async fn commit_with(mut self, ending: &Ending) -> Result<(), Error> {
+        self.check()?;
+        let (mut last, mut sink) = (Count::default(), Count::default());
+        let mut steps = [ending.step(self.identity.role(), &mut last), plain("COMMIT", &mut sink)];
+        within(&self.pool, self.lease.exchange(&mut steps)).await?;
+        ending.note(&last);
+        Ok(())
     }
 
     /// Undoes everything, and waits until it is undone.

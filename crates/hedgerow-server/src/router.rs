@@ -18,6 +18,7 @@ pub fn router(app: App, options: ServerOptions) -> Router {
         get(records::list).post(records::write_rows).patch(records::write_rows).delete(records::write_rows);
     let row = get(records::get).patch(records::write_row).put(records::write_row).delete(records::write_row);
     Router::new()
+        .route("/api/v1/audit-logs", get(records::audit_logs))
         .route("/api/v1/batch", post(batch::batch))
         .route("/api/v1/openapi.json", get(openapi::json))
         .route("/api/v1/docs", get(openapi::docs))

@@ -22,6 +22,7 @@ pub(crate) const DATA_API: &[(&str, &str)] = &[
     ("DELETE", "/api/v1/api-keys/{id}"),
     ("POST", "/api/v1/api-keys/{id}/revoke"),
     ("POST", "/api/v1/api-keys/{id}/rotate"),
+    ("GET", "/api/v1/audit-logs"),
     ("GET", "/api/v1/openapi.json"),
     ("GET", "/api/v1/docs"),
 ];

@@ -160,6 +160,10 @@ impl Error {
     /// What a database error means for an operation on `entity`.
     pub(crate) fn from_database(doing: &'static str, entity: &Entity, error: DatabaseError) -> Self {
         let Some(server) = error.server() else { return Self::without_entity(doing, error) };
+        // The row of the audit trail goes with a write; it is nothing that a caller could put right.
+        if server.table.as_deref().is_some_and(|table| table.starts_with(ddl::audit::TABLE)) {
+            return Self::without_entity(doing, error);
+        }
         let meaning = server.meaning();
         let field = field_of(entity, server);
         let named = |code, message: &dyn Fn(&str) -> String| {
@@ -188,6 +192,12 @@ impl Error {
                     ("", Some(rule)) => format!("the row breaks the rule `{rule}` of its table"),
                     ("", None) => "the row breaks a rule of its table".to_owned(),
                     (field, _) => format!("`{field}` breaks a rule of its field"),
+                })])
+            }
+            // invalid_regular_expression: what is one is PostgreSQL's to say.
+            Meaning::InvalidValue if server.code.code() == "2201B" => {
+                Self::Input(vec![named("invalid_pattern", &|_| {
+                    "the pattern of `match` is no regular expression".to_owned()
                 })])
             }
             Meaning::InvalidValue => Self::Input(vec![named("invalid_value", &|_| {

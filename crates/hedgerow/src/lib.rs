@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 mod app;
+pub mod audit;
 pub mod auth;
 pub mod baseline;
 pub mod checks;

@@ -9,8 +9,17 @@ use crate::policy::{self, Protection};
 use crate::{Roles, ddl};
 
 /// The tables that are Hedgerow's own, by name.
-pub const OWN_TABLES: &[&str] =
-    &["user", "api_keys", "session", "account", "verification", "jwks", "twoFactor", "api_idempotency"];
+pub const OWN_TABLES: &[&str] = &[
+    "user",
+    "api_keys",
+    "session",
+    "account",
+    "verification",
+    "jwks",
+    "twoFactor",
+    "api_idempotency",
+    ddl::audit::TABLE,
+];
 
 const TIME: &str = "timestamp with time zone";
 const NOW: Option<&str> = Some("CURRENT_TIMESTAMP");
@@ -19,7 +28,12 @@ const NOW: Option<&str> = Some("CURRENT_TIMESTAMP");
 pub(super) fn catalog(roles: &Roles, owner: &str) -> Catalog {
     let mut catalog = Catalog::default();
     let sign_in = ddl::sign_in::tables().map(|table| policy::for_sign_in(&table, roles));
-    let others = [policy::for_users(roles), policy::for_api_keys(roles), policy::for_idempotency(roles)];
+    let others = [
+        policy::for_users(roles),
+        policy::for_api_keys(roles),
+        policy::for_audit(roles),
+        policy::for_idempotency(roles),
+    ];
     for protection in others.into_iter().chain(sign_in) {
         let mut made = table(&protection);
         owner.clone_into(&mut made.owner);
@@ -72,11 +86,16 @@ fn table(protection: &Protection) -> Table {
         updated_at(&mut table, name);
     }
     if table.columns.contains_key("userId") {
-        table.constraints.insert(format!("{name}_userId_fkey"), references_user("userId", "CASCADE"));
+        // What somebody did stays when they go.
+        let on_delete = if name == ddl::audit::TABLE { "SET NULL" } else { "CASCADE" };
+        table.constraints.insert(format!("{name}_userId_fkey"), references_user("userId", on_delete));
     }
-    let keys: &[&str] = if name == "api_idempotency" { &["userId", "route", "key"] } else { &["id"] };
-    let primary = Index { primary: true, comment: None, ..index(keys, true) };
-    table.indexes.insert(format!("{name}_pkey"), primary);
+    // Of a trail that others made the key is another one: parts need their time in it.
+    if name != ddl::audit::TABLE {
+        let keys: &[&str] = if name == "api_idempotency" { &["userId", "route", "key"] } else { &["id"] };
+        let primary = Index { primary: true, comment: None, ..index(keys, true) };
+        table.indexes.insert(format!("{name}_pkey"), primary);
+    }
     for (name, keys, unique) in indexes(name) {
         table.indexes.insert((*name).into(), Index { comment: None, ..index(keys, *unique) });
     }
@@ -183,6 +202,21 @@ fn columns(table: &str) -> Vec<(&'static str, Column)> {
             ("lockedUntil", maybe(TIME)),
             ("lastUsedStep", maybe("bigint")),
         ],
+        ddl::audit::TABLE => vec![
+            ("id", some("text", Some("gen_random_uuid()::text"))),
+            ("apiKeyId", maybe("text")),
+            ("userId", maybe("text")),
+            ("endpoint", text()),
+            ("method", text()),
+            ("statusCode", some("integer", None)),
+            ("responseTime", maybe("integer")),
+            ("ipAddress", maybe("text")),
+            ("userAgent", maybe("text")),
+            ("createdAt", some(TIME, NOW)),
+            ("userMark", maybe("text")),
+            ("keyMark", maybe("text")),
+            ("writtenBy", maybe("bigint")),
+        ],
         _ => Vec::new(),
     }
 }
@@ -213,6 +247,10 @@ fn indexes(table: &str) -> &'static [(&'static str, &'static [&'static str], boo
         "twoFactor" => {
             &[("twoFactor_secret_idx", &["secret"], false), ("twoFactor_userId_idx", &["userId"], false)]
         }
+        ddl::audit::TABLE => &[
+            ("idx_api_audit_logs_userId_createdAt_id", &["userId", "createdAt", "id"], false),
+            ("idx_api_audit_logs_apiKeyId", &["apiKeyId"], false),
+        ],
         _ => &[],
     }
 }

@@ -263,6 +263,10 @@ impl<'e> Reading<'e> {
         if keys.len() > MAX_KEYS {
             self.bad_select(format!("a row shows at most {MAX_KEYS} keys"));
         }
+        // What a write gives back cannot be empty (PostgreSQL manual, RETURNING).
+        if depth == 0 && keys.is_empty() && !selected.is_empty() {
+            self.bad_select("a row shows at least one key; an empty relation shows none");
+        }
         let is_grouped = selected.iter().any(|item| matches!(item.item, Item::Aggregate(_)));
         if !is_grouped {
             return;

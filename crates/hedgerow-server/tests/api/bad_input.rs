@@ -140,6 +140,7 @@ async fn queries_that_are_wrong_are_refused_by_name() {
         ("select=nope", "400 unknown_field [select: unknown_field]"),
         ("select=text,text", "400 repeated_key [select: repeated_key]"),
         ("select=", "400 invalid_select [select: invalid_select]"),
+        ("select=of()", "400 invalid_select [select: invalid_select]"),
         ("select=of(text,nope)", "400 unknown_field [select: unknown_field]"),
         ("select=count::date", "400 invalid_cast [select: invalid_cast]"),
         ("select=1;DROP TABLE notes", "400 unknown_field [select: unknown_field]"),
@@ -153,6 +154,8 @@ async fn queries_that_are_wrong_are_refused_by_name() {
         let answer = app.get(&ann, &format!("/api/v1/notes?{}", query.replace(' ', "%20"))).await;
         assert_eq!(answer.problem(), expected, "{query}");
     }
+    let made = app.post(&ann, "/api/v1/notes?select=of()", json!({})).await;
+    assert_eq!(made.problem(), "400 invalid_select [select: invalid_select]");
     app.close().await;
 }
 

@@ -1,12 +1,15 @@
 //! The data API as its clients see it: stories over HTTP, on a real database each.
 
 mod access;
+mod audit;
+mod audit_seals;
 mod bad_input;
 mod batches;
 mod bodies;
 mod embeds;
 mod every_type;
 mod formats;
+mod fuzz;
 mod grammar;
 mod hostile;
 mod idempotency;

@@ -10,6 +10,7 @@ use super::cursor::Cursors;
 use super::writing::refuse_no_trash;
 use super::{OneRow, asker, embeds, possible_id, writer};
 use crate::app::App;
+use crate::audit;
 use crate::context::{Caller, Ctx};
 use crate::error::Error;
 
@@ -191,6 +192,9 @@ pub async fn get(
 
 /// Who reads: nobody reads only what is public, a user needs the scope.
 pub(super) fn reader(ctx: &Ctx, entity: &Entity) -> Result<Identity, Error> {
+    if let Some(identity) = audit::reader(ctx, entity) {
+        return identity;
+    }
     if ctx.caller() == &Caller::Anonymous && entity.access.read == Read::Public {
         return Ok(Identity::Anonymous);
     }

@@ -7,8 +7,8 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use bytes::BytesMut;
-use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery};
-use hedgerow::{Ctx, Error};
+use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery, trail};
+use hedgerow::{Ctx, Error, audit};
 use http_body_util::BodyExt;
 use url::form_urlencoded;
 
@@ -53,6 +53,13 @@ impl Asked {
     pub(super) async fn of_row(service: &Service, path: RowPath, request: Request) -> Result<Self, Failure> {
         let Path((entity, id)) = path.map_err(|_| Failure::NoSuchPath)?;
         Self::read(service, entity, id, request).await
+    }
+
+    /// Of the audit trail, which is listed as an entity is.
+    pub(super) async fn of_trail(service: &Service, request: Request) -> Result<Self, Failure> {
+        let mut asked = Self::begin(service, trail::NAME.to_owned(), String::new(), request).await?;
+        asked.schema = audit::schema(&asked.ctx)?;
+        Ok(asked)
     }
 
     /// What is about several entities at once; each must be there when it is named.

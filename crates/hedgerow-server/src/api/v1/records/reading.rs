@@ -24,7 +24,18 @@ pub(crate) async fn list(
     path: EntityPath,
     request: Request,
 ) -> Result<Response, Failure> {
-    let mut asked = Asked::of_rows(&service, path, request).await?;
+    listed(&service, Asked::of_rows(&service, path, request).await?).await
+}
+
+/// `GET /api/v1/audit-logs`
+pub(crate) async fn audit_logs(
+    State(service): State<Service>,
+    request: Request,
+) -> Result<Response, Failure> {
+    listed(&service, Asked::of_trail(&service, request).await?).await
+}
+
+async fn listed(service: &Service, mut asked: Asked) -> Result<Response, Failure> {
     let media = accept::choose(&asked.headers, accept::LIST)?;
     rows_of_range(&asked.headers, &mut asked.parameters).map_err(mistake)?;
     let entity = asked.entity()?;
