@@ -20,6 +20,8 @@ key=$(cat "$folder/.hedgerow/dev-key")
 checks=not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance
 checks=$checks,response_schema_conformance,negative_data_rejection,missing_required_header,unsupported_method,use_after_free
 checks=$checks,ensure_resource_availability,ignored_auth
+# It leaves what it found where it runs.
+cd "$folder"
 # PostgreSQL's texts have no U+0000, and a JSON Schema has no short word for that.
 schemathesis run "$address/api/v1/openapi.json" --header "Authorization: Bearer $key" --checks "$checks" \
     --max-examples "${1:-50}" --workers 2 --continue-on-failure --generation-allow-x00 false

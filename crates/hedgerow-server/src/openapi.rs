@@ -82,7 +82,7 @@ pub fn document(schema: &Schema, about: &About) -> Value {
         }
         parameters.extend(parameters::of_fields(entity));
     }
-    built_in::describe(about, &mut paths, &mut tags, &mut schemas);
+    built_in::describe(about, &mut paths, &mut tags, &mut schemas, &mut parameters);
     schemas.extend(answers::schemas());
     schemas.extend(parameters::filters());
     schemas.extend(

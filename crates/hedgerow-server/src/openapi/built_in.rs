@@ -16,6 +16,7 @@ pub(super) fn describe(
     paths: &mut Paths,
     tags: &mut Vec<Value>,
     schemas: &mut Map<String, Value>,
+    parameters: &mut Map<String, Value>,
 ) {
     let readers = match about.readers {
         Audience::Public => Callers::Anyone,
@@ -23,7 +24,7 @@ pub(super) fn describe(
     };
     batch::describe(paths, schemas);
     api_keys::describe(paths, schemas);
-    audit_logs::describe(paths, schemas);
+    audit_logs::describe(paths, schemas, parameters);
     let path = "/api/v1/openapi.json";
     let document = Operation::new("openapi".to_owned(), "description", "This document".to_owned())
         .called_by(readers, None)

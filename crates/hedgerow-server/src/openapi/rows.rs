@@ -102,7 +102,12 @@ const PAGE: [&str; 5] = ["select", "order", "limit", "offset", "cursor"];
 const PAGE_HEADERS: &[&str] = &["Content-Range", "Link", "Preference-Applied"];
 
 fn list(entity: &Entity) -> Operation {
-    operation(entity, "list", format!("List {}", plural(entity)), Action::Read)
+    listing(operation(entity, "list", format!("List {}", plural(entity)), Action::Read), entity)
+}
+
+/// What every list takes and answers.
+pub(super) fn listing(operation: Operation, entity: &Entity) -> Operation {
+    operation
         .takes(conditions(entity))
         .takes(PAGE)
         .takes(["PreferReading", "Range"])

@@ -1,42 +1,24 @@
-//! `/api/v1/audit-logs`: who asked for what.
+//! `/api/v1/audit-logs`: who asked for what, with the parameters of any list.
 
-use hedgerow::schema::Action;
+use hedgerow::schema::{Action, Read, shape, trail};
 use serde_json::{Map, Value, json};
 
-use crate::openapi::operation::{Callers, Operation, Paths, array_of};
+use crate::openapi::operation::{Callers, Operation, Paths};
+use crate::openapi::{parameters, rows};
 
-pub(super) fn describe(paths: &mut Paths, schemas: &mut Map<String, Value>) {
+pub(super) fn describe(paths: &mut Paths, schemas: &mut Map<String, Value>, shared: &mut Map<String, Value>) {
     let path = "/api/v1/audit-logs";
-    let lines = json!({ "type": "string" });
-    let kinds = [
-        ("application/json", array_of("AuditLog")),
-        ("text/csv", lines.clone()),
-        ("application/x-ndjson", lines),
-    ];
-    let headers = ["Content-Range", "Link"];
-    let list = Operation::new("auditLogs_list".to_owned(), "audit-logs", "List requests".to_owned())
-        .called_by(Callers::SignedIn, Some(("audit", Action::Read)))
-        .says("One's own; administrators see all. Every column is a filter, as of entities: `statusCode=gte.400`.")
-        .takes(["select", "order", "limit", "offset", "cursor"])
-        .answer(200, "The requests, newest first.", &headers, &kinds)
-        .fails(&[403, 406]);
-    paths.add("GET", path, path, list);
-    let text = json!({ "type": ["string", "null"] });
-    let log = json!({
-        "type": "object",
-        "required": ["id", "endpoint", "method", "createdAt"],
-        "properties": {
-            "id": { "type": "string" },
-            "userId": text,
-            "apiKeyId": text,
-            "endpoint": { "type": "string", "description": "The template of the path, with the entity in its place, such as /api/v1/tasks/{id}." },
-            "method": { "type": "string" },
-            "statusCode": { "type": ["integer", "null"] },
-            "ipAddress": text,
-            "userAgent": text,
-            "responseTime": { "type": ["integer", "null"], "description": "Milliseconds." },
-            "createdAt": { "type": "string", "format": "date-time" },
-        },
-    });
-    schemas.insert("AuditLog".to_owned(), log);
+    for entity in trail::schema(Read::Owner).entities() {
+        let list = Operation::new("auditLogs_list".to_owned(), "audit-logs", "List requests".to_owned())
+            .called_by(Callers::SignedIn, Some(("audit", Action::Read)))
+            .says("One's own; administrators see all.");
+        paths.add("GET", path, path, rows::listing(list, entity));
+        let mut row = shape::row(entity);
+        row["properties"]["userId"] = json!({
+            "type": ["string", "null"],
+            "description": "Who asked; null where nobody was signed in, or who asked was deleted.",
+        });
+        schemas.insert(entity.name.to_string(), row);
+        shared.extend(parameters::of_fields(entity));
+    }
 }
