@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hedgerow::api_keys::{IpNet, parse_network};
+use hedgerow::audit::Head;
 use hedgerow::database::private_server::Download;
 use hedgerow::import::{Format, Match, Missing};
 use hedgerow::schema::Scope;
@@ -52,6 +53,9 @@ pub(crate) enum Command {
     /// API keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The audit trail of the API.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Import rows from a CSV, JSON or NDJSON file, through the same checks as the API.
     Import(Import),
     /// Export rows.
@@ -338,6 +342,30 @@ pub(crate) enum KeyCommand {
     Revoke {
         /// The key's id.
         id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Compare the trail with its seals; exit 3 if a row was changed, removed or inserted.
+    Verify {
+        /// The head of an earlier run, SEAL:CHAIN, kept elsewhere: its seal must still be there.
+        #[arg(long, value_name = "HEAD")]
+        since: Option<Head>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List requests, the newest first.
+    List {
+        /// As in the API, such as statusCode=gte.400, userId=eq.ID or order=createdAt.
+        filters: Vec<String>,
+        /// Most rows.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod audit;
 mod baseline;
 mod describe;
 mod dev;
@@ -42,6 +43,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Migrate(migrate) => migrate::run(&arguments, migrate).await,
         Command::User(command) => user::run(&arguments, command).await,
         Command::Key(command) => key::run(&arguments, command).await,
+        Command::Audit(command) => audit::run(&arguments, command).await,
         Command::Import(import) => import::run(&arguments, import).await,
         Command::Export(export) => export::run(&arguments, export).await,
         Command::Psql(psql) => psql::run(&arguments, psql).await,

@@ -139,6 +139,7 @@ pub(crate) fn open_app(
         rate_limit: (project.config.sign_in.rate_limit(mode) == Switch::On)
             .then(|| project.config.rate_limit.clone()),
         auth: Some(sign_in(project, &world, mode)?),
+        audit: Some(project.config.audit),
         world,
     };
     Ok(App::open(options, schema))

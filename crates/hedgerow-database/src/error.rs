@@ -183,6 +183,8 @@ pub enum Meaning {
     Locked,
     /// Concurrent transactions collided: the same again may succeed.
     Retry,
+    /// One statement was to write the same row twice.
+    Repeated,
     /// The plan of a prepared statement no longer fits the tables.
     StalePlan,
     /// The server is starting, stopping or full.
@@ -229,6 +231,7 @@ impl ServerError {
             "23502" => Meaning::NotNull,
             "23514" => Meaning::Check,
             "42501" => Meaning::NotAllowed,
+            "21000" => Meaning::Repeated,
             "57014" => Meaning::Cancelled,
             "55P03" => Meaning::Locked,
             "40001" | "40P01" => Meaning::Retry,

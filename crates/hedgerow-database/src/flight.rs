@@ -6,17 +6,20 @@
 //!   the transaction ends with the flight, and whatever fails, at its end too, is the flight's error;
 //! * a flight that is dropped midway leaves nothing open: everything it had to say was already sent.
 
-use hedgerow_schema::statement::Page;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hedgerow_schema::statement::Page;
 
 use hedgerow_schema::{Bind, Query, Roles, Sql, SqlType};
 use postgres_types::{ToSql, Type};
 
 use crate::error::{Error, Meaning};
 use crate::guard::{Guard, Proof};
-use crate::identity::Identity;
-use crate::json::{JsonRows, JsonSink};
+use crate::identity::{Identity, Role};
+use crate::json::JsonRows;
 use crate::page::{Met, PageRows, PageSink};
+use crate::parts::{self, Part, Sends, Surrounded};
 use crate::pool::{Lease, Pool, PoolSettings, timeouts};
 use crate::row::{Row, Rows};
 use crate::row_format::{PageFormat, RowFormat, RowWriter};
@@ -51,6 +54,40 @@ pub struct Flight<'d> {
     identity: &'d Identity,
     trash: Trash,
     guard: Option<&'d Arc<Guard>>,
+    ending: Option<&'d Ending>,
+}
+
+/// A statement that goes last in a transaction that may have written, and whether it had a row.
+///
+/// What it says is lasting exactly when the rest of the transaction is.
+#[derive(Debug)]
+pub struct Ending {
+    sql: Sql,
+    met: AtomicBool,
+}
+
+impl Ending {
+    /// Not sent yet.
+    pub fn new(sql: Sql) -> Self {
+        Self { sql, met: AtomicBool::new(false) }
+    }
+
+    /// Whether a transaction was committed in which the statement had a row.
+    pub fn was_met(&self) -> bool {
+        self.met.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn step<'s>(&'s self, role: Role, sink: &'s mut Count) -> Step<'s> {
+        let parameters = Parameters::Text(self.sql.binds());
+        Step { text: self.sql.text(), role: Some(role), parameters, expected: None, sink }
+    }
+
+    /// To be called when the transaction is committed.
+    pub(crate) fn note(&self, sink: &Count) {
+        if sink.0 > 0 {
+            self.met.store(true, Ordering::Release);
+        }
+    }
 }
 
 /// Whether rows in the trash are seen by whoever may write them.
@@ -101,12 +138,17 @@ impl<'d> Flight<'d> {
         if let Identity::System { reason } = identity {
             tracing::info!(reason, "the program reads or writes for itself");
         }
-        Self { pool, roles, identity, trash: Trash::Hidden, guard: None }
+        Self { pool, roles, identity, trash: Trash::Hidden, guard: None, ending: None }
     }
 
     /// The same with rows in the trash, for what deletes, restores and lists them; for this flight alone.
     pub fn with_trash(self) -> Self {
         Self { trash: Trash::Seen, ..self }
+    }
+
+    /// The same with a statement behind its own; if that fails, none of them had an effect.
+    pub fn ending(self, ending: &'d Ending) -> Self {
+        Self { ending: Some(ending), ..self }
     }
 
     /// The same with something to prove first; nothing is done where it does not hold ([`Error::Unproven`]).
@@ -153,13 +195,14 @@ impl<'d> Flight<'d> {
         let mut retried = false;
         loop {
             let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
-            let mut identity_sink = Count::default();
+            let (mut identity_sink, mut last) = (Count::default(), Count::default());
             let mut proof = self.guard.map(|guard| guard.proof());
             let parameters = Parameters::Typed(&types, parameters);
-            let mut steps = Vec::with_capacity(3);
+            let mut steps = Vec::with_capacity(4);
             steps.push(identity.step(&mut identity_sink));
             steps.extend(proof.as_mut().map(|proof| proof.step(role)));
             steps.push(Step { text: sql, role: Some(role), parameters, expected: None, sink: &mut *sink });
+            steps.extend(self.ending.map(|ending| ending.step(role, &mut last)));
             let outcome = within(self.pool, lease.exchange(&mut steps)).await;
             drop(steps);
             match outcome.map_err(|error| judged(proof.as_ref(), error)) {
@@ -174,7 +217,10 @@ impl<'d> Flight<'d> {
                     retried = true;
                     lease.forget_statements();
                 }
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.note(&last);
+                    return Ok(());
+                }
             }
         }
     }
@@ -184,10 +230,7 @@ impl<'d> Flight<'d> {
     /// # Errors
     /// As [`Self::rows`].
     pub async fn json(self, query: &Query, wanted: usize) -> Result<JsonRows, Error> {
-        let mut sink = JsonSink::new(&query.columns, wanted);
-        let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
-        self.built(&mut [(&query.sql, Some(&expected), &mut sink)]).await?;
-        Ok(sink.rows)
+        parts::json(self, query, wanted).await
     }
 
     /// Sends several queries of the builder in one transaction, and returns the rows of each as JSON.
@@ -195,44 +238,20 @@ impl<'d> Flight<'d> {
     /// # Errors
     /// As [`Self::rows`]; if one fails, none had an effect.
     pub async fn json_each(self, queries: &[Query]) -> Result<Vec<JsonRows>, Error> {
-        let mut sinks: Vec<_> =
-            queries.iter().map(|query| JsonSink::new(&query.columns, usize::MAX)).collect();
-        let expected: Vec<Vec<SqlType>> =
-            queries.iter().map(|query| query.columns.iter().map(|column| column.ty).collect()).collect();
-        let mut parts: Vec<Part<'_>> = Vec::with_capacity(queries.len());
-        for ((query, expected), sink) in queries.iter().zip(&expected).zip(&mut sinks) {
-            parts.push((&query.sql, Some(expected), sink));
-        }
-        self.built(&mut parts).await?;
-        Ok(sinks.into_iter().map(|sink| sink.rows).collect())
+        parts::json_each(self, queries).await
     }
 
-    /// Sends statements and then a query in one transaction, and returns the query's rows; when it meets none, `or_else`
-    /// says whether there is one.
+    /// Sends statements, a query and other statements in one transaction.
     ///
     /// # Errors
     /// As [`Self::rows`]; if one fails, none had an effect.
-    pub async fn json_after(
+    pub async fn json_between(
         self,
         before: &[Sql],
         query: &Query,
-        or_else: Option<&Sql>,
-    ) -> Result<(JsonRows, bool), Error> {
-        let mut sinks: Vec<Count> = before.iter().map(|_| Count::default()).collect();
-        let mut sink = JsonSink::new(&query.columns, usize::MAX);
-        let mut exists = Count::default();
-        let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
-        let mut parts: Vec<Part<'_>> = Vec::with_capacity(before.len() + 2);
-        for (sql, sink) in before.iter().zip(&mut sinks) {
-            parts.push((sql, None, sink));
-        }
-        parts.push((&query.sql, Some(&expected), &mut sink));
-        if let Some(sql) = or_else {
-            parts.push((sql, None, &mut exists));
-        }
-        self.built(&mut parts).await?;
-        drop(parts);
-        Ok((sink.rows, exists.0 > 0))
+        after: &[Sql],
+    ) -> Result<Surrounded, Error> {
+        parts::json_between(self, before, query, after).await
     }
 
     /// Sends statements of the builder in one transaction, and returns how many rows each read or changed.
@@ -240,13 +259,7 @@ impl<'d> Flight<'d> {
     /// # Errors
     /// As [`Self::rows`]; if one fails, none had an effect.
     pub async fn execute_each(self, statements: &[Sql]) -> Result<Vec<u64>, Error> {
-        let mut sinks: Vec<Count> = statements.iter().map(|_| Count::default()).collect();
-        let mut parts: Vec<Part<'_>> = Vec::with_capacity(statements.len());
-        for (sql, sink) in statements.iter().zip(&mut sinks) {
-            parts.push((sql, None, sink));
-        }
-        self.built(&mut parts).await?;
-        Ok(sinks.into_iter().map(|sink| sink.0).collect())
+        parts::execute_each(self, statements).await
     }
 
     /// Sends a statement of the builder, and returns its rows.
@@ -254,9 +267,7 @@ impl<'d> Flight<'d> {
     /// # Errors
     /// As [`Self::rows`].
     pub async fn sql_rows(self, sql: &Sql) -> Result<Vec<Row>, Error> {
-        let mut sink = Rows::default();
-        self.built(&mut [(sql, None, &mut sink)]).await?;
-        Ok(sink.rows)
+        parts::rows(self, sql).await
     }
 
     /// Sends statements and then one whose rows come back, in one transaction.
@@ -343,8 +354,9 @@ impl<'d> Flight<'d> {
         let mut sink = Count::default();
         let mut retried = false;
         loop {
+            let mut last = Count::default();
             let mut proof = self.guard.map(|guard| guard.proof());
-            let mut steps = Vec::with_capacity(parts.len() + 2);
+            let mut steps = Vec::with_capacity(parts.len() + 3);
             steps.push(identity.step(&mut sink));
             steps.extend(proof.as_mut().map(|proof| proof.step(role)));
             steps.extend(parts.iter_mut().map(|(sql, expected, sink)| Step {
@@ -354,6 +366,7 @@ impl<'d> Flight<'d> {
                 expected: *expected,
                 sink: &mut **sink,
             }));
+            steps.extend(self.ending.map(|ending| ending.step(role, &mut last)));
             let outcome = within(self.pool, lease.exchange(&mut steps)).await;
             drop(steps);
             match outcome.map_err(|error| judged(proof.as_ref(), error)) {
@@ -362,8 +375,18 @@ impl<'d> Flight<'d> {
                     retried = true;
                     lease.forget_statements();
                 }
-                outcome => return outcome,
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    self.note(&last);
+                    return Ok(());
+                }
             }
+        }
+    }
+
+    fn note(&self, last: &Count) {
+        if let Some(ending) = self.ending {
+            ending.note(last);
         }
     }
 }
@@ -380,7 +403,7 @@ pub(crate) fn judged(proof: Option<&Proof<'_>>, error: Error) -> Error {
 #[cfg(feature = "bench")]
 pub(crate) async fn plain(pool: &Pool, query: &Query, wanted: usize) -> Result<JsonRows, Error> {
     let mut lease = pool.lend().await?;
-    let mut sink = JsonSink::new(&query.columns, wanted);
+    let mut sink = crate::json::JsonSink::new(&query.columns, wanted);
     let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
     let parameters = Parameters::Text(query.sql.binds());
     let mut steps =
@@ -389,14 +412,17 @@ pub(crate) async fn plain(pool: &Pool, query: &Query, wanted: usize) -> Result<J
     Ok(sink.rows)
 }
 
-/// A statement of a flight, the columns it must have, and where its rows go.
-type Part<'p> = (&'p Sql, Option<&'p [SqlType]>, &'p mut dyn Sink);
+impl Sends for Flight<'_> {
+    async fn send(self, parts: &mut [Part<'_>]) -> Result<(), Error> {
+        self.built(parts).await
+    }
+}
 
 /// The parameter types of a statement that a library user wrote; the server is asked once for each pool and role.
 pub(crate) async fn parameter_types(
     pool: &Pool,
     lease: &mut Lease,
-    role: crate::identity::Role,
+    role: Role,
     sql: &'static str,
     identity: Option<&IdentityStatement>,
 ) -> Result<Arc<[Type]>, Error> {

@@ -20,6 +20,8 @@ pub struct JsonRows {
     pub count: usize,
     /// Whether the answer had more rows than were wanted.
     pub has_more: bool,
+    /// The values of columns without a key, in PostgreSQL's text form, one list for each row.
+    pub aside: Vec<Vec<Option<String>>>,
     /// Where each object ends in `objects`.
     ends: Vec<usize>,
 }
@@ -30,6 +32,28 @@ impl JsonRows {
         self.objects.insert(0, b'[');
         self.objects.push(b']');
         self.objects
+    }
+
+    /// Several answers as one; `places` says for each row of each answer where it stands then.
+    pub fn arranged(parts: Vec<(Vec<usize>, Self)>) -> Self {
+        let mut rows = Vec::new();
+        for (places, part) in parts {
+            let objects: Vec<Vec<u8>> = part.split().collect();
+            let aside = part.aside.into_iter().chain(std::iter::repeat_with(Vec::new));
+            rows.extend(places.into_iter().zip(objects.into_iter().zip(aside)));
+        }
+        rows.sort_by_key(|(place, _)| *place);
+        let mut all = Self::default();
+        for (_, (object, aside)) in rows {
+            if all.count > 0 {
+                all.objects.push(b',');
+            }
+            all.objects.extend(object);
+            all.ends.push(all.objects.len());
+            all.aside.push(aside);
+            all.count += 1;
+        }
+        all
     }
 
     /// Each object by itself.
@@ -51,20 +75,35 @@ pub enum Nulls {
 
 /// Writes rows as JSON objects.
 pub(crate) struct Objects {
-    /// `"id":` for each column.
+    /// `"id":` for each column that is shown; they stand before the others.
     columns: Vec<(Vec<u8>, SqlType)>,
     nulls: Nulls,
 }
 
 impl Objects {
     pub(crate) fn new(columns: &[OutputColumn], nulls: Nulls) -> Self {
-        let columns = columns.iter().map(|column| {
+        let columns = columns.iter().filter_map(|column| {
             let mut start = Vec::new();
-            write_string(&mut start, &column.key);
+            write_string(&mut start, column.key.as_deref()?);
             start.push(b':');
-            (start, column.ty)
+            Some((start, column.ty))
         });
         Self { columns: columns.collect(), nulls }
+    }
+
+    /// The values of columns of these types behind those that are shown.
+    fn aside(&self, row: &DataRowBody, types: &[SqlType]) -> Result<Vec<Option<String>>, Error> {
+        let mut rest = row.buffer();
+        for _ in 0..if types.is_empty() { 0 } else { self.columns.len() } {
+            rest = split_value(rest)?.1;
+        }
+        let mut values = Vec::with_capacity(types.len());
+        for ty in types {
+            let (value, behind) = split_value(rest)?;
+            rest = behind;
+            values.push(value.map(|bytes| plain(*ty, bytes)).transpose()?);
+        }
+        Ok(values)
     }
 
     /// Columns beyond those that are known are not for the answer.
@@ -94,13 +133,21 @@ impl Objects {
 /// Writes rows as JSON objects, up to `wanted` of them.
 pub(crate) struct JsonSink {
     objects: Objects,
+    /// The columns behind them, for the program.
+    aside: Vec<SqlType>,
     wanted: usize,
     pub(crate) rows: JsonRows,
 }
 
 impl JsonSink {
     pub(crate) fn new(columns: &[OutputColumn], wanted: usize) -> Self {
-        Self { objects: Objects::new(columns, Nulls::Kept), wanted, rows: JsonRows::default() }
+        let aside = columns.iter().filter(|column| column.key.is_none()).map(|column| column.ty);
+        Self {
+            objects: Objects::new(columns, Nulls::Kept),
+            aside: aside.collect(),
+            wanted,
+            rows: JsonRows::default(),
+        }
     }
 }
 
@@ -115,10 +162,18 @@ impl Sink for JsonSink {
             out.push(b',');
         }
         self.objects.write(out, row)?;
+        self.rows.aside.push(self.objects.aside(row, &self.aside)?);
         self.rows.ends.push(out.len());
         self.rows.count += 1;
         Ok(())
     }
+}
+
+/// A value as a text of its own.
+fn plain(ty: SqlType, bytes: &[u8]) -> Result<String, Error> {
+    let mut out = Vec::new();
+    write_plain(&mut out, ty, bytes)?;
+    String::from_utf8(out).map_err(|_| odd(ty))
 }
 
 /// The next value of a DataRow message (manual, section 55.7): its length, -1 for NULL, and its bytes.

@@ -80,7 +80,7 @@ pub(crate) fn write_header(out: &mut Vec<u8>, columns: &[OutputColumn]) {
             out.push(b',');
         }
         let start = out.len();
-        out.extend_from_slice(column.key.as_bytes());
+        out.extend_from_slice(column.key.as_deref().unwrap_or_default().as_bytes());
         quote_cell(out, start);
     }
 }

@@ -3,14 +3,15 @@
 //! Always holds: the identity is set for this transaction alone; a transaction that is not committed is rolled back,
 //! whether its owner returns an error, panics or is dropped.
 
-use hedgerow_schema::{Query, Roles, Sql, SqlType};
+use hedgerow_schema::{Query, Roles, Sql};
 use postgres_types::ToSql;
 
 use crate::error::Error;
-use crate::flight::{IdentityStatement, Trash, judged, parameter_types, within};
+use crate::flight::{Ending, IdentityStatement, Trash, is_stale_plan, judged, parameter_types, within};
 use crate::guard::Guard;
 use crate::identity::Identity;
-use crate::json::{JsonRows, JsonSink};
+use crate::json::JsonRows;
+use crate::parts::{self, Part, Sends, Surrounded};
 use crate::pool::{Lease, Pool};
 use crate::row::{Row, Rows};
 use crate::wire::{Count, Parameters, Sink, Status, Step};
@@ -76,10 +77,36 @@ impl Transaction {
     /// # Errors
     /// As [`Self::query`].
     pub async fn json(&mut self, query: &Query) -> Result<JsonRows, Error> {
-        let mut sink = JsonSink::new(&query.columns, usize::MAX);
-        let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
-        self.built(&query.sql, Some(&expected), &mut sink).await?;
-        Ok(sink.rows)
+        parts::json(self, query, usize::MAX).await
+    }
+
+    /// Runs several queries of the builder in one wait, and returns the rows of each as JSON.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn json_each(&mut self, queries: &[Query]) -> Result<Vec<JsonRows>, Error> {
+        parts::json_each(self, queries).await
+    }
+
+    /// Runs statements, a query and other statements in one wait.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn json_between(
+        &mut self,
+        before: &[Sql],
+        query: &Query,
+        after: &[Sql],
+    ) -> Result<Surrounded, Error> {
+        parts::json_between(self, before, query, after).await
+    }
+
+    /// Runs statements of the builder in one wait, and returns how many rows each read or changed.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn execute_each(&mut self, statements: &[Sql]) -> Result<Vec<u64>, Error> {
+        parts::execute_each(self, statements).await
     }
 
     /// Runs a statement of the builder and returns how many rows it read or changed.
@@ -87,9 +114,8 @@ impl Transaction {
     /// # Errors
     /// As [`Self::query`].
     pub async fn execute_sql(&mut self, sql: &Sql) -> Result<u64, Error> {
-        let mut sink = Count::default();
-        self.built(sql, None, &mut sink).await?;
-        Ok(sink.0)
+        let counts = parts::execute_each(self, std::slice::from_ref(sql)).await?;
+        Ok(counts.first().copied().unwrap_or_default())
     }
 
     /// Runs a statement of the builder and returns its rows.
@@ -97,9 +123,12 @@ impl Transaction {
     /// # Errors
     /// As [`Self::query`].
     pub async fn query_sql(&mut self, sql: &Sql) -> Result<Vec<Row>, Error> {
-        let mut sink = Rows::default();
-        self.built(sql, None, &mut sink).await?;
-        Ok(sink.rows)
+        parts::rows(self, sql).await
+    }
+
+    /// The same with rows in the trash, for the statements that are sent with what this returns.
+    pub fn with_trash(&mut self) -> TrashTransaction<'_> {
+        TrashTransaction(self)
     }
 
     /// Goes on for another identity of the same pool: an import writes the rows of many owners all or nothing.
@@ -177,6 +206,19 @@ impl Transaction {
         within(&self.pool, self.lease.exchange(&mut [plain("COMMIT", &mut sink)])).await
     }
 
+    /// The same with a statement before the commit, in one flight with it.
+    ///
+    /// # Errors
+    /// As [`Self::commit`], also when the statement fails.
+    pub async fn commit_with(mut self, ending: &Ending) -> Result<(), Error> {
+        self.check()?;
+        let (mut last, mut sink) = (Count::default(), Count::default());
+        let mut steps = [ending.step(self.identity.role(), &mut last), plain("COMMIT", &mut sink)];
+        within(&self.pool, self.lease.exchange(&mut steps)).await?;
+        ending.note(&last);
+        Ok(())
+    }
+
     /// Undoes everything, and waits until it is undone.
     ///
     /// # Errors
@@ -203,17 +245,62 @@ impl Transaction {
         within(&self.pool, self.lease.exchange(&mut steps)).await
     }
 
-    async fn built(
-        &mut self,
-        sql: &Sql,
-        expected: Option<&[SqlType]>,
-        sink: &mut (dyn Sink + '_),
-    ) -> Result<(), Error> {
+    async fn exchange(&mut self, trash: Trash, parts: &mut [Part<'_>]) -> Result<(), Error> {
         self.check()?;
-        let parameters = Parameters::Text(sql.binds());
-        let mut steps =
-            [Step { text: sql.text(), role: Some(self.identity.role()), parameters, expected, sink }];
-        within(&self.pool, self.lease.exchange(&mut steps)).await
+        let role = self.identity.role();
+        let [seen, hidden] = [Trash::Seen, Trash::Hidden]
+            .map(|trash| IdentityStatement::new(&self.identity, trash, &self.roles, &self.pool));
+        let (mut open, mut close) = (Count::default(), Count::default());
+        let mut steps = Vec::with_capacity(parts.len() + 2);
+        if trash == Trash::Seen {
+            steps.push(seen.step(&mut open));
+        }
+        steps.extend(parts.iter_mut().map(|(sql, expected, sink)| Step {
+            text: sql.text(),
+            role: Some(role),
+            parameters: Parameters::Text(sql.binds()),
+            expected: *expected,
+            sink: &mut **sink,
+        }));
+        if trash == Trash::Seen {
+            steps.push(hidden.step(&mut close));
+        }
+        let outcome = within(&self.pool, self.lease.exchange(&mut steps)).await;
+        if outcome.as_ref().is_err_and(is_stale_plan) {
+            // Whoever does the whole again gets new plans.
+            self.lease.forget_statements();
+        }
+        outcome
+    }
+}
+
+impl Sends for &mut Transaction {
+    async fn send(self, parts: &mut [Part<'_>]) -> Result<(), Error> {
+        self.exchange(Trash::Hidden, parts).await
+    }
+}
+
+/// An open transaction that sees rows in the trash, for one exchange.
+pub struct TrashTransaction<'t>(&'t mut Transaction);
+
+impl TrashTransaction<'_> {
+    /// As [`Transaction::json_between`].
+    ///
+    /// # Errors
+    /// As [`Transaction::query`].
+    pub async fn json_between(
+        self,
+        before: &[Sql],
+        query: &Query,
+        after: &[Sql],
+    ) -> Result<Surrounded, Error> {
+        parts::json_between(self, before, query, after).await
+    }
+}
+
+impl Sends for TrashTransaction<'_> {
+    async fn send(self, parts: &mut [Part<'_>]) -> Result<(), Error> {
+        self.0.exchange(Trash::Seen, parts).await
     }
 }
 

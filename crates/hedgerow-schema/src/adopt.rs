@@ -79,7 +79,7 @@ pub type SetAside = BTreeMap<(String, String), String>;
 /// Tables of Better Auth's plugins that a server of its own beside Hedgerow uses, and nobody else.
 const PLUGINS: &[&str] = &["passkey", "deviceCode", "apikey", "rateLimit"];
 /// Tables that later versions of Hedgerow make themselves.
-const LATER: &[&str] = &["user_metas", "global_metas", "api_audit_logs"];
+const LATER: &[&str] = &["user_metas", "global_metas"];
 /// What the owner's column may be called, the best first.
 const OWNERS: &[&str] = &["userId", "user_id", "owner_id", "ownerId"];
 

@@ -34,6 +34,7 @@ const REFUSED_ENTITIES: &[&str] = &[
     "api-keys",
     "api_keys",
     "api_audit_logs",
+    "api_idempotency",
     "audit-logs",
     "batch",
     "docs",

@@ -2,6 +2,8 @@
 //!
 //! Always holds: a table comes into being together with its protection (`policy.rs`), in one transaction.
 
+pub mod audit;
+pub(crate) mod idempotency;
 mod keys;
 mod rate_limits;
 pub(crate) mod sign_in;
@@ -19,6 +21,28 @@ pub struct CoreMigration {
     /// In order.
     pub statements: Vec<Sql>,
 }
+
+const AUDIT: &str = "0003_audit";
+const RATE_LIMITS: &str = "0006_rate_limits";
+
+/// What of a set a plan between two catalogs cannot make (tables in parts, what stands in schema `hedgerow`), as the set's
+/// statements, and the way back. `kept` are the tables that were there before.
+pub(crate) fn beside_plans(set: &str, roles: &Roles, kept: &[&str]) -> Option<(Vec<Sql>, Vec<Sql>)> {
+    if set == RATE_LIMITS {
+        return Some((rate_limits::statements(roles), vec![Sql::new(rate_limits::WAY_BACK)]));
+    }
+    if set != AUDIT {
+        return None;
+    }
+    let mut back: Vec<Sql> = audit::WAY_BACK.iter().copied().map(Sql::new).collect();
+    if !kept.contains(&audit::TABLE) {
+        back.push(Sql::new(audit::TABLE_WAY_BACK));
+    }
+    Some((audit::statements(roles), back))
+}
+
+/// The tables that such sets make.
+pub(crate) const BESIDE_PLANS: &[&str] = &[audit::TABLE];
 
 /// Hedgerow's own tables and functions, oldest first.
 pub fn core(roles: &Roles) -> Vec<CoreMigration> {
@@ -42,8 +66,10 @@ pub fn core(roles: &Roles) -> Vec<CoreMigration> {
     vec![
         CoreMigration { name: "0001_users_and_keys", statements },
         CoreMigration { name: "0002_sign_in", statements: sign_in::statements(roles) },
+        CoreMigration { name: AUDIT, statements: audit::statements(roles) },
         CoreMigration { name: "0004_keys", statements: keys::statements(roles) },
-        CoreMigration { name: "0006_rate_limits", statements: rate_limits::statements(roles) },
+        CoreMigration { name: "0005_idempotency", statements: idempotency::statements(roles) },
+        CoreMigration { name: RATE_LIMITS, statements: rate_limits::statements(roles) },
     ]
 }
 

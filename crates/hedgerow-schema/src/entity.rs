@@ -173,8 +173,10 @@ impl Entity {
     pub fn readable(&self) -> impl Iterator<Item = Column<'_>> {
         let own = self.fields.iter().filter(|field| !field.hidden).map(Column::Field);
         let [id, user_id, created_at, updated_at] = Standard::ALL.map(Column::Standard);
+        // What nobody changes does not say when it was changed.
+        let updated_at = (self.name.as_str() != crate::ddl::audit::TABLE).then_some(updated_at);
         let deleted_at = self.soft_delete.then_some(Column::Standard(Standard::DeletedAt));
-        [id, user_id].into_iter().chain(own).chain([created_at, updated_at]).chain(deleted_at)
+        [id, user_id].into_iter().chain(own).chain([created_at]).chain(updated_at).chain(deleted_at)
     }
 
     /// The readable column of that name.

@@ -34,6 +34,7 @@ pub mod shape;
 mod sql;
 pub mod statement;
 mod stored;
+pub mod trail;
 pub mod typescript;
 pub mod value;
 pub mod write;

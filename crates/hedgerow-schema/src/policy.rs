@@ -317,6 +317,35 @@ pub fn for_sign_in(table: &Identifier, roles: &Roles) -> Protection {
     Protection { table: table.clone(), policies: policies(|_| is_role(&roles.auth)), grants }
 }
 
+/// How the audit trail is protected: everyone reads what they did and administrators read all; a row is written in the name
+/// of who asks, or by sign-in for those whom nobody knows; nobody changes or deletes one. App and administrators have no
+/// right to insert: they call the function that does (`ddl/audit.rs`), and its owner is bound by the same floor.
+pub fn for_audit(roles: &Roles) -> Protection {
+    let expression = |command| match command {
+        Command::Select => or_role(owned("\"userId\""), &[&roles.admin]),
+        Command::Insert => or_role(owned("\"userId\""), &[&roles.auth]),
+        Command::Update | Command::Delete => Sql::new("false"),
+    };
+    let visible = &[
+        "id",
+        "apiKeyId",
+        "userId",
+        "endpoint",
+        "method",
+        "statusCode",
+        "responseTime",
+        "ipAddress",
+        "userAgent",
+        "createdAt",
+    ];
+    let grants = vec![
+        grant(&roles.app, Command::Select, names(visible)),
+        grant(&roles.admin, Command::Select, None),
+        grant(&roles.auth, Command::Insert, None),
+    ];
+    Protection { table: Identifier::joined(&[ddl::audit::TABLE]), policies: policies(expression), grants }
+}
+
 /// The floors of a table that nobody reaches.
 pub fn closed() -> Vec<Policy> {
     policies(|_| Sql::new("false")).into_iter().filter(|policy| policy.restrictive).collect()
@@ -375,6 +404,33 @@ pub(crate) fn for_first_api_keys(roles: &Roles) -> Protection {
         grant(&roles.auth, Command::Update, names(&["lastUsed", "revoked"])),
     ];
     Protection { table: Identifier::joined(&["api_keys"]), policies: policies(expression), grants }
+}
+
+/// How `api_idempotency` is protected: each sees what their own requests did; sign-in finds old rows and takes them away.
+pub fn for_idempotency(roles: &Roles) -> Protection {
+    let expression = |command| match command {
+        Command::Select | Command::Delete => or_role(owned("\"userId\""), &[&roles.auth]),
+        Command::Insert | Command::Update => owned("\"userId\""),
+    };
+    let mut grants = Vec::new();
+    // An administrator's requests run with that role.
+    for role in [&roles.app, &roles.admin] {
+        grants.extend([
+            grant(role, Command::Select, None),
+            grant(role, Command::Insert, names(&["route", "key", "request"])),
+            grant(role, Command::Update, names(&["request", "status", "headers", "body", "createdAt"])),
+            grant(role, Command::Delete, None),
+        ]);
+    }
+    grants.extend([
+        grant(&roles.auth, Command::Select, names(&["userId", "route", "key", "createdAt"])),
+        grant(&roles.auth, Command::Delete, None),
+    ]);
+    Protection {
+        table: Identifier::joined(&[ddl::idempotency::TABLE]),
+        policies: policies(expression),
+        grants,
+    }
 }
 
 impl Protection {

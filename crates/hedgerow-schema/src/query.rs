@@ -3,6 +3,7 @@
 //! Always holds: names became fields of the entities here and values became binds, so no text of a caller is left to
 //! become SQL; a hidden field is in none of it.
 
+mod condition;
 mod filter;
 mod operand;
 mod order;
@@ -10,13 +11,15 @@ mod parameters;
 mod relation;
 mod scan;
 mod select;
+mod values;
 mod words;
 
 use crate::{Bind, Entity, Schema};
 
 use parameters::{Parameter, Reading};
 
-pub use filter::{Comparison, Filter, IsValue, Quantifier, SetComparison, Test, TextConfig, WordsForm};
+pub use condition::{Comparison, IsValue, Quantifier, SetComparison, Test, TextConfig, WordsForm};
+pub use filter::Filter;
 pub use operand::{Operand, Path, PathEnd};
 pub use order::Order;
 pub use relation::{Relationship, Way};

@@ -70,6 +70,11 @@ impl Bind {
         Self::new(SqlType::Text, Some(value.into()))
     }
 
+    /// A whole number.
+    pub fn integer(value: i64) -> Self {
+        Self::new(SqlType::Int8, Some(value.to_string()))
+    }
+
     /// A parameter of type `ty` whose text form was checked by the caller.
     pub(crate) fn new(ty: SqlType, value: Option<String>) -> Self {
         Self { ty, array: false, value }

@@ -11,6 +11,7 @@ mod place;
 mod reading;
 mod related;
 mod selected;
+mod upsert;
 mod writing;
 
 use crate::query::Selected;
@@ -21,6 +22,7 @@ use place::Place;
 use selected::{output, position, select_list};
 
 pub use reading::*;
+pub use upsert::*;
 pub use writing::*;
 
 /// A statement that returns rows, with what each column is.
@@ -35,8 +37,8 @@ pub struct Query {
 /// A column of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputColumn {
-    /// JSON key.
-    pub key: String,
+    /// JSON key; `None` for what the program needs to know of a row and no answer shows.
+    pub key: Option<String>,
     /// How its bytes are read.
     pub ty: SqlType,
 }
@@ -81,3 +83,30 @@ fn rows_with(entity: &Entity, select: &[Selected<'_>], hidden: &[Column<'_>], as
     sql.push(" FROM public.").name(&entity.name);
     sql
 }
+
+/// The same with what the program learns of each row.
+fn rows_and_aside(entity: &Entity, select: &[Selected<'_>], asker: Asker<'_>) -> Sql {
+    let mut sql = Sql::new("SELECT ");
+    select_list(&mut sql, Place::own(entity, asker), select);
+    aside(&mut sql, select);
+    sql.push(" FROM public.").name(&entity.name);
+    sql
+}
+
+/// What the program learns of each row behind what it shows: its id and its version.
+const ASIDE: [SqlType; 2] = [SqlType::Text, SqlType::Int8];
+
+/// Adds [`ASIDE`] to the list of what is selected.
+fn aside(sql: &mut Sql, select: &[Selected<'_>]) {
+    sql.push(if output(select).is_empty() { "id, " } else { ", id, " }).push(VERSION);
+}
+
+fn output_and_aside(select: &[Selected<'_>]) -> Vec<OutputColumn> {
+    output(select).into_iter().chain(ASIDE.map(|ty| OutputColumn { key: None, ty })).collect()
+}
+
+/// A number that is another one after each change of the row: when it was changed, to the microsecond, and the last
+/// eight bits of the transaction's number, for two that began in the same one. Not more of them: they would tell
+/// everyone how busy the whole server is.
+const VERSION: &str = "(COALESCE(extract(epoch FROM \"updatedAt\") * 1000000, 0)::bigint << 8) \
+                       + (xmin::text::bigint & 255)";

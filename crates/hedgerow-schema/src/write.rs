@@ -7,9 +7,15 @@ use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::query::InputError;
-use crate::reader::nearest;
-use crate::{Bind, Entity, Field, value};
+use crate::query::{InputError, split_quoted};
+use crate::{Bind, Entity, Field, Schema, value};
+
+mod children;
+mod row;
+
+pub use children::Children;
+use children::Nested;
+use row::Row;
 
 /// A request writes at most this many rows.
 pub const MAX_ROWS: usize = 1000;
@@ -22,8 +28,12 @@ pub const MAX_LINKS: usize = 1000;
 pub enum WriteKind<'a> {
     /// New rows.
     Create,
+    /// New rows, and with an `id` the named fields of rows that exist.
+    Upsert,
     /// The named fields of rows that exist.
     Update,
+    /// The same for the row that each object's `id` names.
+    UpdateEach,
     /// All fields of the row with this id; what is not named gets its default, or NULL.
     Replace {
         /// The id in the path; the body may repeat it.
@@ -31,18 +41,56 @@ pub enum WriteKind<'a> {
     },
 }
 
+/// What a field gets that one row of a body leaves out and another, or `columns`, names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// Its default.
+    #[default]
+    Default,
+    /// NULL.
+    Null,
+}
+
+/// How a body is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyRules<'a, 'e> {
+    /// What it is for.
+    pub kind: WriteKind<'a>,
+    /// The fields that count; others in the body are left out, because the request says so.
+    pub columns: Option<Vec<&'e str>>,
+    /// What fields get that are missing.
+    pub missing: Missing,
+    /// Where the entities are whose rows may stand within a new one; `None` takes none.
+    pub children: Option<&'e Schema>,
+}
+
+impl<'a> From<WriteKind<'a>> for BodyRules<'a, '_> {
+    fn from(kind: WriteKind<'a>) -> Self {
+        Self { kind, columns: None, missing: Missing::Default, children: None }
+    }
+}
+
 /// The checked values of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowInput<'e> {
+    /// The row it is about, where the body names one.
+    pub id: Option<String>,
     /// In the order of the entity's fields, so that equal sets of fields are equal statements.
     pub values: Vec<(&'e Field, Bind)>,
     /// Fields that go back to their default.
     pub to_default: Vec<&'e Field>,
     /// The rows that `relation_many` fields point at from then on.
     pub links: Vec<(&'e Field, Vec<String>)>,
+    /// New rows that point at this one.
+    pub children: Vec<Children<'e>>,
 }
 
 impl<'e> RowInput<'e> {
+    /// How many rows this writes: itself, and those within.
+    pub fn count(&self) -> usize {
+        1 + self.children.iter().flat_map(|children| &children.rows).map(Self::count).sum::<usize>()
+    }
+
     /// The fields that have a value.
     pub fn fields(&self) -> Vec<&'e Field> {
         self.values.iter().map(|(field, _)| *field).collect()
@@ -64,6 +112,23 @@ impl<'e> RowInput<'e> {
         self.values.push((field, Bind::new(field.kind.sql_type(), id.map(str::to_owned))));
         self.order(entity);
         Ok(())
+    }
+
+    /// Gives NULL to those of `named` that have no value.
+    fn fill_with_null(&mut self, entity: &Entity, named: &[&'e Field], prefix: &str) -> Vec<InputError> {
+        let mut errors = Vec::new();
+        for field in named {
+            if self.values.iter().any(|(own, _)| own.name == field.name) || field.kind.links().is_some() {
+                continue;
+            }
+            if field.required {
+                let message = format!("`{}` cannot be null", field.name);
+                errors.push(InputError::new(format!("{prefix}{}", field.name), "required", message));
+            }
+            self.values.push((field, Bind::new(field.kind.sql_type(), None)));
+        }
+        self.order(entity);
+        errors
     }
 
     fn order(&mut self, entity: &Entity) {
@@ -90,11 +155,24 @@ pub enum Body<'e> {
 /// # Errors
 /// Every mistake of every row; for an array the field is `[index].name`. An error about the body as a whole has an
 /// empty field.
+///
+/// ```
+/// use hedgerow_schema::write::{Body, WriteKind, read_body};
+/// use hedgerow_schema::{EntityFile, Schema};
+/// let text = "name = \"tasks\"\nfields.title = { type = \"text\" }";
+/// let schema = Schema::parse(&[EntityFile { name: "tasks.toml".into(), text: text.into() }]).unwrap();
+/// let tasks = schema.entity("tasks").unwrap();
+/// let body = read_body(tasks, &WriteKind::Create.into(), br#"[{"title": "a"}, {"title": "b"}]"#);
+/// assert!(matches!(body, Ok(Body::Many(rows)) if rows.len() == 2));
+/// let errors = read_body(tasks, &WriteKind::Create.into(), br#"{"userId": "u"}"#).unwrap_err();
+/// assert_eq!(errors[0].code, "read_only_field");
+/// ```
 pub fn read_body<'e>(
     entity: &'e Entity,
-    kind: WriteKind<'_>,
+    rules: &BodyRules<'_, 'e>,
     body: &[u8],
 ) -> Result<Body<'e>, Vec<InputError>> {
+    let kind = rules.kind;
     let whole = |code, message: String| vec![InputError::new("", code, message)];
     let text = std::str::from_utf8(body).map_err(|error| {
         whole("invalid_json", format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
@@ -102,11 +180,16 @@ pub fn read_body<'e>(
     let json: &RawValue = serde_json::from_str(text)
         .map_err(|error| whole("invalid_json", format!("the body is no JSON: {error}")))?;
     let raw = json.get();
-    if raw.starts_with('{') {
-        return read_row(entity, kind, raw, "").map(Body::One);
+    if raw.starts_with('{') && kind != WriteKind::UpdateEach {
+        let row = read_row(entity, rules, raw, "")?;
+        if row.count() > MAX_ROWS {
+            return Err(whole("too_many_rows", format!("a request writes at most {MAX_ROWS} rows")));
+        }
+        return Ok(Body::One(row));
     }
-    if !raw.starts_with('[') || kind != WriteKind::Create {
-        let wanted = if kind == WriteKind::Create { "an object or an array of objects" } else { "an object" };
+    let many = matches!(kind, WriteKind::Create | WriteKind::Upsert | WriteKind::UpdateEach);
+    if !raw.starts_with('[') || !many {
+        let wanted = if many { "an object or an array of objects" } else { "an object" };
         return Err(whole("invalid_body", format!("the body is {wanted}")));
     }
     let items: Vec<&RawValue> = serde_json::from_str(raw)
@@ -120,29 +203,104 @@ pub fn read_body<'e>(
     let mut rows = Vec::with_capacity(items.len());
     let mut errors = Vec::new();
     for (at, item) in items.iter().enumerate() {
-        match read_row(entity, kind, item.get(), &format!("[{at}].")) {
+        match read_row(entity, rules, item.get(), &format!("[{at}].")) {
             Ok(row) => rows.push(row),
             Err(found) => errors.extend(found),
+        }
+    }
+    let mut ids = HashSet::new();
+    for (at, id) in rows.iter().enumerate().filter_map(|(at, row)| Some((at, row.id.as_deref()?))) {
+        if !ids.insert(id) {
+            let message = "two rows of the request have this `id`";
+            errors.push(InputError::new(format!("[{at}].id"), "repeated_row", message));
+        }
+    }
+    if rows.iter().map(RowInput::count).sum::<usize>() > MAX_ROWS {
+        errors.push(InputError::new(
+            "",
+            "too_many_rows",
+            format!("a request writes at most {MAX_ROWS} rows"),
+        ));
+    }
+    if rules.missing == Missing::Null && kind != WriteKind::UpdateEach {
+        let named: Vec<&Field> = rows.iter().flat_map(RowInput::fields).collect();
+        for (at, row) in rows.iter_mut().enumerate().filter(|(_, row)| row.id.is_none()) {
+            errors.extend(row.fill_with_null(entity, &named, &format!("[{at}].")));
         }
     }
     if errors.is_empty() { Ok(Body::Many(rows)) } else { Err(errors) }
 }
 
+/// Reads `columns`: the fields of a body that count, in quotes or without.
+///
+/// # Errors
+/// When one of them is no field.
+pub fn read_columns<'e>(entity: &'e Entity, text: &str) -> Result<Vec<&'e str>, Vec<InputError>> {
+    let form = || {
+        let message = "`columns` is a list of fields, for example `columns=title,status`";
+        vec![InputError::new("columns", "invalid_columns", message)]
+    };
+    let names = split_quoted(text).filter(|names| !names.is_empty()).ok_or_else(form)?;
+    let (mut fields, mut errors) = (Vec::new(), Vec::new());
+    for name in &names {
+        match entity.field(name.trim()) {
+            Some(field) => fields.push(field.name.as_str()),
+            None if name == "id" => fields.push("id"),
+            None => {
+                let message = format!("`{name}` is no field of {}", entity.name);
+                errors.push(InputError::new("columns", "unknown_field", message));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(fields) } else { Err(errors) }
+}
+
 fn read_row<'e>(
     entity: &'e Entity,
-    kind: WriteKind<'_>,
+    rules: &BodyRules<'_, 'e>,
     raw: &str,
     prefix: &str,
+) -> Result<RowInput<'e>, Vec<InputError>> {
+    read_row_within(entity, rules, raw, prefix, Nested::default())
+}
+
+fn read_row_within<'e>(
+    entity: &'e Entity,
+    rules: &BodyRules<'_, 'e>,
+    raw: &str,
+    prefix: &str,
+    within: Nested<'e>,
 ) -> Result<RowInput<'e>, Vec<InputError>> {
     let members = members(raw).map_err(|_| {
         let place = prefix.trim_end_matches('.');
         vec![InputError::new(place, "invalid_body", format!("`{place}` is no object, and a row is one"))]
     })?;
+    let has_id = members.iter().any(|(name, _)| name == "id");
+    let kind = match rules.kind {
+        WriteKind::Upsert if has_id => WriteKind::UpdateEach,
+        kind => kind,
+    };
     let mut row = Row::new(entity, kind);
+    // The parent says it.
+    row.named.extend(within.by);
     let mut seen = HashSet::new();
     for (name, json) in &members {
         if !seen.insert(name.as_str()) {
             row.error(name, "repeated_field", format!("`{name}` stands here twice"));
+        } else if rules.columns.as_ref().is_some_and(|columns| !columns.contains(&name.as_str())) {
+            // The request says that it does not count.
+        } else if name == "id" && kind == WriteKind::UpdateEach {
+            row.id = serde_json::from_str(json.get()).ok();
+            if row.id.is_none() {
+                row.error("id", "invalid_text", "`id` must be a text".to_owned());
+            }
+        } else if within.by.is_some_and(|by| by.name.as_str() == name) {
+            row.error(name, "read_only_field", format!("`{name}` is the row around this one"));
+        } else if let Some(children) = within.children(entity, rules, name, json) {
+            match children {
+                Ok(children) => row.children.push(children),
+                Err(errors) => row.errors.extend(errors),
+            }
         } else if let Some(field) = row.writable(name, Some(json.get())) {
             if field.kind.links().is_some() {
                 row.set_links(field, ids_of_json(json));
@@ -152,7 +310,18 @@ fn read_row<'e>(
             }
         }
     }
-    row.finish(prefix)
+    if kind == WriteKind::UpdateEach && !has_id {
+        row.error("id", "required", "`id` is required: it names the row to change".to_owned());
+    }
+    let mut row = row.finish(prefix)?;
+    if let (Some(columns), Missing::Null, None) = (&rules.columns, rules.missing, &row.id) {
+        let named: Vec<&Field> = columns.iter().filter_map(|name| entity.field(name)).collect();
+        let errors = row.fill_with_null(entity, &named, prefix);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+    }
+    Ok(row)
 }
 
 /// A value of a row that comes from a file.
@@ -198,128 +367,6 @@ fn ids_of_json(json: &RawValue) -> Result<Vec<String>, value::Mistake> {
         "null" => Ok(Vec::new()),
         list if list.starts_with('[') => value::read_ids(list),
         _ => Err(value::Mistake::new("invalid_list", "must be an array of texts")),
-    }
-}
-
-/// One row under inspection.
-struct Row<'e, 'k> {
-    entity: &'e Entity,
-    kind: WriteKind<'k>,
-    values: Vec<(&'e Field, Bind)>,
-    links: Vec<(&'e Field, Vec<String>)>,
-    /// Fields that were named, rightly or wrongly: those are not reported as missing too.
-    named: Vec<&'e Field>,
-    errors: Vec<InputError>,
-}
-
-impl<'e, 'k> Row<'e, 'k> {
-    fn new(entity: &'e Entity, kind: WriteKind<'k>) -> Self {
-        Self { entity, kind, values: Vec::new(), links: Vec::new(), named: Vec::new(), errors: Vec::new() }
-    }
-
-    fn error(&mut self, name: &str, code: &'static str, message: String) {
-        self.errors.push(InputError::new(name, code, message));
-    }
-
-    /// The field called `name`, if it may be written now.
-    fn writable(&mut self, name: &str, json: Option<&str>) -> Option<&'e Field> {
-        if self.entity.standard().any(|standard| standard.name() == name) {
-            // The one place for an id in a body: beside the same id in the path.
-            let repeats_path = matches!(self.kind, WriteKind::Replace { id } if name == "id"
-                && json.and_then(|raw| serde_json::from_str::<String>(raw).ok()).as_deref() == Some(id));
-            if !repeats_path {
-                self.error(name, "read_only_field", format!("`{name}` is set by the server"));
-            }
-            return None;
-        }
-        let Some(field) = self.entity.field(name) else {
-            let names: Vec<&str> = self.entity.fields.iter().map(|field| field.name.as_str()).collect();
-            let mut message = format!("`{name}` is no field of {}", self.entity.name);
-            if let Some(near) = nearest(name, &names) {
-                message.push_str(&format!("; did you mean `{near}`?"));
-            }
-            self.error(name, "unknown_field", message);
-            return None;
-        };
-        self.named.push(field);
-        if field.read_only {
-            self.error(name, "read_only_field", format!("`{name}` cannot be written"));
-            return None;
-        }
-        if field.immutable && self.kind != WriteKind::Create {
-            self.error(
-                name,
-                "immutable_field",
-                format!("`{name}` cannot be changed after the row was created"),
-            );
-            return None;
-        }
-        Some(field)
-    }
-
-    fn set_links(&mut self, field: &'e Field, ids: Result<Vec<String>, value::Mistake>) {
-        let name = field.name.as_str();
-        match ids {
-            Ok(ids) if ids.len() > MAX_LINKS => {
-                let message = format!("`{name}` has at most {MAX_LINKS} ids, this one {}", ids.len());
-                self.error(name, "too_many_ids", message);
-            }
-            Ok(ids) => self.links.push((field, ids)),
-            Err(mistake) => self.error(name, mistake.code, format!("`{name}` {}", mistake.message)),
-        }
-    }
-
-    fn set(&mut self, field: &'e Field, checked: Result<Bind, value::Mistake>) {
-        match checked {
-            Ok(bind) if bind.value.is_none() && field.required => {
-                self.error(field.name.as_str(), "required", format!("`{}` cannot be null", field.name));
-            }
-            Ok(bind) => self.values.push((field, bind)),
-            Err(mistake) => {
-                self.error(
-                    field.name.as_str(),
-                    mistake.code,
-                    format!("`{}` {}", field.name, mistake.message),
-                );
-            }
-        }
-    }
-
-    fn finish(mut self, prefix: &str) -> Result<RowInput<'e>, Vec<InputError>> {
-        let mut to_default = Vec::new();
-        for field in &self.entity.fields {
-            let absent = !self.named.iter().any(|named| named.name == field.name);
-            let left_alone = match self.kind {
-                WriteKind::Create => false,
-                WriteKind::Update => true,
-                WriteKind::Replace { .. } => field.read_only || field.immutable,
-            };
-            if !absent || left_alone {
-                continue;
-            }
-            if field.kind.links().is_some() {
-                if self.kind != WriteKind::Create {
-                    self.links.push((field, Vec::new()));
-                }
-            } else if field.required && field.default.is_none() {
-                self.errors.push(InputError::new(
-                    field.name.as_str(),
-                    "required",
-                    format!("`{}` is required", field.name),
-                ));
-            } else if self.kind != WriteKind::Create {
-                to_default.push(field);
-            }
-        }
-        if !self.errors.is_empty() {
-            for error in &mut self.errors {
-                error.field.insert_str(0, prefix);
-            }
-            return Err(self.errors);
-        }
-        let mut row = RowInput { values: self.values, to_default, links: self.links };
-        row.order(self.entity);
-        Ok(row)
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) const LIST: &[Media] = &[
 /// What the trash can be answered with.
 pub(crate) const TRASH: &[Media] = &[Media::Json, Media::Object, Media::Stripped, Media::StrippedObject];
 /// What a write can be answered with.
-pub(crate) const WRITTEN: &[Media] = &[Media::Json];
+pub(crate) const WRITTEN: &[Media] = &[Media::Json, Media::Object];
 /// What a single row can be answered with.
 pub(crate) const ROW: &[Media] = &[Media::Json, Media::Object];
 

@@ -31,8 +31,9 @@ pub(crate) struct LookUp;
 pub(crate) async fn context(service: &Service, parts: &Parts) -> Result<Ctx, Failure> {
     let caller = admitted(service, parts).await?;
     let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    let guard = Facts::of(&parts.extensions).guard();
-    Ok(Ctx::new(service.app.world(), caller, request_id).guarded(guard))
+    let facts = Facts::of(&parts.extensions);
+    let ctx = Ctx::new(service.app.world(), caller, request_id);
+    Ok(ctx.guarded(facts.guard()).audited(facts.audited().cloned()))
 }
 
 /// The caller behind a request, who may go on: known to what is done around it, and within the limits on requests. For a caller who is remembered there is a guard in

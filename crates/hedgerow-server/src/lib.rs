@@ -3,6 +3,7 @@
 
 mod accept;
 mod api;
+mod audited;
 mod cors;
 mod health;
 mod identity;

@@ -11,10 +11,12 @@ use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use hedgerow::audit::{AuditedRequest, Outcome};
 use hedgerow::database::Guard;
 use hedgerow::rate_limit::Standing;
 use hedgerow::{Caller, World};
 
+use crate::audited;
 use crate::limit;
 use crate::respond::{Failure, Problem};
 use crate::service::Service;
@@ -32,6 +34,7 @@ pub(crate) struct Facts(Arc<FactsInner>);
 #[derive(Default)]
 struct FactsInner {
     caller: OnceLock<Caller>,
+    audited: Option<Arc<AuditedRequest>>,
     guard: Mutex<Option<Arc<Guard>>>,
     kind: OnceLock<limit::Kind>,
     standing: Mutex<Option<Standing>>,
@@ -39,6 +42,10 @@ struct FactsInner {
 }
 
 impl Facts {
+    fn audited_as(audited: Option<Arc<AuditedRequest>>) -> Self {
+        Self(Arc::new(FactsInner { audited, ..FactsInner::default() }))
+    }
+
     pub(crate) fn of(extensions: &Extensions) -> Self {
         extensions.get::<Self>().cloned().unwrap_or_default()
     }
@@ -49,6 +56,11 @@ impl Facts {
 
     pub(crate) fn caller(&self) -> Option<&Caller> {
         self.0.caller.get()
+    }
+
+    /// The request as the audit trail has it.
+    pub(crate) fn audited(&self) -> Option<&Arc<AuditedRequest>> {
+        self.0.audited.as_ref()
     }
 
     /// What has to be proved of a caller who was remembered; `None` is nothing.
@@ -102,10 +114,23 @@ pub(crate) async fn around_request(
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
     let path = request.uri().path().to_owned();
     request.extensions_mut().insert(id.clone());
-    let facts = Facts::default();
+    let audit = service.app.audit().filter(|_| audited::is_audited(&method, &path));
+    let facts = Facts::audited_as(audit.map(|audit| audited::arrived(audit, &service, &request, &route)));
     request.extensions_mut().insert(facts.clone());
 
-    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
+    // What cannot be recorded is not begun: who finds no place in the trail's queue waits for one.
+    let mut place = None;
+    let place_of_row = &mut place;
+    let work = AssertUnwindSafe(async move {
+        if let Some(audit) = audit {
+            *place_of_row = audit.place().await;
+            if place_of_row.is_none() {
+                return Failure::Leaving.into_response();
+            }
+        }
+        next.run(request).await
+    })
+    .catch_unwind();
     let mut response = match tokio::time::timeout(service.options.request_timeout, work).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
@@ -129,6 +154,20 @@ pub(crate) async fn around_request(
     if service.app.is_leaving() {
         // Whoever asks again finds another instance.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+
+    if let Some(request) = facts.audited() {
+        match place {
+            Some(place) => {
+                let status = response.status().as_u16();
+                place.record(request, Outcome { status, caller: facts.caller() });
+            }
+            None => tracing::error!(
+                request_id = id.0,
+                route,
+                "a request was turned away without a row of the audit trail"
+            ),
+        }
     }
 
     let millis = start.elapsed().as_secs_f64() * 1000.0;

@@ -50,6 +50,8 @@ pub(crate) enum Failure {
     },
     /// The request asks by this header for something that is not done, and would be answered as if it were.
     UnsupportedHeader(String),
+    /// This operation of a batch failed, and so did the batch.
+    InBatch(String, Box<Failure>),
     /// There is nothing at this path.
     NoSuchPath,
     /// The path does not know the method.
@@ -106,6 +108,7 @@ impl Failure {
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable { .. } | Self::NotOneRow(_) => StatusCode::NOT_ACCEPTABLE,
             Self::BeyondEnd { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::InBatch(_, failure) => failure.status(),
             Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -115,6 +118,15 @@ impl Failure {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TimedOut(_) | Self::Leaving => StatusCode::SERVICE_UNAVAILABLE,
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The operation's error, if it is one.
+    fn operation(&self) -> Option<&Error> {
+        match self {
+            Self::Operation(error) => Some(error),
+            Self::InBatch(_, failure) => failure.operation(),
+            _ => None,
         }
     }
 
@@ -186,6 +198,7 @@ impl Failure {
                 format!("`{header}` is not supported by this version, and nothing was done"),
                 Some("leave the header out"),
             ),
+            Self::InBatch(place, failure) => failure.problem().of_operation(place),
             Self::NoSuchPath => plain(
                 "no_such_path",
                 "there is nothing at this path".to_owned(),
@@ -255,7 +268,9 @@ fn status_of(error: &Error) -> StatusCode {
             StatusCode::MULTIPLE_CHOICES
         }
         Error::Input(_) => StatusCode::BAD_REQUEST,
-        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::Conflict(_) | Error::KeyInUse => StatusCode::CONFLICT,
+        Error::Changed => StatusCode::PRECONDITION_FAILED,
+        Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         Error::CredentialChanged | Error::TooSlow(_) | Error::Unavailable(_) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
@@ -269,7 +284,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = self.status();
         if status.is_server_error()
-            && let Self::Operation(error) = &self
+            && let Some(error) = self.operation()
             && !matches!(error, Error::CredentialChanged)
         {
             log(error);
@@ -282,7 +297,8 @@ impl IntoResponse for Failure {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        let waits = matches!(self, Self::Operation(Error::KeyInUse));
+        if status == StatusCode::SERVICE_UNAVAILABLE || waits {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Self::BeyondEnd { total, .. } = &self {
@@ -314,6 +330,20 @@ fn log(error: &Error) {
 }
 
 impl Problem {
+    /// The same, told of an operation of a batch.
+    fn of_operation(mut self, place: &str) -> Self {
+        if self.errors.is_empty() {
+            let (code, message) = (self.code, self.message.clone());
+            self.errors.push(InputError { field: place.to_owned(), code, message });
+            return self;
+        }
+        for error in &mut self.errors {
+            let dot = if error.field.is_empty() || error.field.starts_with('[') { "" } else { "." };
+            error.field = format!("{place}{dot}{}", error.field);
+        }
+        self
+    }
+
     /// Turns an answer that carries a problem into the problem's document; status and headers stay.
     pub(crate) fn write(self, response: Response, path: &str, request_id: &str) -> Response {
         let (mut parts, _) = response.into_parts();

@@ -7,7 +7,7 @@ use axum::routing::{delete, get, post};
 use hedgerow::App;
 
 use crate::api::auth;
-use crate::api::v1::{api_keys, records};
+use crate::api::v1::{api_keys, batch, records};
 use crate::service::{ServerOptions, Service};
 use crate::{cors, health, limit, middleware, openapi, pages, proof, protect, respond};
 
@@ -15,9 +15,11 @@ use crate::{cors, health, limit, middleware, openapi, pages, proof, protect, res
 pub fn router(app: App, options: ServerOptions) -> Router {
     let service = Service { app, options, written: Arc::default() };
     let rows =
-        get(records::list).post(records::create).patch(records::update_many).delete(records::delete_many);
-    let row = get(records::get).patch(records::update).put(records::replace).delete(records::delete);
+        get(records::list).post(records::write_rows).patch(records::write_rows).delete(records::write_rows);
+    let row = get(records::get).patch(records::write_row).put(records::write_row).delete(records::write_row);
     Router::new()
+        .route("/api/v1/audit-logs", get(records::audit_logs))
+        .route("/api/v1/batch", post(batch::batch))
         .route("/api/v1/openapi.json", get(openapi::json))
         .route("/api/v1/docs", get(openapi::docs))
         .route("/api/v1/{entity}", rows)

@@ -227,6 +227,28 @@ impl TestApp {
         self.ask(who, "DELETE", path, None).await
     }
 
+    /// Sends any request with further headers.
+    pub async fn ask_with<'a>(
+        &self,
+        who: impl Into<Who<'a>>,
+        method: &'static str,
+        path: &str,
+        body: Option<Value>,
+        further: &[(&str, &str)],
+    ) -> Answer {
+        let bearer;
+        let mut headers = match who.into() {
+            Who::Anyone => Vec::new(),
+            Who::User(user) => {
+                bearer = format!("Bearer {}", user.key);
+                vec![("authorization", bearer.as_str())]
+            }
+            Who::Headers(headers) => headers.to_vec(),
+        };
+        headers.extend_from_slice(further);
+        self.ask(Who::Headers(&headers), method, path, body.map(|body| body.to_string())).await
+    }
+
     /// Sends any request.
     pub async fn ask<'a>(
         &self,

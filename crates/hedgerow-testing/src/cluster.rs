@@ -51,9 +51,18 @@ pub struct Held {
 }
 
 impl Held {
-    /// Ends the transaction and the connection.
+    /// Undoes the transaction, and ends the connection.
     pub async fn release(self) {
-        self.client.batch_execute("ROLLBACK").await.expect("a rollback");
+        self.end("ROLLBACK").await;
+    }
+
+    /// Commits the transaction, and ends the connection.
+    pub async fn commit(self) {
+        self.end("COMMIT").await;
+    }
+
+    async fn end(self, how: &str) {
+        self.client.batch_execute(how).await.expect("the transaction ends");
         drop(self.client);
         self.driver.await.expect("the driver ends");
     }

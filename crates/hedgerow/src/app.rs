@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use crate::api_keys::{KeySettings, Memory, Usage};
+use crate::audit::{Audit, AuditOptions};
 use crate::auth::{Auth, AuthOptions};
 use crate::context::World;
 use crate::rate_limit::{RateLimitSettings, RateLimits};
@@ -36,6 +37,8 @@ pub struct AppOptions {
     pub rate_limit: Option<RateLimitSettings>,
     /// Sign-in; `None` is one whose secret is made anew, so that sessions end with the program, and whose mail goes nowhere.
     pub auth: Option<AuthOptions>,
+    /// How the audit trail of HTTP requests is kept; `None` keeps none.
+    pub audit: Option<AuditOptions>,
 }
 
 impl AppOptions {
@@ -50,6 +53,7 @@ impl AppOptions {
             world: World::default(),
             rate_limit: None,
             auth: None,
+            audit: Some(AuditOptions::default()),
         }
     }
 }
@@ -83,6 +87,7 @@ struct Inner {
     world: World,
     auth: Auth,
     cursor_key: CursorKey,
+    audit: Option<Audit>,
     rate_limits: Option<RateLimits>,
     is_leaving: AtomicBool,
     /// When the database last answered whoever asked whether it does.
@@ -102,6 +107,7 @@ impl App {
     pub fn open(options: AppOptions, schema: Schema) -> Self {
         let database = Database::open(&options.logins, options.pool, options.roles);
         let auth = Auth::new(options.auth.unwrap_or_else(|| AuthOptions::for_itself(&options.world)));
+        let audit = options.audit.map(|options| Audit::new(options, auth.secrets(), &database));
         let usage = Arc::new(Usage::new(database.clone(), options.keys.counted_after));
         let limits = options.rate_limit.as_ref();
         let rate_limits =
@@ -110,6 +116,7 @@ impl App {
             database,
             cursor_key: CursorKey::new(auth.secrets()),
             auth,
+            audit,
             key_settings: options.keys,
             keys: Keys { memory: Memory::default(), usage },
             rate_limits,
@@ -175,6 +182,11 @@ impl App {
         &self.inner.auth
     }
 
+    /// The audit trail, where one is kept.
+    pub fn audit(&self) -> Option<&Audit> {
+        self.inner.audit.as_ref()
+    }
+
     /// What counts requests, if anything does.
     pub fn rate_limits(&self) -> Option<&RateLimits> {
         self.inner.rate_limits.as_ref()
@@ -197,6 +209,9 @@ impl App {
     /// Finishes what was to be done after answers, and closes all connections.
     pub async fn close(&self) {
         self.inner.auth.close().await;
+        if let Some(audit) = &self.inner.audit {
+            audit.close().await;
+        }
         self.inner.keys.usage.close().await;
         if let Some(limits) = &self.inner.rate_limits {
             limits.close().await;

@@ -208,6 +208,13 @@ impl Auth {
             if let Err(error) = store::verification::clean(app).await {
                 tracing::warn!(%error, "sessions and links that ended could not be deleted; the next try is in ten minutes");
             }
+            while match crate::idempotency::clean(app).await {
+                Ok(is_more) => is_more,
+                Err(error) => {
+                    tracing::warn!(%error, "old idempotency keys could not be deleted; the next try is in ten minutes");
+                    false
+                }
+            } {}
         }
     }
 

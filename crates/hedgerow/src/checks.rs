@@ -8,6 +8,7 @@ mod search;
 use hedgerow_database::server_version::{ServerVersion, known_holes};
 use hedgerow_database::{Error as DatabaseError, Identity, Row, introspect};
 use hedgerow_schema::catalog::Catalog;
+use hedgerow_schema::ddl::audit::{DEFINERS, WRITE_BODY};
 use hedgerow_schema::diff::quote;
 use hedgerow_schema::drift::{self, Difference, How, Kind, Object};
 use hedgerow_schema::{Schema, model};
@@ -94,6 +95,7 @@ pub(crate) async fn examine_for(
     let asked = async {
         server(app, tolerance, &mut findings).await?;
         ways_around(app, &mut findings).await?;
+        audit_functions(app, &mut findings).await?;
         findings.extend(search::slow(app, schema).await?);
         tables(app, schema, tolerance, &mut findings).await
     };
@@ -470,14 +472,52 @@ async fn ways_around(app: &App, findings: &mut Vec<Finding>) -> Result<(), Datab
                        AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($1) \
                          AND has_function_privilege(r.oid, p.oid, 'EXECUTE') \
                          AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')) \
+                       AND NOT (p.pronamespace = 'hedgerow'::regnamespace AND p.proname = 'write_audit' AND p.prosrc = $2) \
                      ORDER BY 1";
-    for row in ask(app, functions, &[&requests]).await? {
+    // Hedgerow's own says whose row it writes by the identity alone, whoever owns it.
+    for row in ask(app, functions, &[&requests, &WRITE_BODY]).await? {
         let name: String = row.get(0)?;
         findings.push(error(
             "open_function",
             format!("tenants may call {name}, which runs as an owner that row-level security does not bind"),
             format!("ALTER FUNCTION {name} SECURITY INVOKER, or REVOKE EXECUTE on it FROM PUBLIC"),
         ));
+    }
+    Ok(())
+}
+
+/// The functions that append to the audit trail and keep it run as their owner: whoever put others in their place decides what
+/// the trail says.
+async fn audit_functions(app: &App, findings: &mut Vec<Finding>) -> Result<(), DatabaseError> {
+    let sql = "SELECT p.proname::text, p.prosrc, p.prosecdef AND l.lanname = 'plpgsql' \
+                 AND 'search_path=pg_catalog, pg_temp' = ANY (p.proconfig), \
+                 p.proowner = (SELECT relowner FROM pg_catalog.pg_class WHERE oid = to_regclass('public.api_audit_logs')) \
+               FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+               WHERE p.pronamespace = to_regnamespace('hedgerow') AND p.proname = ANY ($1)";
+    let names: Vec<&str> = DEFINERS.iter().map(|(name, _)| *name).collect();
+    let rows = ask(app, sql, &[&names]).await?;
+    if rows.is_empty() {
+        // The set is not applied, and its table is not there either: that is said of it.
+        return Ok(());
+    }
+    for (name, body) in DEFINERS {
+        let mut as_made = 0;
+        let mut others = 0;
+        for row in &rows {
+            if row.get::<&str>(0)? == *name {
+                let is_made = row.get::<&str>(1)? == *body
+                    && row.get::<bool>(2)?
+                    && row.get::<Option<bool>>(3)? == Some(true);
+                *(if is_made { &mut as_made } else { &mut others }) += 1;
+            }
+        }
+        if (as_made, others) != (1, 0) {
+            findings.push(error(
+                "audit_function",
+                format!("hedgerow.{name} is not the function that Hedgerow made: the audit trail may say anything"),
+                "drop what was put in its place; its text is in the record of 0003_audit in hedgerow.migrations",
+            ));
+        }
     }
     Ok(())
 }

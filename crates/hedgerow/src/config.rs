@@ -4,6 +4,7 @@
 //! nobody knows and a value that does not fit are problems with a place, and all of them are reported together.
 
 mod audience;
+mod audit;
 mod providers;
 mod rate_limit;
 mod server;
@@ -26,6 +27,7 @@ pub use server::ServerConfig;
 pub use sign_in::{Mode, SignInConfig};
 
 use crate::api_keys::KeySettings;
+use crate::audit::AuditOptions;
 use crate::auth::origins::OriginPattern;
 use crate::auth::secrets::Secrets;
 use crate::auth::settings::UserField;
@@ -166,10 +168,12 @@ const KEYS: &[Key] = &[
     key("rate_limit", "store", "memory", Takes::OneOf(&["memory", "postgres", "redis"])),
     Key { variables: &["REDIS_URL"], secret: true, ..key("rate_limit", "redis_url", "", Takes::Redis) },
     key("rate_limit", "tiers", "", Takes::Tiers),
+    key("audit", "retention", "90d", Takes::Duration),
+    key("audit", "tamper_evident", "true", Takes::Flag),
 ];
 
 /// Sections that later versions understand.
-const LATER_SECTIONS: &[&str] = &["audit"];
+const LATER_SECTIONS: &[&str] = &[];
 /// Keys that later versions understand.
 const LATER_KEYS: &[&str] = &["listen_url"];
 
@@ -241,6 +245,8 @@ pub struct Config {
     pub rate_limit: RateLimitSettings,
     /// How people sign in, and how mail reaches them.
     pub sign_in: SignInConfig,
+    /// How the audit trail is kept.
+    pub audit: AuditOptions,
     openapi: Option<Audience>,
 }
 
@@ -580,6 +586,7 @@ fn build(
             aggregates: switch("aggregates"),
         },
         sign_in: SignInConfig::of(&text, user_fields),
+        audit: audit::options(&text),
         openapi: Audience::named(text("api", "openapi")),
     }
 }

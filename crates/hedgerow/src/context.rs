@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hedgerow_database::{Flight, Guard, Identity, UserId};
+use hedgerow_database::{Ending, Error as DatabaseError, Flight, Guard, Identity, Transaction, UserId};
 use hedgerow_schema::{Action, Scope};
 use jiff::Timestamp;
 
 use crate::app::App;
+use crate::audit::AuditedRequest;
 use crate::error::Error;
 
 /// Where the time comes from.
@@ -126,12 +127,19 @@ pub struct Ctx {
     world: World,
     /// What every flight proves before it does anything, where the caller was remembered and not looked up.
     guard: Option<Arc<Guard>>,
+    audited: Option<Arc<AuditedRequest>>,
 }
 
 impl Ctx {
     /// For one request.
     pub fn new(world: &World, caller: Caller, request_id: impl Into<String>) -> Self {
-        Self { caller, request_id: request_id.into(), world: world.clone(), guard: None }
+        Self { caller, request_id: request_id.into(), world: world.clone(), guard: None, audited: None }
+    }
+
+    /// The same for a request whose writes go into the audit trail together with their row.
+    #[must_use]
+    pub fn audited(self, request: Option<Arc<AuditedRequest>>) -> Self {
+        Self { audited: request, ..self }
     }
 
     /// For a user whom the program itself speaks for, as a command does; not with an administrator's rights.
@@ -184,7 +192,29 @@ impl Ctx {
     /// What the request writes, about to be sent. All writes of the data API begin here, so that what belongs to
     /// every write goes with each.
     pub(crate) fn writes<'a>(&'a self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
-        app.database().flight(identity).guarded(self.guard.as_ref())
+        let flight = app.database().flight(identity).guarded(self.guard.as_ref());
+        match self.ending() {
+            Some(ending) => flight.ending(ending),
+            None => flight,
+        }
+    }
+
+    /// What goes last in each transaction of the request's writes: its row of the audit trail.
+    pub(crate) fn ending(&self) -> Option<&Ending> {
+        self.audited.as_ref().map(|request| request.ending(&self.caller))
+    }
+
+    /// The same for writes that are several statements with decisions in between; [`Self::commit`] ends them.
+    pub(crate) async fn begin(&self, app: &App, identity: &Identity) -> Result<Transaction, DatabaseError> {
+        app.database().guarded_transaction(identity, self.guard.as_deref()).await
+    }
+
+    /// Makes what began by [`Self::begin`] lasting. What belongs to every write goes with it.
+    pub(crate) async fn commit(&self, transaction: Transaction) -> Result<(), DatabaseError> {
+        match self.ending() {
+            Some(ending) => transaction.commit_with(ending).await,
+            None => transaction.commit().await,
+        }
     }
 
     /// The identity of the signed-in user, or of nobody.

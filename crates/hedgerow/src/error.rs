@@ -47,6 +47,15 @@ pub enum Error {
         /// As asked.
         name: String,
     },
+    /// The row is there, and not in the version that the caller means.
+    #[error("the row has changed")]
+    Changed,
+    /// The idempotency key belongs to another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The request that has the idempotency key is still under way.
+    #[error("a request with the same idempotency key is still under way")]
+    KeyInUse,
     /// What was sent is wrong.
     #[error("the input has {} mistakes", .0.len())]
     Input(Vec<InputError>),
@@ -92,6 +101,9 @@ impl Error {
             Self::NotOwner => "not_owner",
             Self::NotFound => "not_found",
             Self::UnknownEntity { .. } => "unknown_entity",
+            Self::Changed => "precondition_failed",
+            Self::KeyReused => "idempotency_key_reused",
+            Self::KeyInUse => "idempotency_key_in_use",
             Self::Input(inputs) => match inputs.as_slice() {
                 [one] => one.code,
                 _ => "invalid_input",
@@ -119,6 +131,11 @@ impl Error {
             Self::NotOwner => "the row belongs to somebody else".to_owned(),
             Self::NotFound => "there is no such row".to_owned(),
             Self::UnknownEntity { name } => format!("there is no entity `{name}`"),
+            Self::Changed => "the row has changed since you read it; read it again".to_owned(),
+            Self::KeyReused => "this Idempotency-Key was sent with another request; use a new one".to_owned(),
+            Self::KeyInUse => {
+                "a request with this Idempotency-Key is still under way; send it again later".to_owned()
+            }
             Self::Input(inputs) => match inputs.as_slice() {
                 [one] => one.message.clone(),
                 many => format!("the request has {} mistakes", many.len()),
@@ -143,6 +160,10 @@ impl Error {
     /// What a database error means for an operation on `entity`.
     pub(crate) fn from_database(doing: &'static str, entity: &Entity, error: DatabaseError) -> Self {
         let Some(server) = error.server() else { return Self::without_entity(doing, error) };
+        // The row of the audit trail goes with a write; it is nothing that a caller could put right.
+        if server.table.as_deref().is_some_and(|table| table.starts_with(ddl::audit::TABLE)) {
+            return Self::without_entity(doing, error);
+        }
         let meaning = server.meaning();
         let field = field_of(entity, server);
         let named = |code, message: &dyn Fn(&str) -> String| {
@@ -173,11 +194,32 @@ impl Error {
                     (field, _) => format!("`{field}` breaks a rule of its field"),
                 })])
             }
+            // invalid_regular_expression: what is one is PostgreSQL's to say.
+            Meaning::InvalidValue if server.code.code() == "2201B" => {
+                Self::Input(vec![named("invalid_pattern", &|_| {
+                    "the pattern of `match` is no regular expression".to_owned()
+                })])
+            }
             Meaning::InvalidValue => Self::Input(vec![named("invalid_value", &|_| {
                 "a value is out of range or too long to be stored".to_owned()
             })]),
+            Meaning::Repeated => Self::Input(vec![named("repeated_row", &|_| {
+                "two rows of the request are about the same row".to_owned()
+            })]),
             _ => Self::without_entity(doing, error),
         }
+    }
+
+    /// Whether the same again may succeed at once, because nothing happened and the reason is gone: two transactions met, or
+    /// a table changed under a plan.
+    pub fn is_passing(&self) -> bool {
+        let database = match self {
+            Self::Unavailable(error) => Some(error),
+            Self::Internal { source, .. } => source.downcast_ref::<DatabaseError>(),
+            _ => None,
+        };
+        let meaning = database.and_then(DatabaseError::server).map(ServerError::meaning);
+        matches!(meaning, Some(Meaning::Retry | Meaning::StalePlan))
     }
 
     /// What a database error means where no entity is concerned.

@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 mod app;
+pub mod audit;
 pub mod auth;
 pub mod baseline;
 pub mod checks;
@@ -14,6 +15,7 @@ mod error;
 pub mod export;
 pub mod follow;
 pub mod health;
+pub mod idempotency;
 pub mod import;
 pub mod mail;
 pub mod migrations;

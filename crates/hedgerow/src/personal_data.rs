@@ -9,7 +9,7 @@ use std::io::Write;
 use hedgerow_database::{Error as DatabaseError, Identity, Row, RowFormat};
 use hedgerow_schema::query::select_all;
 use hedgerow_schema::statement::{self, Asker, Owned};
-use hedgerow_schema::{Bind, Sql};
+use hedgerow_schema::{Bind, Read, Sql, trail};
 use serde_json::{Value, json};
 
 use crate::api_keys;
@@ -99,7 +99,18 @@ pub async fn export(app: &App, user: &User, out: &mut (dyn Write + Send)) -> Res
         rows += count.map_err(|error| Error::from_database("export rows", entity, error))?;
         array.finish().map_err(written)?;
     }
-    out.write_all(b"}\n}\n").map_err(written)?;
+    // Their requests, as the audit trail has them; the rows stay when the user goes, without the name.
+    out.write_all(b"},\n\"requests\": ").map_err(written)?;
+    let trail = trail::schema(Read::Owner);
+    for entity in trail.entities() {
+        let own = Asker::User(user.id.as_str());
+        let query = statement::export(entity, &select_all(entity), own, Owned::Only);
+        let mut array = JsonArray::new(out);
+        let count = app.database().flight(&identity).write_rows(&query, RowFormat::Ndjson, &mut array).await;
+        count.map_err(|error| Error::from_database("export requests", entity, error))?;
+        array.finish().map_err(written)?;
+    }
+    out.write_all(b"}\n").map_err(written)?;
     out.flush().map_err(written)?;
     Ok(rows)
 }

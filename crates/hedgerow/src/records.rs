@@ -4,10 +4,13 @@
 //! identity; a row of another tenant and a row that does not exist give the same answer.
 
 mod cursor;
+mod each;
 mod reading;
+mod upsert;
+mod version;
+mod writes;
 mod writing;
 
-use hedgerow_database::JsonRows;
 use hedgerow_schema::Selected;
 use hedgerow_schema::query::embedded;
 use hedgerow_schema::statement::Asker;
@@ -16,7 +19,11 @@ use crate::context::{Caller, Ctx};
 use crate::error::Error;
 
 pub(crate) use cursor::CursorKey;
+pub use each::update_each;
 pub use reading::*;
+pub use upsert::{Conflict, UniqueKey, Upserted, upsert};
+pub use version::{Expected, OneRow};
+pub use writes::{Outcome, Writes};
 pub use writing::*;
 pub(crate) use writing::{group_by_fields, writer};
 
@@ -33,10 +40,6 @@ fn embeds(ctx: &Ctx, select: &[Selected<'_>]) -> Result<(), Error> {
 }
 
 /// An id that PostgreSQL could not even read names no row.
-fn possible_id(id: &str) -> Result<&str, Error> {
+pub(crate) fn possible_id(id: &str) -> Result<&str, Error> {
     if id.is_empty() || id.len() > 255 || id.contains('\0') { Err(Error::NotFound) } else { Ok(id) }
-}
-
-fn one(rows: JsonRows) -> Result<Vec<u8>, Error> {
-    if rows.count == 0 { Err(Error::NotFound) } else { Ok(rows.objects) }
 }

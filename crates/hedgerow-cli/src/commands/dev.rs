@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use hedgerow::api_keys::{self, ApiKeySecret, NewApiKey};
+use hedgerow::audit::Audit;
 use hedgerow::auth::{Auth, passwords, store::account};
 use hedgerow::checks::{Tolerance, examine};
 use hedgerow::config::Mode;
@@ -66,6 +67,7 @@ pub(crate) async fn run(arguments: &Arguments, command: &Dev) -> anyhow::Result<
             reason = failure => Some(reason),
             never = watcher => never,
             () = Auth::keep_clean(&app) => None,
+            () = Audit::keep(&app) => None,
         }
     };
     let (done, stopped) = tokio::sync::oneshot::channel::<()>();

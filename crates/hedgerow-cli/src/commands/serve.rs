@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use hedgerow::App;
+use hedgerow::audit::Audit;
 use hedgerow::auth::Auth;
 use hedgerow::auth::secrets::Secrets;
 use hedgerow::checks::{Finding, Severity, Tolerance, examine};
@@ -60,6 +61,7 @@ pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Resul
         () = server.run(leave(&app, config.server.drain)) => {}
         () = follow(&app, &project, tolerance, followed) => {}
         () = Auth::keep_clean(&app) => {}
+        () = Audit::keep(&app) => {}
     }
     app.close().await;
     place.close().await?;

@@ -1,5 +1,6 @@
 //! The command as its users run it: the real program, real files, a real server of the project's own.
 
+mod audit;
 mod baseline;
 mod better_auth;
 mod clients;
@@ -8,6 +9,7 @@ mod dev;
 mod examples;
 mod kill;
 mod killed_migration;
+mod killed_serve;
 mod leaving;
 mod migrate;
 mod node;

@@ -96,7 +96,7 @@ test("filters", async () => {
 
 test("regular expressions are off unless they are switched on", async () => {
   const { error, status } = await tasks().select().regexMatch("title", "^a");
-  assert.deepEqual([status, typeof error.hint], [400, "string"]);
+  assert.deepEqual([status, error.code], [400, "unsupported_operator"]);
 });
 
 test("order, limit and range", async () => {
@@ -186,7 +186,6 @@ test("delete", async () => {
 test("at most so many rows change", async () => {
   const many = await tasks().update({ body: "x" }).eq("status", "done").maxAffected(1);
   assert.equal(many.status, 400);
-  assert.equal(many.error.code, "PGRST124");
   assert.deepEqual(await good(tasks().select("title").eq("body", "x")), []);
   await good(tasks().update({ priority: 3 }).eq("title", "gamma").maxAffected(1));
 });

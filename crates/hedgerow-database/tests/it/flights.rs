@@ -1,6 +1,7 @@
 //! What always holds of flights and their connections.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,7 @@ async fn open(connections: usize) -> (TestDatabase, Database) {
 
 fn insert(schema: &Schema, id: &str, json: &str) -> Query {
     let entity = schema.entity("notes").expect("notes");
-    let Ok(Body::One(row)) = write::read_body(entity, WriteKind::Create, json.as_bytes()) else {
+    let Ok(Body::One(row)) = write::read_body(entity, &WriteKind::Create.into(), json.as_bytes()) else {
         panic!("{json}")
     };
     statement::insert(
@@ -89,7 +90,7 @@ async fn what_a_guard_does_not_find_is_not_built_upon() {
     let named = |name: &str| {
         let mut sql = Sql::new("SELECT 1 / count(*) FROM public.\"user\" WHERE name = ");
         sql.bind(Bind::text(name));
-        Guard::new(std::sync::Arc::new(sql))
+        Arc::new(Guard::new(Arc::new(sql)))
     };
     let (right, wrong) = (named("A"), named("B"));
     let rows = database.flight(&ann).guarded(Some(&right)).json_each(&[insert(&schema, "1", "{}")]).await;

@@ -7,7 +7,7 @@ use hedgerow_database::migrate::{
     self, Applied, DataLoss, Kind, Look, MigrateError, MigrateEvent, MigrationFile, apply, draft, look,
     rollback,
 };
-use hedgerow_schema::{Roles, Schema};
+use hedgerow_schema::{Roles, Schema, ddl};
 use hedgerow_testing::{TestDatabase, schema_of};
 
 const NOTES: (&str, &str) = ("notes", "fields.text = { type = \"text\" }");
@@ -39,6 +39,11 @@ async fn seen(test: &TestDatabase) -> Look {
 
 fn names(applied: &[Applied]) -> String {
     applied.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// The names of Hedgerow's own sets.
+fn own_sets() -> Vec<&'static str> {
+    ddl::core(&Roles::default()).iter().map(|set| set.name).collect()
 }
 
 fn code(error: &MigrateError) -> &str {
@@ -74,21 +79,15 @@ async fn what_is_applied_stays_applied_and_is_not_applied_again() {
         [file("0001_one", "CREATE VIEW one AS SELECT 1 AS one;"), file("0002_nothing", "-- nothing yet\n")];
     assert_eq!(
         names(&run(&test, &files).await.expect("applied")),
-        "0001_users_and_keys 0002_sign_in 0001_one 0002_nothing"
+        [own_sets(), vec!["0001_one", "0002_nothing"]].concat().join(" ")
     );
     assert_eq!(names(&run(&test, &files).await.expect("applied")), "");
     let records = seen(&test).await.records;
     let kept: Vec<_> =
         records.iter().map(|record| (record.kind, record.name.as_str(), record.text.is_some())).collect();
-    assert_eq!(
-        kept,
-        [
-            (Kind::Core, "0001_users_and_keys", true),
-            (Kind::Core, "0002_sign_in", true),
-            (Kind::File, "0001_one", true),
-            (Kind::File, "0002_nothing", true)
-        ]
-    );
+    let own = own_sets().into_iter().map(|name| (Kind::Core, name, true));
+    let files = [(Kind::File, "0001_one", true), (Kind::File, "0002_nothing", true)];
+    assert_eq!(kept, own.chain(files).collect::<Vec<_>>());
     assert!(records.iter().all(|record| record.checksum.len() == 64));
     assert_tidy(&test).await;
 }
@@ -156,19 +155,13 @@ async fn of_two_runners_one_applies_and_none_fails() {
         let (one, two) = tokio::join!(runner(), runner());
         let mut both = [one, two];
         both.sort();
-        let all = "0001_users_and_keys 0002_sign_in 0001_one 0002_steps 0003_three".to_owned();
+        let files = ["0001_one", "0002_steps", "0003_three"];
+        let all = [own_sets(), files.to_vec()].concat().join(" ");
         assert_eq!(both, [(String::new(), true), (all, false)]);
         let history = "SELECT kind || ' ' || name FROM hedgerow.migrations ORDER BY \"appliedAt\", name";
-        assert_eq!(
-            test.column(history).await,
-            [
-                "core 0001_users_and_keys",
-                "core 0002_sign_in",
-                "file 0001_one",
-                "file 0002_steps",
-                "file 0003_three"
-            ]
-        );
+        let own = own_sets().into_iter().map(|name| format!("core {name}"));
+        let expected: Vec<String> = own.chain(files.map(|name| format!("file {name}"))).collect();
+        assert_eq!(test.column(history).await, expected);
         assert_tidy(&test).await;
     }
 }
@@ -507,7 +500,7 @@ async fn a_draft_follows_the_entities_and_loses_nothing_unasked() {
         .await
         .expect("adopted");
     let kinds: Vec<Kind> = seen(&test).await.records.iter().map(|record| record.kind).collect();
-    assert_eq!(kinds, [Kind::Core, Kind::Core, Kind::File]);
+    assert_eq!(kinds, [vec![Kind::Core; own_sets().len()], vec![Kind::File]].concat());
     assert_eq!(
         names(&run(&test, &[file("0001_init", "CREATE TABLE never_run ();")]).await.expect("applied")),
         ""

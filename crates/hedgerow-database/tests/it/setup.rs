@@ -1,6 +1,6 @@
 //! Roles and logins in databases whose owners are not alone on their server.
 
-use hedgerow_database::setup::{LoginProof, SetupError, setup};
+use hedgerow_database::setup::{LoginProof, Search, SetupError, setup};
 use hedgerow_schema::{Identifier, Roles, Schema};
 use hedgerow_testing::TestDatabase;
 
@@ -36,4 +36,20 @@ async fn two_applications_of_different_owners_share_the_roles_of_one_server() {
     let logins = ["app", "auth", "admin"].map(|kind| format!("{}_{kind}_login", test.name)).join(", ");
     test.sql(&format!("DROP OWNED BY {second} CASCADE; DROP ROLE {logins}, {second}")).await;
     test.sql(&format!("DROP ROLE {}, {}, {}, {}", roles.app, roles.anon, roles.auth, roles.admin)).await;
+}
+
+#[tokio::test]
+async fn a_superuser_lets_searching_use_its_index_and_another_is_told() {
+    let test = TestDatabase::with(&Schema::default()).await;
+    let made = async |url| setup(url, &Roles::default(), LoginProof::Peer, None).await.expect("made").search;
+    let marked =
+        "SELECT proleakproof FROM pg_proc WHERE oid = 'ts_match_vq(tsvector, tsquery)'::regprocedure";
+    assert_eq!(test.column(marked).await, ["t"], "a private server's database is made so");
+    test.sql("ALTER FUNCTION pg_catalog.ts_match_vq(tsvector, tsquery) NOT LEAKPROOF").await;
+    assert_eq!(made(&test.owner).await, Search::Scanned);
+    assert_eq!(test.column(marked).await, ["f"]);
+    let superuser = hedgerow_testing::cluster_url().await.with_database(&test.name);
+    assert_eq!(made(&superuser).await, Search::Indexed);
+    assert_eq!(test.column(marked).await, ["t"]);
+    assert_eq!(made(&test.owner).await, Search::Indexed);
 }

@@ -6,7 +6,7 @@ use super::{Adoption, Closed, ClosedTo, Left};
 use crate::catalog::{Catalog, Function, Index, Rule, Table};
 use crate::diff::{Class, Pace, Plan, plan};
 use crate::expression::{Expression, Node};
-use crate::{Identifier, Roles, ddl, model, policy, script};
+use crate::{Identifier, Roles, Sql, ddl, model, policy, script};
 
 /// Where the first migration leads, and what stands in its way.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Goal {
     pub by_hand: Vec<(String, Vec<String>)>,
     /// The sequences that new rows of entities count with.
     sequences: Vec<String>,
+    /// Tables that a set makes past plans, and that were there.
+    kept: Vec<&'static str>,
 }
 
 impl Adoption {
@@ -52,6 +54,12 @@ impl Adoption {
                 close(table, closed, roles);
             }
         }
+        // A plan could only make them whole; the set's own statements do it.
+        should.tables.retain(|name, _| {
+            catalog.tables.contains_key(name) || !ddl::BESIDE_PLANS.contains(&name.as_str())
+        });
+        let kept =
+            ddl::BESIDE_PLANS.iter().copied().filter(|name| catalog.tables.contains_key(*name)).collect();
         self.functions(catalog, &expected, &mut obstacles);
         let forward = plan(catalog, &should, &self.renames, Pace::Online);
         let back = plan(&should, catalog, &self.renames.reversed(), Pace::Online);
@@ -77,7 +85,7 @@ impl Adoption {
         let mut by_hand = needs_of_users(catalog, &expected);
         by_hand.extend(self.without_zone(&renamed));
         let left = self.left.iter().cloned().chain(self.leftovers(&should, &expected)).collect();
-        Goal { plan: forward, back, left, obstacles, by_hand, sequences }
+        Goal { plan: forward, back, left, obstacles, by_hand, sequences, kept }
     }
 
     /// Takes off what does what Hedgerow's own trigger does, and finds those that a rename would break.
@@ -237,6 +245,10 @@ impl Goal {
             ));
         }
         let mut back = sign + &script::write(&self.back, &format!("The way back of: {note}"));
+        for (forward, backward) in sets.iter().filter_map(|set| ddl::beside_plans(set, roles, &self.kept)) {
+            append(&mut up, &forward);
+            append(&mut back, &backward);
+        }
         let makes_them = ddl::core(roles).first().is_some_and(|set| sets.contains(&set.name));
         let functions = if makes_them { OWN_FUNCTIONS } else { &[] };
         for function in functions {
@@ -248,6 +260,17 @@ impl Goal {
         }
         (up, back)
     }
+}
+
+/// Adds statements to a file, as one transaction.
+fn append(file: &mut String, statements: &[Sql]) {
+    let in_steps = file.contains("\n-- hedgerow: no-transaction\n");
+    file.push_str(if in_steps { "\nBEGIN;\n" } else { "\n" });
+    for statement in statements {
+        file.push_str(statement.text());
+        file.push_str(";\n");
+    }
+    file.push_str(if in_steps { "COMMIT;\n" } else { "" });
 }
 
 fn is_own(table: &str) -> bool {
@@ -327,7 +350,8 @@ fn needs_of_users(catalog: &Catalog, expected: &Catalog) -> Vec<(String, Vec<Str
         }
         let holds = |key: &Rule| {
             matches!(key, Rule::References { columns, table, on_delete, .. }
-                if columns == &["userId"] && table == "user" && on_delete != "CASCADE")
+                if columns == &["userId"] && table == "user" && on_delete != "CASCADE"
+                    && !(name == ddl::audit::TABLE && on_delete == "SET NULL"))
         };
         for (key, _) in table.constraints.iter().filter(|(_, key)| holds(&key.rule)) {
             let text = format!(

@@ -25,6 +25,9 @@ pub(super) fn statements(roles: &Roles) -> Vec<Sql> {
     statements
 }
 
+/// What undoes the set.
+pub(super) const WAY_BACK: &str = "DROP TABLE hedgerow.rate_limits";
+
 /// Times are microseconds since 1970 of the server's clock. Pages have room, so that a counter's new version stays on its page.
 const TABLE: &str = "\
 CREATE UNLOGGED TABLE hedgerow.rate_limits (

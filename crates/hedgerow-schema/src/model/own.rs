@@ -9,8 +9,17 @@ use crate::policy::{self, Protection};
 use crate::{Roles, ddl};
 
 /// The tables that are Hedgerow's own, by name.
-pub const OWN_TABLES: &[&str] =
-    &["user", "api_keys", "session", "account", "verification", "jwks", "twoFactor"];
+pub const OWN_TABLES: &[&str] = &[
+    "user",
+    "api_keys",
+    "session",
+    "account",
+    "verification",
+    "jwks",
+    "twoFactor",
+    "api_idempotency",
+    ddl::audit::TABLE,
+];
 
 const TIME: &str = "timestamp with time zone";
 const NOW: Option<&str> = Some("CURRENT_TIMESTAMP");
@@ -19,7 +28,13 @@ const NOW: Option<&str> = Some("CURRENT_TIMESTAMP");
 pub(super) fn catalog(roles: &Roles, owner: &str) -> Catalog {
     let mut catalog = Catalog::default();
     let sign_in = ddl::sign_in::tables().map(|table| policy::for_sign_in(&table, roles));
-    for protection in [policy::for_users(roles), policy::for_api_keys(roles)].into_iter().chain(sign_in) {
+    let others = [
+        policy::for_users(roles),
+        policy::for_api_keys(roles),
+        policy::for_audit(roles),
+        policy::for_idempotency(roles),
+    ];
+    for protection in others.into_iter().chain(sign_in) {
         let mut made = table(&protection);
         owner.clone_into(&mut made.owner);
         protect(&mut made, &protection);
@@ -60,6 +75,10 @@ fn table(protection: &Protection) -> Table {
             let key = check(Expression::read("key ~ '^[0-9a-f]{64}$'"));
             table.constraints.insert("api_keys_key_check".into(), key);
         }
+        "api_idempotency" => {
+            let key = check(Expression::read("key ~ '^[!-~]{1,255}$'"));
+            table.constraints.insert("api_idempotency_key_check".into(), key);
+        }
         _ => {}
     }
     // What sign-in changes, it dates itself.
@@ -67,10 +86,16 @@ fn table(protection: &Protection) -> Table {
         updated_at(&mut table, name);
     }
     if table.columns.contains_key("userId") {
-        table.constraints.insert(format!("{name}_userId_fkey"), references_user("userId", "CASCADE"));
+        // What somebody did stays when they go.
+        let on_delete = if name == ddl::audit::TABLE { "SET NULL" } else { "CASCADE" };
+        table.constraints.insert(format!("{name}_userId_fkey"), references_user("userId", on_delete));
     }
-    let primary = Index { primary: true, comment: None, ..index(&["id"], true) };
-    table.indexes.insert(format!("{name}_pkey"), primary);
+    // Of a trail that others made the key is another one: parts need their time in it.
+    if name != ddl::audit::TABLE {
+        let keys: &[&str] = if name == "api_idempotency" { &["userId", "route", "key"] } else { &["id"] };
+        let primary = Index { primary: true, comment: None, ..index(keys, true) };
+        table.indexes.insert(format!("{name}_pkey"), primary);
+    }
     for (name, keys, unique) in indexes(name) {
         table.indexes.insert((*name).into(), Index { comment: None, ..index(keys, *unique) });
     }
@@ -157,6 +182,16 @@ fn columns(table: &str) -> Vec<(&'static str, Column)> {
             ("alg", maybe("text")),
             ("crv", maybe("text")),
         ],
+        "api_idempotency" => vec![
+            ("userId", some("text", Some("public.get_auth_user_id()"))),
+            ("route", text()),
+            ("key", text()),
+            ("request", text()),
+            ("status", maybe("bigint")),
+            ("headers", maybe("jsonb")),
+            ("body", maybe("text")),
+            ("createdAt", some(TIME, NOW)),
+        ],
         "twoFactor" => vec![
             ("id", text()),
             ("secret", text()),
@@ -166,6 +201,21 @@ fn columns(table: &str) -> Vec<(&'static str, Column)> {
             ("failedVerificationCount", maybe("integer")),
             ("lockedUntil", maybe(TIME)),
             ("lastUsedStep", maybe("bigint")),
+        ],
+        ddl::audit::TABLE => vec![
+            ("id", some("text", Some("gen_random_uuid()::text"))),
+            ("apiKeyId", maybe("text")),
+            ("userId", maybe("text")),
+            ("endpoint", text()),
+            ("method", text()),
+            ("statusCode", some("integer", None)),
+            ("responseTime", maybe("integer")),
+            ("ipAddress", maybe("text")),
+            ("userAgent", maybe("text")),
+            ("createdAt", some(TIME, NOW)),
+            ("userMark", maybe("text")),
+            ("keyMark", maybe("text")),
+            ("writtenBy", maybe("bigint")),
         ],
         _ => Vec::new(),
     }
@@ -193,9 +243,14 @@ fn indexes(table: &str) -> &'static [(&'static str, &'static [&'static str], boo
             ("verification_identifier_idx", &["identifier"], false),
             ("verification_expiresAt_idx", &["expiresAt"], false),
         ],
+        "api_idempotency" => &[("idx_api_idempotency_createdAt", &["createdAt"], false)],
         "twoFactor" => {
             &[("twoFactor_secret_idx", &["secret"], false), ("twoFactor_userId_idx", &["userId"], false)]
         }
+        ddl::audit::TABLE => &[
+            ("idx_api_audit_logs_userId_createdAt_id", &["userId", "createdAt", "id"], false),
+            ("idx_api_audit_logs_apiKeyId", &["apiKeyId"], false),
+        ],
         _ => &[],
     }
 }

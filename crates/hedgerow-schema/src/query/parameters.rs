@@ -127,7 +127,7 @@ impl<'e> Reading<'e> {
         for parameter in parameters.iter().filter(|parameter| parameter.path == path) {
             self.fill_in(entity, rows, parameter);
         }
-        self.complete(entity, rows);
+        self.complete(entity, rows, path);
     }
 
     fn fill_in(&mut self, entity: &'e Entity, rows: &mut ListQuery<'e>, parameter: &Parameter<'_>) {
@@ -186,7 +186,7 @@ impl<'e> Reading<'e> {
     }
 
     /// What follows from the parts together.
-    fn complete(&mut self, entity: &'e Entity, rows: &mut ListQuery<'e>) {
+    fn complete(&mut self, entity: &'e Entity, rows: &mut ListQuery<'e>, path: &str) {
         let inner = |item: &Selected<'e>| {
             let embed = item.embed().filter(|embed| embed.join == Join::Inner)?;
             Some(some_of(embed))
@@ -213,7 +213,8 @@ impl<'e> Reading<'e> {
                 "`{}` is not selected: grouped rows are ordered by the fields that group them",
                 other.operand().shown()
             );
-            self.note("order", "invalid_order", message);
+            let parameter = if path.is_empty() { "order".to_owned() } else { format!("{path}.order") };
+            self.note(&parameter, "invalid_order", message);
         }
         for group in groups {
             if !rows.order.iter().any(|key| key.operand() == group) {

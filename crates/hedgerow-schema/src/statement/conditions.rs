@@ -2,12 +2,12 @@
 
 use super::operand::{parameter, tested, value};
 use super::place::Place;
-use super::{Asker, related};
+use super::{Asker, Expected, VERSION, related};
 use crate::policy::LIVES;
 use crate::query::{
     Comparison, Filter, IsValue, Operand, Quantifier, SetComparison, Test, TextConfig, WordsForm,
 };
-use crate::{Bind, Column, Entity, Field, Identifier, Sql, Standard, StoredType, ddl};
+use crate::{Bind, Column, Entity, Field, Identifier, Sql, SqlType, Standard, StoredType, ddl};
 
 /// WHERE and AND in the right places.
 pub(super) struct Conditions {
@@ -73,6 +73,15 @@ impl Conditions {
             self.owner(sql, asker);
         }
         self.deleted(sql);
+    }
+
+    /// The row as it was when its version was one of these.
+    pub(super) fn version(&mut self, sql: &mut Sql, expected: Expected<'_>) {
+        let Expected::Versions(versions) = expected else { return };
+        let numbers: Vec<String> = versions.iter().map(i64::to_string).collect();
+        self.next(sql);
+        sql.push(VERSION).push(" = ANY (");
+        sql.bind(Bind::array(SqlType::Int8, numbers.iter().map(|number| Some(number.as_str())))).push(")");
     }
 
     /// Not in the trash; said beside the policy, so that an index over such rows can serve.

@@ -4,7 +4,10 @@ use super::conditions::{Conditions, search_column, search_query};
 use super::keyset::{self, ScanKey};
 use super::operand::value;
 use super::place::Place;
-use super::{Asker, OutputColumn, Query, column, output, position, rows, rows_with, select_list};
+use super::{
+    Asker, OutputColumn, Query, column, output, output_and_aside, position, rows, rows_and_aside, rows_with,
+    select_list,
+};
 use crate::query::{Item, ListQuery, Order, Selected};
 use crate::{Bind, Column, Entity, Keyset, Sql, SqlType};
 
@@ -53,7 +56,7 @@ pub fn page(
     for order in query.order.iter().filter(|_| query.has_keyset()) {
         keys.push(position(&query.select, order.column).unwrap_or_else(|| {
             hidden.push(order.column);
-            columns.push(OutputColumn { key: String::new(), ty: order.column.sql_type() });
+            columns.push(OutputColumn { key: None, ty: order.column.sql_type() });
             columns.len() - 1
         }));
     }
@@ -267,16 +270,16 @@ pub enum Owned {
     OrReadable,
 }
 
-/// One row by its id.
+/// One row by its id, with its id and version aside.
 pub fn get(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<'_>) -> Query {
-    let mut sql = rows(entity, select, asker);
+    let mut sql = rows_and_aside(entity, select, asker);
     let mut conditions = Conditions::new();
     conditions.id(&mut sql, id);
     if entity.access.read_names_owner() {
         conditions.owner(&mut sql, asker);
     }
     conditions.alive(&mut sql, entity);
-    Query { sql, columns: output(select) }
+    Query { sql, columns: output_and_aside(select) }
 }
 
 /// Whether a row can be read: asked when a write met no row, to tell "not yours" from "not there".

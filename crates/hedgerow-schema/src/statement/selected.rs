@@ -34,7 +34,8 @@ fn leaves<'s, 'e>(select: &'s [Selected<'e>], over: &[&'s Embed<'e>]) -> Vec<Lea
 }
 
 pub(super) fn output(select: &[Selected<'_>]) -> Vec<OutputColumn> {
-    let column = |leaf: Leaf<'_, '_>| OutputColumn { key: leaf.key.to_owned(), ty: leaf.item.sql_type() };
+    let column =
+        |leaf: Leaf<'_, '_>| OutputColumn { key: Some(leaf.key.to_owned()), ty: leaf.item.sql_type() };
     leaves(select, &[]).into_iter().map(column).collect()
 }
 

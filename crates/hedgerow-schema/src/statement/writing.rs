@@ -2,10 +2,10 @@
 
 use super::conditions::Conditions;
 use super::place::Place;
-use super::{Asker, Query, output, parameter, rows, select_list};
+use super::{Asker, Query, aside, output_and_aside, parameter, rows_and_aside, select_list};
 use crate::query::{Filter, Selected};
 use crate::write::RowInput;
-use crate::{Bind, Column, Entity, Field, Sql, SqlType, ddl};
+use crate::{Bind, Column, Entity, Field, Identifier, Sql, SqlType, ddl};
 
 /// New rows that all have the same fields; `ids` and `rows` go together. Rows come back in the same order.
 ///
@@ -18,6 +18,11 @@ pub fn insert(
     returning: Option<&[Selected<'_>]>,
     asker: Asker<'_>,
 ) -> Query {
+    finish(insertion(entity, ids, rows), entity, returning, asker)
+}
+
+/// `INSERT INTO` the entity's table these rows, up to what happens behind.
+pub(super) fn insertion(entity: &Entity, ids: &[String], rows: &[&RowInput<'_>]) -> Sql {
     let mut sql = Sql::new("INSERT INTO public.");
     sql.name(&entity.name).push(" (id");
     let fields: Vec<_> = rows.first().map(|row| row.fields()).unwrap_or_default();
@@ -64,7 +69,16 @@ pub fn insert(
             sql.push(")");
         }
     }
-    finish(sql, entity, returning, asker)
+    sql
+}
+
+/// Which version of a row a change is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected<'a> {
+    /// Whichever there is.
+    Any,
+    /// One of these; there is no such row in any other.
+    Versions(&'a [i64]),
 }
 
 /// Changes one row.
@@ -73,12 +87,14 @@ pub fn update_one(
     id: &str,
     row: &RowInput<'_>,
     select: &[Selected<'_>],
+    expected: Expected<'_>,
     asker: Asker<'_>,
 ) -> Query {
     let (mut sql, returning) = update(entity, row, select, asker);
     let mut conditions = Conditions::new();
     conditions.id(&mut sql, id);
     conditions.writable(&mut sql, entity, asker);
+    conditions.version(&mut sql, expected);
     finish_change(sql, entity, select, returning, asker)
 }
 
@@ -113,7 +129,7 @@ fn finish_change(
 ) -> Query {
     match returning {
         Returning::Clause => finish(sql, entity, Some(select), asker),
-        Returning::Itself => Query { sql, columns: output(select) },
+        Returning::Itself => Query { sql, columns: output_and_aside(select) },
     }
 }
 
@@ -128,7 +144,7 @@ fn update(
     if row.values.is_empty() && row.to_default.is_empty() {
         // Only links change. Writing a column as it is moves `updatedAt`; where none can be written, nothing does.
         let Some(field) = entity.columns().find(|field| !field.read_only && !field.immutable) else {
-            return (rows(entity, select, asker), Returning::Itself);
+            return (rows_and_aside(entity, select, asker), Returning::Itself);
         };
         sql.name(&field.name).push(" = ").name(&field.name);
         return (sql, Returning::Clause);
@@ -144,13 +160,51 @@ fn update(
     (sql, Returning::Clause)
 }
 
-/// New rows by their ids, in the order of the ids: what `relation_many` fields show is there only when they are.
-pub fn created(entity: &Entity, ids: &[String], select: &[Selected<'_>], asker: Asker<'_>) -> Query {
+/// Changes the row of each id to what its `row` says; all rows name the same fields.
+///
+/// # Panics
+/// When rows differ in their fields; the caller groups them.
+pub fn update_each(entity: &Entity, ids: &[&str], rows: &[&RowInput<'_>], asker: Asker<'_>) -> Sql {
+    // No entity can have a name with a space.
+    const GIVEN: &str = "\"given rows\"";
+    let fields: Vec<_> = rows.first().map(|row| row.fields()).unwrap_or_default();
+    let mut sql = Sql::new("UPDATE public.");
+    sql.name(&entity.name).push(" SET ");
+    sql.join(", ", &fields, |sql, field| {
+        sql.name(&field.name).push(" = ").push(GIVEN).push(".").name(&field.name).push(item_cast(field));
+    });
+    if fields.is_empty() {
+        // Only links change, as in `update`.
+        let own = entity.columns().find(|field| !field.read_only && !field.immutable);
+        let own = own.map_or_else(|| Identifier::joined(&["id"]), |field| field.name.clone());
+        sql.name(&own).push(" = ").name(&entity.name).push(".").name(&own);
+    }
+    sql.push(" FROM unnest(").bind(Bind::array(SqlType::Text, ids.iter().copied().map(Some)));
+    for (at, field) in fields.iter().enumerate() {
+        let items = rows.iter().map(|row| {
+            let (own, bind) = &row.values[at];
+            assert_eq!(own.name, field.name, "rows of one statement have the same fields");
+            bind.value.as_deref()
+        });
+        sql.push(", ").bind(Bind::array(field.kind.sql_type(), items));
+    }
+    sql.push(") AS ").push(GIVEN).push(" (id");
+    for field in &fields {
+        sql.push(", ").name(&field.name);
+    }
+    sql.push(") WHERE ").name(&entity.name).push(".id = ").push(GIVEN).push(".id");
+    let mut conditions = Conditions::begun();
+    conditions.writable(&mut sql, entity, asker);
+    sql
+}
+
+/// Rows by their ids, in the order of the ids, as they are after what was done to them.
+pub fn by_ids(entity: &Entity, ids: &[String], select: &[Selected<'_>], asker: Asker<'_>) -> Query {
     let all = || Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str())));
-    let mut sql = rows(entity, select, asker);
+    let mut sql = rows_and_aside(entity, select, asker);
     sql.push(" WHERE id = ANY (").bind(all());
     sql.push(") ORDER BY array_position(").bind(all()).push(", id)");
-    Query { sql, columns: output(select) }
+    Query { sql, columns: output_and_aside(select) }
 }
 
 /// The links of new rows, one statement for each field that has any; `ids` and `rows` go together.
@@ -186,11 +240,18 @@ fn insert_links(entity: &Entity, field: &Field) -> Sql {
 }
 
 /// Makes the links of one row what `row` says; to be sent before [`update_one`], which shows them.
-pub fn link_one(entity: &Entity, id: &str, row: &RowInput<'_>, asker: Asker<'_>) -> Vec<Sql> {
+pub fn link_one(
+    entity: &Entity,
+    id: &str,
+    row: &RowInput<'_>,
+    expected: Expected<'_>,
+    asker: Asker<'_>,
+) -> Vec<Sql> {
     relink(entity, row, |sql| {
         let mut conditions = Conditions::new();
         conditions.id(sql, id);
         conditions.writable(sql, entity, asker);
+        conditions.version(sql, expected);
     })
 }
 
@@ -228,9 +289,26 @@ fn relink(entity: &Entity, row: &RowInput<'_>, which: impl Fn(&mut Sql)) -> Vec<
     statements
 }
 
-/// Deletes one row; returns its id.
-pub fn delete_one(entity: &Entity, id: &str, asker: Asker<'_>) -> Sql {
+/// Deletes one row; returns it as it was.
+pub fn delete_one(
+    entity: &Entity,
+    id: &str,
+    select: &[Selected<'_>],
+    expected: Expected<'_>,
+    asker: Asker<'_>,
+) -> Query {
     let mut sql = removal(entity);
+    let mut conditions = Conditions::new();
+    conditions.id(&mut sql, id);
+    conditions.writable(&mut sql, entity, asker);
+    conditions.version(&mut sql, expected);
+    finish(sql, entity, Some(select), asker)
+}
+
+/// Whether there is such a row that `asker` may write: asked when a change of a certain version met none.
+pub fn is_writable(entity: &Entity, id: &str, asker: Asker<'_>) -> Sql {
+    let mut sql = Sql::new("SELECT FROM public.");
+    sql.name(&entity.name);
     let mut conditions = Conditions::new();
     conditions.id(&mut sql, id);
     conditions.writable(&mut sql, entity, asker);
@@ -256,11 +334,11 @@ pub fn restore(entity: &Entity, id: &str, select: &[Selected<'_>], asker: Asker<
 }
 
 /// Deletes one row of the trash for good.
-pub fn purge(entity: &Entity, id: &str, asker: Asker<'_>) -> Sql {
+pub fn purge(entity: &Entity, id: &str, asker: Asker<'_>) -> Query {
     let mut sql = Sql::new("DELETE FROM public.");
     sql.name(&entity.name);
     Conditions::new().in_trash(&mut sql, entity, id, asker);
-    sql
+    finish(sql, entity, Some(&[]), asker)
 }
 
 /// Deletes all rows that the filters match, and returns them.
@@ -277,11 +355,18 @@ pub fn delete_many(
     finish(sql, entity, Some(select), asker)
 }
 
-fn finish(mut sql: Sql, entity: &Entity, returning: Option<&[Selected<'_>]>, asker: Asker<'_>) -> Query {
+/// Rows come back as `returning` shows them, with their ids and versions aside.
+pub(super) fn finish(
+    mut sql: Sql,
+    entity: &Entity,
+    returning: Option<&[Selected<'_>]>,
+    asker: Asker<'_>,
+) -> Query {
     let Some(select) = returning else { return Query { sql, columns: Vec::new() } };
     sql.push(" RETURNING ");
     select_list(&mut sql, Place::own(entity, asker), select);
-    Query { sql, columns: output(select) }
+    aside(&mut sql, select);
+    Query { sql, columns: output_and_aside(select) }
 }
 
 /// What makes an item of a column's array a value of the column's type.

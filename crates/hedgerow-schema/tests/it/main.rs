@@ -4,3 +4,4 @@ mod entity_files;
 mod queries;
 mod reference;
 mod statements;
+mod typescript;

@@ -120,7 +120,7 @@ fn answers(parameters: &[(&str, &str)]) -> String {
     };
     let mut text = String::new();
     for error in errors {
-        writeln!(text, "  {} [{}] {}", error.field, error.code, error.message).unwrap();
+        writeln!(text, "  {} [{}] {}", error.field, error.code, error.message).expect("a text");
     }
     text
 }
@@ -129,10 +129,10 @@ fn answers(parameters: &[(&str, &str)]) -> String {
 fn every_mistake_is_named() {
     let mut text = String::new();
     for (name, value) in MISTAKES {
-        write!(text, "{name}={value:?}\n{}", answers(&[(name, value)])).unwrap();
+        write!(text, "{name}={value:?}\n{}", answers(&[(name, value)])).expect("a text");
     }
     for parameters in TOGETHER {
-        write!(text, "{parameters:?}\n{}", answers(parameters)).unwrap();
+        write!(text, "{parameters:?}\n{}", answers(parameters)).expect("a text");
     }
     insta::assert_snapshot!(text);
 }

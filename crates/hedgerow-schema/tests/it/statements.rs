@@ -2,7 +2,7 @@
 
 use hedgerow_schema::catalog::Catalog;
 use hedgerow_schema::diff::{self, Pace, Renames};
-use hedgerow_schema::statement::{self, Asker, Shelf};
+use hedgerow_schema::statement::{self, Asker, Conflict, Expected, Shelf, UniqueKey};
 use hedgerow_schema::write::{Cell, read_cells};
 use hedgerow_schema::{EntityFile, Keyset, Limits, ListQuery, Roles, Schema, Side, Sql, ddl, model, script};
 
@@ -167,6 +167,11 @@ fn requests_become_these_statements() {
     };
     let cells = [("title", Cell::Text("x'; DROP TABLE tasks; --")), ("project", Cell::Text("p1"))];
     let row = read_cells(tasks, &cells).expect("a row");
+    let cells =
+        [("title", "a"), ("contact", "a@example.com"), ("link", "https://example.com"), ("project", "p1")];
+    let one = read_cells(tasks, &cells.map(|(name, text)| (name, Cell::Text(text)))).expect("a row");
+    let key = UniqueKey::find(tasks, &["contact"]).expect("a key");
+    let upsert = |conflict| statement::upsert(tasks, &["id-1".to_owned()], &[&one], &key, conflict, &[], ann);
     let everything = [
         list(tasks, &[], ann),
         list(
@@ -192,7 +197,10 @@ fn requests_become_these_statements() {
         list(tasks, &[], Asker::Anonymous),
         list(posts, &[("text", "like.a*")], Asker::Anonymous),
         shown(&statement::insert(tasks, &["id-1".to_owned()], &[&row], None, ann).sql),
-        shown(&statement::delete_one(tasks, "id-1", ann)),
+        shown(&statement::delete_one(tasks, "id-1", &[], Expected::Any, ann).sql),
+        shown(&statement::update_each(tasks, &["id-1", "id-2"], &[&row, &row], ann)),
+        shown(&upsert(Conflict::Merge).sql),
+        shown(&upsert(Conflict::Ignore).sql),
     ];
     insta::assert_snapshot!(everything.join("\n\n"));
 }
@@ -399,7 +407,9 @@ fn what_is_stored_otherwise_is_cast() {
         shown(&statement::list(adopted, &query, ann).sql),
         shown(&statement::insert(adopted, &ids[..1], &[&row], Some(&select[2..4]), ann).sql),
         shown(&statement::insert(adopted, &ids, &[&row, &row], None, ann).sql),
-        shown(&statement::update_one(adopted, "id-1", &row, &select[2..4], ann).sql),
+        shown(
+            &statement::update_one(adopted, "id-1", &row, &select[2..4], Expected::Versions(&[255]), ann).sql,
+        ),
         shown(&statement::insert(everything, &ids[..1], &[&lists], None, ann).sql),
         shown(&statement::insert(everything, &ids, &[&lists, &lists], None, ann).sql),
     ];

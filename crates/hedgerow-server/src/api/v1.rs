@@ -1,5 +1,6 @@
 //! The data API, version 1.
 
 pub(crate) mod api_keys;
+pub(crate) mod batch;
 pub(crate) mod prefer;
 pub(crate) mod records;

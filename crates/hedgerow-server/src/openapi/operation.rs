@@ -97,6 +97,13 @@ impl Operation {
         self.body_of(&[("application/json", schema)])
     }
 
+    /// A body of JSON that may be left out.
+    pub(super) fn body_or_none(self, schema: Value) -> Self {
+        let mut this = self.body(schema);
+        this.members["requestBody"]["required"] = json!(false);
+        this
+    }
+
     /// A body in one of several media types.
     pub(super) fn body_of(mut self, kinds: &[(&str, Value)]) -> Self {
         let content: Map<String, Value> =

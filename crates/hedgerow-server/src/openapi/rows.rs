@@ -118,7 +118,7 @@ fn create(entity: &Entity) -> Operation {
     let name = entity.name.as_str();
     let rows = json!({ "anyOf": [schema(name), array_of(name)] });
     let kinds = [("application/json", rows), ("application/vnd.pgrst.object+json", schema(name))];
-    let headers = ["Location", "ETag", "Preference-Applied", "Idempotency-Replayed"];
+    let headers = ["Location", "ETag", "Content-Range", "Preference-Applied", "Idempotency-Replayed"];
     operation(entity, "create", format!("Create {}", plural(entity)), Action::Write)
         .says("An object makes one row, an array makes several or none.")
         .takes(["select", "columns", "on_conflict", "PreferWriting", "Idempotency-Key"])
@@ -130,6 +130,7 @@ fn create(entity: &Entity) -> Operation {
             &kinds,
         )
         .answer(200, "The rows that were there already, with `Prefer: resolution=…`.", &headers, &kinds)
+        .fails(&[404])
         .fails(WRITING)
 }
 
@@ -217,8 +218,8 @@ fn trash(entity: &Entity) -> Operation {
         .takes(conditions(entity))
         .takes(PAGE)
         .takes(["PreferReading"])
-        .answer(200, "The caller's own deleted rows.", PAGE_HEADERS, &list_forms(entity))
-        .answer(206, "A part of them, where they were counted.", PAGE_HEADERS, &list_forms(entity))
+        .answer(200, "The caller's own deleted rows.", PAGE_HEADERS, &changed_forms(entity))
+        .answer(206, "A part of them, where they were counted.", PAGE_HEADERS, &changed_forms(entity))
         .fails(&[300, 404, 416])
         .fails(READING)
 }

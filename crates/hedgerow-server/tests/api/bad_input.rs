@@ -219,11 +219,18 @@ async fn bodies_that_are_too_large_or_odd_are_refused() {
         (("content-encoding", "gzip"), "415 unsupported_media_type"),
         (("accept", "text/html"), "406 not_acceptable"),
         (("if-match", "\"1\""), "400 unsupported_header"),
-        (("idempotency-key", "k1"), "400 unsupported_header"),
-        (("prefer", "return=representation, tx=rollback"), "400 unsupported_header"),
-        (("prefer", "resolution=merge-duplicates"), "400 unsupported_header"),
-        (("prefer", "max-affected=1"), "400 unsupported_header"),
-        (("prefer", "handling=strict"), "400 unsupported_header"),
+        (("if-none-match", "*"), "400 unsupported_header"),
+        (
+            ("idempotency-key", "with a space"),
+            "400 invalid_idempotency_key [Idempotency-Key: invalid_idempotency_key]",
+        ),
+        (
+            ("idempotency-key", "\"\""),
+            "400 invalid_idempotency_key [Idempotency-Key: invalid_idempotency_key]",
+        ),
+        (("prefer", "resolution=guess"), "400 invalid_preference [Prefer: invalid_preference]"),
+        (("prefer", "max-affected=-1"), "400 invalid_preference [Prefer: invalid_preference]"),
+        (("prefer", "handling=strict, nonsense"), "400 invalid_preference [Prefer: invalid_preference]"),
     ] {
         let headers = [("authorization", bearer.as_str()), headers];
         let answer = app.ask(Who::Headers(&headers), "POST", "/api/v1/notes", Some("{}".to_owned())).await;
@@ -245,6 +252,10 @@ async fn bodies_that_are_too_large_or_odd_are_refused() {
     assert_eq!(
         app.patch(&ann, "/api/v1/notes/x", json!([{}])).await.problem(),
         "400 invalid_body [: invalid_body]"
+    );
+    assert_eq!(
+        app.patch(&ann, "/api/v1/notes?id=eq.x", json!([{}])).await.problem(),
+        "400 invalid_input [[0].id: required, id: unknown_parameter]"
     );
     assert_eq!(
         app.get(&ann, "/api/v1/notes/x?limit=1").await.problem(),

@@ -197,7 +197,7 @@ async fn regular_expressions_are_for_who_wants_them() {
     assert_eq!(names(&get("body=imatch.^CAT").await.expect(200).json()), "c, (d)");
     assert_eq!(names(&get("name=match(any).{^a,^d}").await.expect(200).json()), "a d");
     // What PostgreSQL cannot read as one is the caller's mistake.
-    assert_snapshot!(get("name=match.(").await.problem(), @"400 invalid_value [: invalid_value]");
+    assert_snapshot!(get("name=match.(").await.problem(), @"400 invalid_pattern [: invalid_pattern]");
     app.close().await;
 }
 

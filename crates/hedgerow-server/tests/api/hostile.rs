@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hedgerow::database::Identity;
 use hedgerow_server::ServerOptions;
 use hedgerow_testing::{TestApp, TestUser, Who};
@@ -189,37 +191,38 @@ async fn one_address_has_so_many_connections() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_come_too_slowly_cost_no_connection_to_the_database() {
-    let body_timeout = Duration::from_secs(1);
+    let body_timeout = Duration::from_secs(5);
     let (app, ann) = app(ServerOptions { body_timeout, ..ServerOptions::default() }).await;
     // 500 clients send the beginning of a body, and then nothing.
     let start = format!("{}{{\"text\"", post(&ann.key, "content-length: 100\r\n"));
     let address = app.address();
-    let slow = tokio::task::spawn_blocking(move || {
-        let mut streams: Vec<TcpStream> = (0..500)
-            .map(|_| {
-                let mut stream = TcpStream::connect(address).expect("a connection");
-                stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a connection");
-                stream.write_all(start.as_bytes()).expect("a connection");
-                stream
-            })
-            .collect();
-        streams.iter_mut().map(rest).collect::<Vec<String>>()
-    });
-    // Meanwhile others are served.
-    let mut slowest = Duration::ZERO;
-    for _ in 0..10 {
+    let mut streams = blocking(move || {
+        let open = |_| {
+            let mut stream = TcpStream::connect(address).expect("a connection");
+            stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a connection");
+            stream.write_all(start.as_bytes()).expect("a connection");
+            stream
+        };
+        (0..500).map(open).collect::<Vec<TcpStream>>()
+    })
+    .await;
+    // Meanwhile others are served, as fast as the machine lets them.
+    let mut took = Vec::new();
+    for _ in 0..9 {
         let asked = Instant::now();
         let _ = app.get(Who::Anyone, "/readyz").await.expect(200);
-        slowest = slowest.max(asked.elapsed());
+        took.push(asked.elapsed());
         let _ = app.get(&ann, "/api/v1/notes").await.expect(200);
     }
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    took.sort();
+    assert!(took[4] < Duration::from_secs(1), "{took:?}");
+    let slow = tokio::task::spawn_blocking(move || streams.iter_mut().map(rest).collect::<Vec<String>>());
     let answers = slow.await.expect("no panic");
     for answer in &answers {
         let is_told = answer.starts_with("HTTP/1.1 408") && answer.contains("body_too_slow");
         // What the queue for keys had no room for is told at once.
         assert!(is_told || answer.starts_with("HTTP/1.1 503"), "{answer}");
-        assert!(answer.to_ascii_lowercase().contains("connection: close"), "{answer}");
+        assert!(!is_told || answer.contains("connection: close"), "{answer}");
     }
     assert!(answers.iter().filter(|answer| answer.contains("body_too_slow")).count() > 300);
     assert_eq!(count(&app, &ann).await, 0);
@@ -283,40 +286,33 @@ async fn a_client_that_does_not_read_is_let_go_and_holds_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_requests_than_can_be_served_are_told_so_at_once() {
-    let app = TestApp::with_options(&[NOTES], ServerOptions::default(), |options| {
+    // Nobody's patience ends during this test: who is answered before the connection is free was refused at once.
+    let patience = Duration::from_secs(300);
+    let options = ServerOptions { request_timeout: patience, ..ServerOptions::default() };
+    let app = TestApp::with_options(&[NOTES], options, |options| {
         options.pool.max_connections = 1;
+        options.pool.acquire_timeout = patience;
+        options.pool.idle_in_transaction_timeout = patience;
     })
     .await;
     let ann = app.user("ann").await;
     let _ = app.get(&ann, "/api/v1/notes").await.expect(200);
-    // Somebody holds the only connection.
+    // Somebody holds the only connection, for which 64 may wait.
     let identity = Identity::User(ann.user.id.clone());
     let held = app.app.database().transaction(&identity).await.expect("a transaction");
-    let asked = (0..120).map(|_| async {
-        let begun = Instant::now();
-        let answer = app.get(&ann, "/api/v1/notes").await;
-        (answer, begun.elapsed())
-    });
-    let ready = async {
-        let mut slowest = Duration::ZERO;
-        for _ in 0..20 {
-            let begun = Instant::now();
-            let _ = app.get(Who::Anyone, "/readyz").await.expect(200);
-            slowest = slowest.max(begun.elapsed());
-        }
-        slowest
-    };
-    let (answers, slowest) = futures_util::future::join(futures_util::future::join_all(asked), ready).await;
-    let mut at_once = 0;
-    for (answer, took) in &answers {
+    let mut asked: FuturesUnordered<_> = (0..120).map(|_| app.get(&ann, "/api/v1/notes")).collect();
+    for _ in 0..120 - 64 {
+        let answer = asked.next().await.expect("an answer");
         assert_eq!(answer.problem(), "503 unavailable");
         assert_eq!(answer.header("retry-after"), Some("1"));
-        at_once += usize::from(*took < Duration::from_secs(2));
+        // A full pool is not a dead server.
+        let _ = app.get(Who::Anyone, "/readyz").await.expect(200);
     }
-    assert!(at_once >= 120 - 64 - 1, "{at_once} were told before the others' time was over");
-    assert!(slowest < Duration::from_secs(1), "a full pool is not a dead server: {slowest:?}");
     held.rollback().await.expect("it ends");
-    let _ = app.get(&ann, "/api/v1/notes").await.expect(200);
+    while let Some(answer) = asked.next().await {
+        assert_eq!(answer.status, 200, "whoever waited is served: {}", answer.text);
+    }
+    drop(asked);
     app.close().await;
 }
 

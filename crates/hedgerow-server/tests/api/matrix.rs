@@ -42,6 +42,12 @@ enum Deed {
     Keys(&'static str, OneKey),
     /// Making or rotating one.
     MakesKeys(OneKey),
+    /// What the API is; it tells nothing of rows, so a key needs no scope.
+    Describe,
+    /// Reading the audit trail.
+    Trail,
+    /// A batch with one new row.
+    Batch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,6 +70,9 @@ fn deed(method: &str, path: &str) -> Option<Deed> {
         ("POST", "/api/v1/{entity}/{id}/restore") => Deed::Restore,
         ("GET", "/api/v1/{entity}/trash") => Deed::Trash,
         ("DELETE", "/api/v1/{entity}/trash/{id}") => Deed::Purge,
+        ("GET", "/api/v1/openapi.json" | "/api/v1/docs") => Deed::Describe,
+        ("GET", "/api/v1/audit-logs") => Deed::Trail,
+        ("POST", "/api/v1/batch") => Deed::Batch,
         ("GET", "/api/v1/api-keys") => Deed::Keys("read", OneKey::None),
         ("POST", "/api/v1/api-keys") => Deed::MakesKeys(OneKey::None),
         ("GET", "/api/v1/api-keys/{id}") => Deed::Keys("read", OneKey::Ann),
@@ -78,11 +87,11 @@ fn deed(method: &str, path: &str) -> Option<Deed> {
 impl Deed {
     fn action(self) -> &'static str {
         match self {
-            Self::List | Self::Get | Self::Trash => "read",
+            Self::List | Self::Get | Self::Trash | Self::Describe | Self::Trail => "read",
             Self::Create | Self::UpdateMany | Self::Update | Self::Replace | Self::Restore => "write",
             Self::DeleteMany | Self::Delete | Self::Purge => "delete",
             Self::Keys(action, _) => action,
-            Self::MakesKeys(_) => "write",
+            Self::MakesKeys(_) | Self::Batch => "write",
         }
     }
 
@@ -200,10 +209,11 @@ fn expected(deed: Deed, entity: &str, caller: Kind) -> u16 {
         (Kind::Dead, _) => return 401,
         (Kind::Nobody, Deed::List | Deed::Get) if is_public => return 200,
         (Kind::Nobody, _) => return 401,
+        (_, Deed::Describe) => return deed.success(),
         (Kind::Key { .. }, Deed::MakesKeys(_)) => return 403,
-        (_, Deed::Keys(..)) if !caller.has_all_scopes() => return 403,
+        (_, Deed::Keys(..) | Deed::Trail) if !caller.has_all_scopes() => return 403,
         (_, Deed::Keys(_, OneKey::Ann)) if !caller.is("ann") => return 404,
-        (_, Deed::Keys(..) | Deed::MakesKeys(_)) => return deed.success(),
+        (_, Deed::Keys(..) | Deed::MakesKeys(_) | Deed::Trail) => return deed.success(),
         _ => {}
     }
     if !caller.may(deed.action()) {
@@ -270,6 +280,10 @@ impl Scene<'_> {
             caller.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let body = match deed {
             Deed::Create => Some(json!({"text": "out"})),
+            Deed::Batch => {
+                let operation = json!({"method": "POST", "path": "/own", "body": {"text": "out"}});
+                Some(json!({"operations": [operation]}))
+            }
             Deed::UpdateMany | Deed::Update | Deed::Replace => Some(json!({"text": "taken"})),
             Deed::MakesKeys(OneKey::None) => Some(json!({"name": "k", "scopes": ["own:read"]})),
             Deed::Keys("write", _) => Some(json!({"name": "k"})),
@@ -370,7 +384,7 @@ async fn every_route_answers_every_caller_as_the_rule_says() {
             for caller in &callers {
                 let id = match deed {
                     Deed::Keys(_, OneKey::Ann) | Deed::MakesKeys(OneKey::Ann) => scene.key().await,
-                    Deed::Keys(..) | Deed::MakesKeys(_) => String::new(),
+                    Deed::Keys(..) | Deed::MakesKeys(_) | Deed::Describe | Deed::Trail => String::new(),
                     _ => scene.row(deed, entity).await,
                 };
                 let path = template.replace("{entity}", entity);

@@ -302,6 +302,28 @@ async fn a_range_of_rows_may_be_a_header() {
 }
 
 #[tokio::test]
+async fn where_rows_have_no_place_links_have_offsets() {
+    let app = TestApp::with(&[("tasks", &format!("{TASKS}fields.extra = {{ type = \"json\" }}\n"))]).await;
+    let ann = app.user("ann").await;
+    tasks(&app, &ann, 5).await;
+    let by_path = "/api/v1/tasks?order=extra->>a,title&limit=2";
+    let (forward, backward) = walk(&app, &ann, by_path).await;
+    assert_eq!(forward.concat(), ["t00", "t01", "t02", "t03", "t04"]);
+    assert_eq!(backward.len(), 3);
+    let refused = app.get(&ann, &format!("{by_path}&cursor=x")).await.problem();
+    assert_snapshot!(refused, @"400 unsupported_cursor [cursor: unsupported_cursor]");
+    // Grouped rows are counted as the rows that they are then.
+    let headers = [("authorization", &*format!("Bearer {}", ann.key)), ("prefer", "count=exact")];
+    let path = "/api/v1/tasks?select=due,n:count()&limit=1";
+    let grouped = app.get(Who::Headers(&headers), path).await.expect(206);
+    let days = app.get(&ann, "/api/v1/tasks?select=due,n:count()").await.expect(200).json();
+    let days = days.as_array().expect("rows").len();
+    assert_eq!(grouped.header("content-range"), Some(&*format!("0-0/{days}")));
+    assert_eq!(rels(&grouped), "next");
+    app.close().await;
+}
+
+#[tokio::test]
 async fn the_trash_is_walked_like_a_list() {
     let app = TestApp::with(&[("tasks", &format!("soft_delete = true\n{TASKS}"))]).await;
     let ann = app.user("ann").await;

@@ -67,27 +67,6 @@ fn titles(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn who_prefers_a_representation_gets_an_array() {
-    let app = TestApp::with(&[("tasks", TASKS)]).await;
-    let ann = app.user("ann").await;
-    let bearer = format!("Bearer {}", ann.key);
-    for (prefer, is_array) in [
-        ("return=representation", true),
-        ("count=exact, return=\"representation\"", true),
-        ("return=minimal", false),
-        ("count=exact", false),
-    ] {
-        let headers = [("authorization", bearer.as_str()), ("prefer", prefer)];
-        let body = Some(json!({"title": "One"}).to_string());
-        let made = app.ask(Who::Headers(&headers), "POST", "/api/v1/tasks", body).await.expect(201);
-        assert_eq!(made.json().is_array(), is_array, "{prefer}: {}", made.text);
-        assert_eq!(made.header("preference-applied").is_some(), is_array, "{prefer}");
-        assert!(made.header("location").is_some(), "{prefer}");
-    }
-    app.close().await;
-}
-
-#[tokio::test]
 async fn a_row_lives_from_creation_to_deletion() {
     let app = TestApp::with(&[("tasks", TASKS)]).await;
     let ann = app.user("ann").await;

@@ -23,10 +23,10 @@ pub struct Secrets {
 
 /// One of them.
 #[derive(Clone)]
-pub(super) struct Secret {
+pub(crate) struct Secret {
     /// What `$ba$<version>$` names in front of what is encrypted with it.
     pub(super) version: Option<u32>,
-    pub(super) text: SecretString,
+    pub(crate) text: SecretString,
 }
 
 /// A list of secrets cannot be read. Entries are counted from 1 and never shown.
@@ -180,7 +180,7 @@ impl Secrets {
     }
 
     /// All, the current one first.
-    pub(super) fn known(&self) -> impl Iterator<Item = &Secret> {
+    pub(crate) fn known(&self) -> impl Iterator<Item = &Secret> {
         std::iter::once(&self.current).chain(&self.older)
     }
 }

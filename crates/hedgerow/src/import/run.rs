@@ -242,7 +242,7 @@ impl<'a> Import<'a> {
         }
         let (lines, inputs): (Vec<u64>, Vec<RowInput<'a>>) = rows.into_iter().unzip();
         let written = self.report.written;
-        for group in group_by_fields(&inputs) {
+        for group in group_by_fields(&inputs.iter().collect::<Vec<_>>()) {
             self.write(&identity, &group, &lines, &inputs).await?;
         }
         if self.report.written > written {

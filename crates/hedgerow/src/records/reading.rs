@@ -8,8 +8,9 @@ use hedgerow_schema::{Action, Entity, ListQuery, Read, Selected, Side};
 
 use super::cursor::Cursors;
 use super::writing::refuse_no_trash;
-use super::{asker, embeds, one, possible_id, writer};
+use super::{OneRow, asker, embeds, possible_id, writer};
 use crate::app::App;
+use crate::audit;
 use crate::context::{Caller, Ctx};
 use crate::error::Error;
 
@@ -170,7 +171,7 @@ pub async fn stream(
     rows.begun().await.map_err(failed)
 }
 
-/// One row as a JSON object.
+/// One row.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is none that the caller may read.
@@ -180,17 +181,20 @@ pub async fn get(
     entity: &Entity,
     id: &str,
     select: &[Selected<'_>],
-) -> Result<Vec<u8>, Error> {
+) -> Result<OneRow, Error> {
     let identity = reader(ctx, entity)?;
     embeds(ctx, select)?;
     let id = possible_id(id)?;
     let built = statement::get(entity, id, select, asker(ctx));
     let rows = ctx.reads(app, &identity).json(&built, 1).await;
-    one(rows.map_err(|error| Error::from_database("get a row", entity, error))?)
+    OneRow::first(rows.map_err(|error| Error::from_database("get a row", entity, error))?)
 }
 
 /// Who reads: nobody reads only what is public, a user needs the scope.
 pub(super) fn reader(ctx: &Ctx, entity: &Entity) -> Result<Identity, Error> {
+    if let Some(identity) = audit::reader(ctx, entity) {
+        return identity;
+    }
     if ctx.caller() == &Caller::Anonymous && entity.access.read == Read::Public {
         return Ok(Identity::Anonymous);
     }

@@ -1,72 +1,111 @@
 //! Creating, changing and deleting rows.
 
-use hedgerow_database::{Flight, Identity, JsonRows};
+use hedgerow_database::{Identity, JsonRows};
 use hedgerow_schema::query::Filter;
-use hedgerow_schema::statement;
+use hedgerow_schema::statement::Asker;
 use hedgerow_schema::write::{Body, RowInput};
-use hedgerow_schema::{Action, Entity, Read, Selected, Write};
+use hedgerow_schema::{Action, Entity, Query, Read, Selected, Sql, Write, statement};
 
-use super::{asker, embeds, one, possible_id};
-use crate::app::App;
+use super::{Expected, OneRow, Writes, asker, embeds, possible_id};
 use crate::context::Ctx;
 use crate::error::Error;
 
-/// Rows that were created.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Created {
-    /// Their ids, in the order of the request.
-    pub ids: Vec<String>,
-    /// The rows as JSON objects separated by commas, in the same order.
-    pub objects: Vec<u8>,
-    /// Whether the request was an array.
-    pub many: bool,
-}
-/// New rows, all or none.
+/// New rows, all or none, with the rows within them; returned in the order of the request, ids and versions aside.
 ///
 /// # Errors
 /// [`Error`]
 pub async fn create(
-    ctx: &Ctx,
-    app: &App,
+    writes: &mut Writes<'_>,
     entity: &Entity,
     body: &Body<'_>,
     select: &[Selected<'_>],
-) -> Result<Created, Error> {
-    let identity = writer(ctx, entity, Action::Write)?;
-    embeds(ctx, select)?;
-    let (rows, many) = match body {
-        Body::One(row) => (std::slice::from_ref(row), false),
-        Body::Many(rows) => (rows.as_slice(), true),
+) -> Result<JsonRows, Error> {
+    let identity = writes.authorize(entity, Action::Write)?;
+    embeds(writes.ctx, select)?;
+    let rows = match body {
+        Body::One(row) => std::slice::from_ref(row),
+        Body::Many(rows) => rows.as_slice(),
     };
-    let ids: Vec<String> = rows.iter().map(|_| ctx.world().new_id()).collect();
-    // Rows with the same fields go in one statement.
-    let groups = group_by_fields(rows);
-    let insert = |group: &Vec<usize>, returning| {
-        let own: Vec<String> = group.iter().map(|&at| ids[at].clone()).collect();
-        let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| &rows[at]).collect();
-        statement::insert(entity, &own, &rows, returning, asker(ctx))
-    };
-    if rows.iter().any(|row| !row.links.is_empty()) {
-        // Rows, then their links, then the rows as they are with them, all in one flight.
-        let mut statements: Vec<_> = groups.iter().map(|group| insert(group, None).sql).collect();
-        statements.extend(statement::link_new(entity, &ids, &rows.iter().collect::<Vec<_>>()));
-        let created = statement::created(entity, &ids, select, asker(ctx));
-        let answer = ctx.writes(app, &identity).json_after(&statements, &created, None).await;
-        let (rows, _) = answer.map_err(|error| Error::from_database("create rows", entity, error))?;
-        return Ok(Created { ids, objects: rows.objects, many });
+    let rows: Vec<&RowInput<'_>> = rows.iter().collect();
+    let ids: Vec<String> = rows.iter().map(|_| writes.ctx.world().new_id()).collect();
+    let fail = |error| Error::from_database("create rows", entity, error);
+    if rows.iter().any(|row| !row.links.is_empty() || !row.children.is_empty()) {
+        // Rows, then what hangs on them, then the rows as they are with it, all in one flight.
+        let mut before = Vec::new();
+        for (entity, statements) in family(writes, &identity, entity, &ids, &rows)? {
+            before.extend(statements.into_iter().map(|sql| (entity, sql)));
+        }
+        let statements: Vec<Sql> = before.iter().map(|(_, sql)| sql.clone()).collect();
+        let created = statement::by_ids(entity, &ids, select, asker(writes.ctx));
+        let answer = writes.send(&identity).await?.json_between(&statements, &created, &[]).await;
+        // A child's broken rule is told in the child's words.
+        let told = |error: hedgerow_database::Error| {
+            let table = error.server().and_then(|server| server.table.clone());
+            let whose = before.iter().map(|(entity, _)| *entity);
+            let whose = whose.clone().find(|own| table.as_deref() == Some(own.name.as_str()));
+            Error::from_database("create rows", whose.unwrap_or(entity), error)
+        };
+        return Ok(answer.map_err(told)?.rows);
     }
-    let queries: Vec<_> = groups.iter().map(|group| insert(group, Some(select))).collect();
-    let answers = ctx.writes(app, &identity).json_each(&queries).await;
-    let answers = answers.map_err(|error| Error::from_database("create rows", entity, error))?;
-    let objects = match <[JsonRows; 1]>::try_from(answers) {
-        Ok([all]) => all.objects,
-        Err(several) => in_order(&groups, &several),
-    };
-    Ok(Created { ids, objects, many })
+    // Rows with the same fields go in one statement.
+    let groups = group_by_fields(&rows);
+    let queries: Vec<Query> = groups
+        .iter()
+        .map(|group| insert(entity, &ids, &rows, group, Some(select), asker(writes.ctx)))
+        .collect();
+    let answers = writes.send(&identity).await?.json_each(&queries).await.map_err(fail)?;
+    Ok(match <[JsonRows; 1]>::try_from(answers) {
+        Ok([all]) => all,
+        Err(several) => JsonRows::arranged(groups.into_iter().zip(several).collect()),
+    })
+}
+
+fn insert(
+    entity: &Entity,
+    ids: &[String],
+    rows: &[&RowInput<'_>],
+    group: &[usize],
+    returning: Option<&[Selected<'_>]>,
+    asker: Asker<'_>,
+) -> Query {
+    let ids: Vec<String> = group.iter().map(|&at| ids[at].clone()).collect();
+    let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| rows[at]).collect();
+    statement::insert(entity, &ids, &rows, returning, asker)
+}
+
+/// The statements that create rows, their links and the rows within them, parents first, each with whose rows it makes.
+fn family<'e>(
+    writes: &Writes<'_>,
+    identity: &Identity,
+    entity: &'e Entity,
+    ids: &[String],
+    rows: &[&RowInput<'e>],
+) -> Result<Vec<(&'e Entity, Vec<Sql>)>, Error> {
+    let groups = group_by_fields(rows);
+    let mut statements: Vec<Sql> =
+        groups.iter().map(|group| insert(entity, ids, rows, group, None, asker(writes.ctx)).sql).collect();
+    statements.extend(statement::link_new(entity, ids, rows));
+    let mut all = vec![(entity, statements)];
+    for (id, row) in ids.iter().zip(rows) {
+        for children in &row.children {
+            if writes.authorize(children.entity, Action::Write)? != *identity {
+                return Err(super::writes::mixed());
+            }
+            let mut own = children.rows.clone();
+            for child in &mut own {
+                child
+                    .set(children.entity, children.field, Some(id))
+                    .map_err(|error| Error::Input(vec![error]))?;
+            }
+            let ids: Vec<String> = own.iter().map(|_| writes.ctx.world().new_id()).collect();
+            all.extend(family(writes, identity, children.entity, &ids, &own.iter().collect::<Vec<_>>())?);
+        }
+    }
+    Ok(all)
 }
 
 /// The positions of rows that have the same fields, in order of appearance.
-pub(crate) fn group_by_fields(rows: &[RowInput<'_>]) -> Vec<Vec<usize>> {
+pub(crate) fn group_by_fields(rows: &[&RowInput<'_>]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (at, row) in rows.iter().enumerate() {
         let same = |group: &&mut Vec<usize>| {
@@ -80,42 +119,54 @@ pub(crate) fn group_by_fields(rows: &[RowInput<'_>]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Puts the objects of several answers into the order of the request.
-fn in_order(groups: &[Vec<usize>], answers: &[JsonRows]) -> Vec<u8> {
-    let mut objects: Vec<(usize, Vec<u8>)> = Vec::new();
-    for (group, answer) in groups.iter().zip(answers) {
-        objects.extend(group.iter().copied().zip(answer.split()));
-    }
-    objects.sort_by_key(|(at, _)| *at);
-    let objects: Vec<Vec<u8>> = objects.into_iter().map(|(_, object)| object).collect();
-    objects.join(&b","[..])
-}
-
 /// Changes one row; returns it.
 ///
 /// # Errors
-/// [`Error::NotOwner`] when the caller can read the row but not write it, [`Error::NotFound`] when there is none.
+/// [`Error::Changed`] when the row has another version than expected, [`Error::NotOwner`] when the caller can read the row
+/// but not write it, [`Error::NotFound`] when there is none.
 pub async fn update_one(
-    ctx: &Ctx,
-    app: &App,
+    writes: &mut Writes<'_>,
     entity: &Entity,
     id: &str,
     row: &RowInput<'_>,
     select: &[Selected<'_>],
-) -> Result<Vec<u8>, Error> {
-    let identity = writer(ctx, entity, Action::Write)?;
-    embeds(ctx, select)?;
+    expected: Expected,
+) -> Result<OneRow, Error> {
+    let identity = writes.authorize(entity, Action::Write)?;
+    embeds(writes.ctx, select)?;
     let id = possible_id(id)?;
     refuse_nothing(row)?;
-    let built = statement::update_one(entity, id, row, select, asker(ctx));
-    let links = statement::link_one(entity, id, row, asker(ctx));
-    let readable = (entity.access.read != Read::Owner).then(|| statement::is_readable(entity, id));
-    let answer = ctx.writes(app, &identity).json_after(&links, &built, readable.as_ref()).await;
-    let (rows, readable) = answer.map_err(|error| Error::from_database("change a row", entity, error))?;
-    if rows.count == 0 && readable {
-        return Err(Error::NotOwner);
+    let asker = asker(writes.ctx);
+    let version = expected.of_statement();
+    let built = statement::update_one(entity, id, row, select, version, asker);
+    let links = statement::link_one(entity, id, row, version, asker);
+    let otherwise = otherwise(writes.ctx, entity, id);
+    let answer = writes.send(&identity).await?.json_between(&links, &built, &otherwise).await;
+    let answer = answer.map_err(|error| Error::from_database("change a row", entity, error))?;
+    if answer.rows.count == 0 {
+        return Err(why_not(&answer.after, &expected));
     }
-    one(rows)
+    OneRow::first(answer.rows)
+}
+
+/// What is asked behind a write of one row that may meet none: is there one that may be written, and one to be read.
+fn otherwise(ctx: &Ctx, entity: &Entity, id: &str) -> Vec<Sql> {
+    let mut asked = vec![statement::is_writable(entity, id, asker(ctx))];
+    if entity.access.read != Read::Owner {
+        asked.push(statement::is_readable(entity, id));
+    }
+    asked
+}
+
+/// Why a write met no row, by the answers to [`otherwise`].
+fn why_not(answers: &[u64], expected: &Expected) -> Error {
+    match (answers, expected) {
+        ([writable, ..], Expected::Versions(_)) if *writable > 0 => Error::Changed,
+        // It came while this was under way.
+        ([writable, ..], Expected::Any) if *writable > 0 => Error::NotFound,
+        ([_, readable], _) if *readable > 0 => Error::NotOwner,
+        _ => Error::NotFound,
+    }
 }
 
 /// Changes all rows of the caller that match; returns them.
@@ -123,40 +174,50 @@ pub async fn update_one(
 /// # Errors
 /// [`Error`], also when there is no filter: a change of everything is asked for by saying so.
 pub async fn update_many(
-    ctx: &Ctx,
-    app: &App,
+    writes: &mut Writes<'_>,
     entity: &Entity,
     filters: &[Filter<'_>],
     row: &RowInput<'_>,
     select: &[Selected<'_>],
 ) -> Result<JsonRows, Error> {
-    let identity = writer(ctx, entity, Action::Write)?;
-    embeds(ctx, select)?;
+    let identity = writes.authorize(entity, Action::Write)?;
+    embeds(writes.ctx, select)?;
     refuse_no_filter(filters)?;
     refuse_nothing(row)?;
-    let built = statement::update_many(entity, filters, row, select, asker(ctx));
-    let links = statement::link_many(entity, filters, row, asker(ctx));
-    let answer = ctx.writes(app, &identity).json_after(&links, &built, None).await;
-    answer.map(|(rows, _)| rows).map_err(|error| Error::from_database("change rows", entity, error))
+    let built = statement::update_many(entity, filters, row, select, asker(writes.ctx));
+    let links = statement::link_many(entity, filters, row, asker(writes.ctx));
+    let answer = writes.send(&identity).await?.json_between(&links, &built, &[]).await;
+    answer.map(|answer| answer.rows).map_err(|error| Error::from_database("change rows", entity, error))
 }
 
-/// Deletes one row.
+/// Deletes one row; returns it as it was.
 ///
 /// # Errors
 /// As [`update_one`].
-pub async fn delete_one(ctx: &Ctx, app: &App, entity: &Entity, id: &str) -> Result<(), Error> {
-    let identity = writer(ctx, entity, Action::Delete)?;
+pub async fn delete_one(
+    writes: &mut Writes<'_>,
+    entity: &Entity,
+    id: &str,
+    select: &[Selected<'_>],
+    expected: Expected,
+) -> Result<OneRow, Error> {
+    let identity = writes.authorize(entity, Action::Delete)?;
+    embeds(writes.ctx, select)?;
     let id = possible_id(id)?;
-    let mut statements = vec![statement::delete_one(entity, id, asker(ctx))];
-    if entity.access.read != Read::Owner {
-        statements.push(statement::is_readable(entity, id));
+    let built = statement::delete_one(entity, id, select, expected.of_statement(), asker(writes.ctx));
+    let otherwise = otherwise(writes.ctx, entity, id);
+    let sender = writes.send(&identity).await?;
+    // What goes to the trash is still a row for the statement that sends it there.
+    let answer = if entity.soft_delete {
+        sender.json_with_trash(&built, &otherwise).await
+    } else {
+        sender.json_between(&[], &built, &otherwise).await
+    };
+    let answer = answer.map_err(|error| Error::from_database("delete a row", entity, error))?;
+    if answer.rows.count == 0 {
+        return Err(why_not(&answer.after, &expected));
     }
-    let counts = deleting(ctx, app, &identity, entity).execute_each(&statements).await;
-    match counts.map_err(|error| Error::from_database("delete a row", entity, error))?.as_slice() {
-        [0] | [0, 0] => Err(Error::NotFound),
-        [0, _] => Err(Error::NotOwner),
-        _ => Ok(()),
-    }
+    OneRow::first(answer.rows)
 }
 
 /// Deletes all rows of the caller that match; returns them.
@@ -164,63 +225,60 @@ pub async fn delete_one(ctx: &Ctx, app: &App, entity: &Entity, id: &str) -> Resu
 /// # Errors
 /// As [`update_many`].
 pub async fn delete_many(
-    ctx: &Ctx,
-    app: &App,
+    writes: &mut Writes<'_>,
     entity: &Entity,
     filters: &[Filter<'_>],
     select: &[Selected<'_>],
 ) -> Result<JsonRows, Error> {
-    let identity = writer(ctx, entity, Action::Delete)?;
-    embeds(ctx, select)?;
+    let identity = writes.authorize(entity, Action::Delete)?;
+    embeds(writes.ctx, select)?;
     refuse_no_filter(filters)?;
-    let built = statement::delete_many(entity, filters, select, asker(ctx));
-    let rows = deleting(ctx, app, &identity, entity).json(&built, usize::MAX).await;
-    rows.map_err(|error| Error::from_database("delete rows", entity, error))
+    let built = statement::delete_many(entity, filters, select, asker(writes.ctx));
+    let sender = writes.send(&identity).await?;
+    let answer = if entity.soft_delete {
+        sender.json_with_trash(&built, &[]).await
+    } else {
+        sender.json_between(&[], &built, &[]).await
+    };
+    answer.map(|answer| answer.rows).map_err(|error| Error::from_database("delete rows", entity, error))
 }
 
-/// The flight of a deletion: what goes to the trash is still a row for the statement that sends it there.
-fn deleting<'a>(ctx: &'a Ctx, app: &'a App, identity: &'a Identity, entity: &Entity) -> Flight<'a> {
-    let flight = ctx.writes(app, identity);
-    if entity.soft_delete { flight.with_trash() } else { flight }
-}
 /// Takes a row out of the trash; returns it.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the caller has no such deleted row, [`Error::Conflict`] when its place was taken meanwhile.
 pub async fn restore(
-    ctx: &Ctx,
-    app: &App,
+    writes: &mut Writes<'_>,
     entity: &Entity,
     id: &str,
     select: &[Selected<'_>],
-) -> Result<Vec<u8>, Error> {
-    let identity = writer(ctx, entity, Action::Write)?;
-    embeds(ctx, select)?;
+) -> Result<OneRow, Error> {
+    let identity = writes.authorize(entity, Action::Write)?;
+    embeds(writes.ctx, select)?;
     refuse_no_trash(entity)?;
-    let built = statement::restore(entity, possible_id(id)?, select, asker(ctx));
-    let rows = ctx.writes(app, &identity).with_trash().json(&built, 1).await;
-    one(rows.map_err(|error| Error::from_database("restore a row", entity, error))?)
+    let built = statement::restore(entity, possible_id(id)?, select, asker(writes.ctx));
+    let answer = writes.send(&identity).await?.json_with_trash(&built, &[]).await;
+    OneRow::first(answer.map_err(|error| Error::from_database("restore a row", entity, error))?.rows)
 }
 
 /// Deletes a row of the trash for good.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the caller has no such deleted row.
-pub async fn purge(ctx: &Ctx, app: &App, entity: &Entity, id: &str) -> Result<(), Error> {
-    let identity = writer(ctx, entity, Action::Delete)?;
+pub async fn purge(writes: &mut Writes<'_>, entity: &Entity, id: &str) -> Result<(), Error> {
+    let identity = writes.authorize(entity, Action::Delete)?;
     refuse_no_trash(entity)?;
-    let built = statement::purge(entity, possible_id(id)?, asker(ctx));
-    let counts = ctx.writes(app, &identity).with_trash().execute_each(&[built]).await;
-    match counts.map_err(|error| Error::from_database("delete a row for good", entity, error))?.as_slice() {
-        [0] => Err(Error::NotFound),
-        _ => Ok(()),
-    }
+    let built = statement::purge(entity, possible_id(id)?, asker(writes.ctx));
+    let answer = writes.send(&identity).await?.json_with_trash(&built, &[]).await;
+    let answer = answer.map_err(|error| Error::from_database("delete a row for good", entity, error))?;
+    if answer.rows.count == 0 { Err(Error::NotFound) } else { Ok(()) }
 }
 
 /// Where deleting is for good there is no trash.
 pub(super) fn refuse_no_trash(entity: &Entity) -> Result<(), Error> {
     if entity.soft_delete { Ok(()) } else { Err(Error::NotFound) }
 }
+
 /// Who writes: a user with the scope, and for reference data an administrator.
 pub(crate) fn writer(ctx: &Ctx, entity: &Entity, action: Action) -> Result<Identity, Error> {
     let user = ctx.require_user(entity.name.as_str(), action)?;
@@ -230,6 +288,7 @@ pub(crate) fn writer(ctx: &Ctx, entity: &Entity, action: Action) -> Result<Ident
         Write::Admin => Err(Error::AdminOnly { entity: entity.name.to_string() }),
     }
 }
+
 fn refuse_nothing(row: &RowInput<'_>) -> Result<(), Error> {
     if row.is_empty() {
         Err(Error::input("", "empty_change", "the body names no field to change"))

@@ -32,6 +32,19 @@ async fn a_sound_database_has_no_findings() {
 }
 
 #[tokio::test]
+async fn searching_without_its_index_is_said_where_something_is_searched() {
+    let not_marked = "ALTER FUNCTION pg_catalog.ts_match_vq(tsvector, tsquery) NOT LEAKPROOF";
+    let searched = ("notes", "fields.text = { type = \"text\", searchable = true }");
+    for (entity, expected) in [(NOTES, ""), (searched, "warning slow_search")] {
+        let test = TestApp::with(&[entity]).await;
+        assert_eq!(findings(&test.app).await, "");
+        test.database.sql(not_marked).await;
+        assert_eq!(findings(&test.app).await, expected);
+        test.close().await;
+    }
+}
+
+#[tokio::test]
 async fn each_danger_in_the_tables_is_found() {
     for (broken, expected) in [
         ("ALTER TABLE notes DISABLE ROW LEVEL SECURITY", "error open_table"),
@@ -151,7 +164,7 @@ async fn a_database_without_anything_is_told_what_to_run() {
     test.database.sql("DROP TABLE jwks; ALTER TABLE \"user\" DROP COLUMN username").await;
     assert_eq!(findings(&test.app).await, "error missing_table, error schema_differs");
     test.database
-        .sql("DROP TABLE session, account, verification, \"twoFactor\", api_keys, \"user\"; DROP FUNCTION get_auth_user_id()")
+        .sql("DROP TABLE api_audit_logs, api_idempotency, session, account, verification, \"twoFactor\", api_keys, \"user\"; DROP FUNCTION get_auth_user_id()")
         .await;
     let missing = ", error missing_table".repeat(7);
     assert_eq!(findings(&test.app).await, format!("error no_tables{missing}"));

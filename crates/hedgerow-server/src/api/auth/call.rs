@@ -16,7 +16,7 @@ use hedgerow::auth::sign_in::Remember;
 use hedgerow::auth::store::session::Session;
 use hedgerow::auth::{Client, signed};
 use hedgerow::rate_limit::{Counted, Tier};
-use hedgerow::{App, Error};
+use hedgerow::{App, Caller, Error, SignedIn, UserId};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 
@@ -24,6 +24,7 @@ use super::answer::{Refused, refuse};
 use super::body::{Fields, Shape};
 use super::cookies::{self, DONT_REMEMBER, Keep, SESSION, SESSION_DATA};
 use crate::limit;
+use crate::middleware::Facts;
 use crate::peer::address_of;
 use crate::service::Service;
 
@@ -46,6 +47,7 @@ pub(super) struct Call {
     extra: Vec<(HeaderName, HeaderValue)>,
     /// Headers of the answer that pages of other origins may read.
     exposed: Vec<&'static str>,
+    facts: Facts,
 }
 
 impl FromRequest<Service> for Call {
@@ -92,6 +94,7 @@ impl FromRequest<Service> for Call {
             given: None,
             extra: Vec::new(),
             exposed: Vec::new(),
+            facts: Facts::of(&parts.extensions),
         };
         call.check_origin(&parts.method, &path).map_err(|refusal| refuse(&refusal))?;
         Ok(call)
@@ -237,6 +240,7 @@ impl Call {
     pub(super) async fn find_session(&mut self) -> Result<Option<Current>, Error> {
         let Some(token) = self.token() else { return Ok(None) };
         let Some(mut current) = sessions::find(&self.app, &token).await? else { return Ok(None) };
+        self.acts(&current.session.user_id);
         let remember = self.remember();
         if sessions::refresh(&self.app, &mut current, remember).await? {
             self.give_session(&current.session, remember);
@@ -249,8 +253,15 @@ impl Call {
         Ok(self.find_session().await?.ok_or(refusal::UNAUTHORIZED)?)
     }
 
+    /// Says who asks, or who just proved who they are, to what is done around the request.
+    fn acts(&self, id: &UserId) {
+        let user = SignedIn { id: id.clone(), is_admin: false, scopes: None, key: None };
+        self.facts.asked_by(&Caller::User(user));
+    }
+
     /// The answer gives this session to the browser.
     pub(super) fn give_session(&mut self, session: &Session, remember: Remember) {
+        self.acts(&session.user_id);
         let keep = match remember {
             Remember::Yes => Keep::Seconds(self.app.auth().settings().session_expires_in.as_secs()),
             Remember::No => Keep::UntilClosed,

@@ -1,9 +1,12 @@
 //! `/api/v1/{entity}` and `/api/v1/{entity}/{id}`: each handler reads a request into typed values, all mistakes at once,
 //! calls one operation of the library, and writes its answer.
 
-mod asked;
+pub(crate) mod asked;
 mod paging;
 mod reading;
+pub(crate) mod reply;
+pub(crate) mod request;
+pub(crate) mod settle;
 mod streaming;
 mod writing;
 

@@ -61,7 +61,7 @@ pub(super) fn describe(paths: &mut Paths, schemas: &mut Map<String, Value>) {
     let rotate = operation("rotate", "Replace a key", Callers::Sessions, None)
         .says("The old key works on for `overlap` seconds.")
         .takes(["id"])
-        .body(schema("ApiKeyRotation"))
+        .body_or_none(schema("ApiKeyRotation"))
         .answer(
             201,
             "The new key; its secret is shown this once.",

@@ -7,8 +7,8 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use bytes::BytesMut;
-use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery};
-use hedgerow::{Ctx, Error};
+use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery, trail};
+use hedgerow::{Ctx, Error, audit};
 use http_body_util::BodyExt;
 use url::form_urlencoded;
 
@@ -20,18 +20,20 @@ use crate::respond::Failure;
 use crate::service::Service;
 
 /// What every handler starts from.
-pub(super) struct Asked {
-    pub(super) ctx: Ctx,
-    pub(super) schema: Arc<Schema>,
-    pub(super) limits: Limits,
+pub(crate) struct Asked {
+    pub(crate) ctx: Ctx,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) limits: Limits,
     pub(super) entity: String,
     pub(super) id: String,
-    /// Decoded, in the order of the query string.
-    pub(super) parameters: Vec<(String, String)>,
     pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) headers: HeaderMap,
-    pub(super) prefer: Preferences,
+    /// As it came.
+    pub(crate) query: String,
+    /// Decoded, in the order of the query string.
+    pub(crate) parameters: Vec<(String, String)>,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) prefer: Preferences,
     pub(super) body: Body,
 }
 
@@ -53,7 +55,25 @@ impl Asked {
         Self::read(service, entity, id, request).await
     }
 
+    /// Of the audit trail, which is listed as an entity is.
+    pub(super) async fn of_trail(service: &Service, request: Request) -> Result<Self, Failure> {
+        let mut asked = Self::begin(service, trail::NAME.to_owned(), String::new(), request).await?;
+        asked.schema = audit::schema(&asked.ctx)?;
+        Ok(asked)
+    }
+
+    /// What is about several entities at once; each must be there when it is named.
+    pub(crate) async fn of_batch(service: &Service, request: Request) -> Result<Self, Failure> {
+        Self::begin(service, String::new(), String::new(), request).await
+    }
+
     async fn read(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
+        let asked = Self::begin(service, entity, id, request).await?;
+        asked.entity()?;
+        Ok(asked)
+    }
+
+    async fn begin(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         // First of all: whoever may not come in learns nothing of what else is wrong.
         let ctx = identity::context(service, &parts).await?;
@@ -62,17 +82,25 @@ impl Asked {
             accept::choose(&parts.headers, accept::WRITTEN)?;
         }
         let prefer = Preferences::read(&parts.headers)?;
-        supported(&parts.headers, &prefer)?;
+        supported(&parts.method, &parts.headers)?;
         let schema = service.app.schema();
-        if schema.entity(&entity).is_none() {
-            return Err(Error::UnknownEntity { name: entity }.into());
-        }
-        let query = parts.uri.query().unwrap_or_default();
+        let query = parts.uri.query().unwrap_or_default().to_owned();
         let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = parts.uri.path().to_owned();
-        let limits = service.app.limits();
-        let (method, headers) = (parts.method, parts.headers);
-        Ok(Self { ctx, schema, limits, entity, id, parameters, method, path, headers, prefer, body })
+        Ok(Self {
+            ctx,
+            schema,
+            limits: service.app.limits(),
+            entity,
+            id,
+            method: parts.method,
+            query,
+            parameters,
+            path,
+            headers: parts.headers,
+            prefer,
+            body,
+        })
     }
 
     pub(super) fn entity(&self) -> Result<&Entity, Failure> {
@@ -96,7 +124,7 @@ impl Asked {
     }
 
     /// The body, read to its end; it is read before a connection to the database is taken.
-    pub(super) async fn body(&mut self, limit: usize) -> Result<Bytes, Failure> {
+    pub(crate) async fn body(&mut self, limit: usize) -> Result<Bytes, Failure> {
         read_body(&self.headers, std::mem::take(&mut self.body), limit).await
     }
 }
@@ -126,25 +154,13 @@ pub(crate) async fn read_body(headers: &HeaderMap, mut body: Body, limit: usize)
 /// So much of a body that is too large is still read: many clients listen for an answer only when they have sent
 /// everything, and would see a broken connection instead.
 const MAX_DISCARDED: usize = 32 << 20;
-/// Refuses what a later version understands and what changes the meaning of a request. The server may leave other
-/// preferences out (RFC 7240, section 2); these it may not: who asks for a trial run must not get a real one.
-fn supported(headers: &HeaderMap, prefer: &Preferences) -> Result<(), Failure> {
-    for name in ["if-match", "idempotency-key"] {
-        if headers.contains_key(name) {
-            return Err(Failure::UnsupportedHeader(name.to_owned()));
-        }
+
+/// Reading by a version that the client has and the server has not is nothing that is done here.
+fn supported(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
+    if matches!(*method, Method::GET | Method::HEAD) && headers.contains_key(header::IF_MATCH) {
+        return Err(Failure::UnsupportedHeader("If-Match".to_owned()));
     }
-    let refused = [
-        (prefer.resolution.is_some(), "resolution"),
-        (prefer.max_affected.is_some(), "max-affected"),
-        (prefer.missing.is_some(), "missing"),
-        (prefer.rollback, "tx=rollback"),
-        (prefer.strict, "handling=strict"),
-    ];
-    match refused.iter().find(|(asked, _)| *asked) {
-        Some((_, name)) => Err(Failure::UnsupportedHeader(format!("Prefer: {name}"))),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Whether the body is JSON as it is: a compressed one could be any size.

@@ -24,7 +24,18 @@ pub(crate) async fn list(
     path: EntityPath,
     request: Request,
 ) -> Result<Response, Failure> {
-    let mut asked = Asked::of_rows(&service, path, request).await?;
+    listed(&service, Asked::of_rows(&service, path, request).await?).await
+}
+
+/// `GET /api/v1/audit-logs`
+pub(crate) async fn audit_logs(
+    State(service): State<Service>,
+    request: Request,
+) -> Result<Response, Failure> {
+    listed(&service, Asked::of_trail(&service, request).await?).await
+}
+
+async fn listed(service: &Service, mut asked: Asked) -> Result<Response, Failure> {
     let media = accept::choose(&asked.headers, accept::LIST)?;
     rows_of_range(&asked.headers, &mut asked.parameters).map_err(mistake)?;
     let entity = asked.entity()?;
@@ -74,9 +85,22 @@ pub(crate) async fn get(
     let media = accept::choose(&asked.headers, accept::ROW)?;
     let select = asked.select()?;
     let row = records::get(&asked.ctx, &service.app, asked.entity()?, &asked.id, &select).await?;
-    let mut response = json(StatusCode::OK, row);
-    response.headers_mut().insert(header::CONTENT_TYPE, media.content_type());
+    let tag = row.tag();
+    let mut response = match &tag {
+        Some(tag) if knows(&asked.headers, tag) => StatusCode::NOT_MODIFIED.into_response(),
+        _ => json(StatusCode::OK, row.object),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, media.content_type());
+    headers.extend(tag.and_then(|tag| HeaderValue::from_str(&tag).ok()).map(|tag| (header::ETAG, tag)));
     Ok(response)
+}
+
+/// Whether the client has the answer with this tag already (RFC 9110, section 13.1.2: a weak comparison).
+fn knows(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut known = known.flat_map(|value| value.split(',')).map(str::trim);
+    known.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
 fn mistake(error: InputError) -> Failure {

@@ -1,0 +1,35 @@
+//! The types of entities, to the letter; that TypeScript and PostgREST's client read them as they are meant is shown in
+//! `hedgerow-cli/tests/postgrest/typed.ts`.
+
+use hedgerow_schema::{EntityFile, Schema, typescript};
+
+fn schema(files: &[&str]) -> Schema {
+    let file =
+        |(at, text): (usize, &&str)| EntityFile { name: format!("{at}.toml"), text: (*text).to_owned() };
+    Schema::parse(&files.iter().enumerate().map(file).collect::<Vec<_>>()).expect("a schema")
+}
+
+#[test]
+fn every_side_has_what_it_may_have() {
+    let tasks = "name = \"tasks\"\nsoft_delete = true\n\
+        fields.title = { type = \"text\", required = true, description = \"ends */ here\" }\n\
+        fields.status = { type = \"select\", options = [\"todo\", \"it's \\\"done\\\"\"], default = \"todo\", required = true }\n\
+        fields.big = { type = \"integer\" }\nfields.small = { type = \"integer\", min = 0, max = 9 }\n\
+        fields.price = { type = \"number\" }\nfields.kinds = { type = \"multiselect\", options = [\"a\", \"b\"] }\n\
+        fields.data = { type = \"json\" }\nfields.pin = { type = \"text\", hidden = true }\n\
+        fields.score = { type = \"boolean\", read_only = true }\nfields.code = { type = \"slug\", immutable = true }\n\
+        fields.project = { type = \"relation\", entity = \"projects\" }\n\
+        fields.labels = { type = \"relation_many\", entity = \"labels\" }";
+    let others = [
+        "name = \"projects\"\nfields.name = { type = \"text\" }",
+        "name = \"labels\"\nfields.name = { type = \"text\" }",
+    ];
+    insta::assert_snapshot!(typescript::types(&schema(&[tasks, others[0], others[1]])));
+}
+
+#[test]
+fn the_same_entities_make_the_same_text() {
+    let (a, b) =
+        ("name = \"a\"\nfields.x = { type = \"text\" }", "name = \"b\"\nfields.x = { type = \"text\" }");
+    assert_eq!(typescript::types(&schema(&[a, b])), typescript::types(&schema(&[b, a])));
+}
