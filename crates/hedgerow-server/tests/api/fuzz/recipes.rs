@@ -282,7 +282,6 @@ pub(super) fn all() -> Vec<Recipe> {
 }
 
 fn beside_rows() -> Vec<Recipe> {
-    let changes = shapes(OF_A_CHANGE);
     let keys = |method, path| Recipe::new(method, "/api/v1/api-keys", path).by(As::Session).words();
     let key = |method, path| Recipe::new(method, "/api/v1/api-keys/{id}", path).by(As::Session).words();
     vec![
@@ -290,17 +289,6 @@ fn beside_rows() -> Vec<Recipe> {
         Recipe::new("GET", "/api/v1/{entity}/trash", "/api/v1/bins/trash").shapes(&of_a_list()),
         Recipe::new("HEAD", "/api/v1/{entity}/trash", "/api/v1/bins/trash").words(),
         Recipe::new("DELETE", "/api/v1/{entity}/trash/{id}", "/api/v1/bins/trash/{trashed}").words(),
-        Recipe::new("POST", "/api/v1/{entity}/import", "/api/v1/things/import")
-            .body(r#"[{"title": "a", "count": 1}, {"title": "b"}]"#)
-            .shapes(&changes),
-        Recipe::new("POST", "/api/v1/{entity}/import", "/api/v1/things/import")
-            .headers(&[("content-type", "text/csv")])
-            .body("title,count\r\na,1\r\nb,2\r\n")
-            .words(),
-        Recipe::new("POST", "/api/v1/{entity}/import", "/api/v1/things/import")
-            .headers(&[("content-type", "application/x-ndjson"), ("accept", "application/x-ndjson")])
-            .body("{\"title\": \"a\"}\n{\"title\": \"b\"}\n")
-            .words(),
         Recipe::new("POST", "/api/v1/batch", "/api/v1/batch").body(BATCH).words(),
         Recipe::new("POST", "/api/v1/batch", "/api/v1/batch").body(BATCH).words().by(As::Session),
         keys("GET", "/api/v1/api-keys"),

@@ -132,7 +132,8 @@ impl World {
         let app = TestApp::with_options(&entities, ServerOptions::default(), |options| {
             // What is asked here must not take long; what does is stopped.
             options.pool.statement_timeout = Duration::from_secs(1);
-            options.pool.max_connections = attackers + 2;
+            // A quarter of them may be streams.
+            options.pool.max_connections = 4 * attackers;
         })
         .await;
         let admin = person(&app, "root-5b1c", "admin").await;
