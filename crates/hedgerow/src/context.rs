@@ -199,6 +199,13 @@ impl Ctx {
         }
     }
 
+    /// Says which status the answer has when what is about to be written is written; the row of the audit trail says it.
+    pub fn succeeds_with(&self, status: u16) {
+        if let Some(request) = &self.audited {
+            request.succeeds_with(status);
+        }
+    }
+
     /// What goes last in each transaction of the request's writes: its row of the audit trail.
     pub(crate) fn ending(&self) -> Option<&Ending> {
         self.audited.as_ref().map(|request| request.ending(&self.caller))

@@ -139,6 +139,45 @@ async fn the_trail_is_what_clients_were_answered() {
     Arc::into_inner(app).expect("the last one").close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_says_the_status_of_the_answer_whatever_was_preferred() {
+    let app = TestApp::with(ENTITIES).await;
+    let ann = app.user("ann").await;
+    let made = app.post(&ann, "/api/v1/tasks", json!({ "title": "a" })).await.expect(201).json();
+    let row = format!("/api/v1/tasks/{}", made["id"].as_str().expect("an id"));
+    let bearer = format!("Bearer {}", ann.key);
+    let body = json!({ "title": "b" });
+    let batch = json!({ "operations": [
+        { "method": "POST", "path": "/api/v1/tasks", "body": { "title": "c" } },
+        { "method": "POST", "path": "/api/v1/tasks", "body": { "title": "d" } },
+    ] });
+    let mut answers = vec![201];
+    for (method, path, body, header) in [
+        ("PATCH", &*row, Some(&body), ("prefer", "return=minimal")),
+        ("PATCH", "/api/v1/tasks?title=eq.b", Some(&body), ("prefer", "return=minimal")),
+        ("PATCH", &row, Some(&body), ("prefer", "return=representation")),
+        ("PUT", &row, Some(&body), ("prefer", "return=headers-only")),
+        ("POST", "/api/v1/batch", Some(&batch), ("accept", "application/json")),
+        // A trial is answered as if it were done, and leaves nothing but its row.
+        ("DELETE", &row, None, ("prefer", "tx=rollback")),
+        ("DELETE", &row, None, ("prefer", "return=representation")),
+        ("POST", "/api/v1/tasks", Some(&json!({ "title": "e" })), ("idempotency-key", "\"k1\"")),
+        // Said again, and done once.
+        ("POST", "/api/v1/tasks", Some(&json!({ "title": "e" })), ("idempotency-key", "\"k1\"")),
+    ] {
+        let who = Who::Headers(&[("authorization", &bearer), header]);
+        let answer = app.ask(who, method, path, body.map(Value::to_string)).await;
+        assert!((200..300).contains(&answer.status), "{method} {path}: {}", answer.text);
+        answers.push(answer.status);
+    }
+    app.app.audit().expect("a trail").settled().await;
+    let trail = app.database.column("SELECT \"statusCode\" FROM api_audit_logs ORDER BY id").await;
+    assert_eq!(trail, answers.iter().map(u16::to_string).collect::<Vec<_>>());
+    let titles = "SELECT string_agg(title, ' ' ORDER BY title) FROM tasks";
+    assert_eq!(app.database.column(titles).await, ["c d e"]);
+    app.close().await;
+}
+
 /// Until a statement waits for a lock: the writer of the trail, in these tests.
 async fn until_somebody_waits(app: &TestApp) {
     let sql = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)

@@ -197,6 +197,12 @@ impl Answer {
     }
 }
 
+impl Answer {
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+}
+
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.body));

@@ -137,6 +137,22 @@ impl Request<'_> {
             || (self.target == Target::Rows && (self.form == Form::Object || self.is_of_several()))
     }
 
+    /// The status of its answer, where it is one statement and that meets a row.
+    pub(crate) fn success(&self) -> u16 {
+        let returning = self.prefer.returning;
+        match self.target {
+            Target::Rows if self.method == Method::POST => 201,
+            Target::Trash(_) => 204,
+            Target::Row(_)
+                if self.method == Method::DELETE && returning.is_none() && self.form == Form::Usual =>
+            {
+                204
+            }
+            _ if matches!(returning, Some(Return::Minimal | Return::HeadersOnly)) => 204,
+            _ => 200,
+        }
+    }
+
     /// Whether the body changes several rows, each in its own way.
     fn is_of_several(&self) -> bool {
         self.method == Method::PATCH && self.body.trim_ascii_start().starts_with(b"[")

@@ -90,8 +90,13 @@ async fn once(
     } else {
         Writes::alone(ctx, app)
     };
+    // Of one statement, the row of the audit trail goes with it; of several, before the commit, when the answer is known.
+    if let Work::One(request) = work {
+        ctx.succeeds_with(request.success());
+    }
     let Some(asked) = repeatable else {
         let answer = work.perform(&mut writes).await?;
+        ctx.succeeds_with(answer.status());
         writes.finish(work.outcome()).await?;
         return Ok(answer);
     };
@@ -108,6 +113,7 @@ async fn once(
     }
     let answer = work.perform(&mut writes).await?;
     idempotency::keep(&mut writes, &identity, asked, &answer.kept()).await?;
+    ctx.succeeds_with(answer.status());
     writes.finish(work.outcome()).await?;
     Ok(answer)
 }
