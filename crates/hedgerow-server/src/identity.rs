@@ -36,8 +36,8 @@ pub(crate) async fn context(service: &Service, parts: &Parts) -> Result<Ctx, Fai
     Ok(ctx.guarded(facts.guard()).audited(facts.audited().cloned()))
 }
 
-/// The caller behind a request, who may go on: known to what is done around it, and within the limits on requests. For a caller who is remembered there is a guard in
-/// [`Facts::guard`], which every flight of the request has to prove.
+/// The caller behind a request, who may go on: known to what is done around it, and within the limits on requests. For a caller
+/// who is remembered there is a guard in [`Facts::guard`], which every flight of the request has to prove.
 pub(crate) async fn admitted(service: &Service, parts: &Parts) -> Result<Caller, Failure> {
     let facts = Facts::of(&parts.extensions);
     if parts.extensions.get::<LookUp>().is_some() {
