@@ -23,7 +23,7 @@ use crate::parts::{self, Part, Sends, Surrounded};
 use crate::pool::{Lease, Pool, PoolSettings, timeouts};
 use crate::row::{Row, Rows};
 use crate::row_format::{PageFormat, RowFormat, RowWriter};
-use crate::stream::{RowStream, StreamLimits};
+use crate::stream::{RowStream, Source, StreamLimits};
 use crate::wire::{Count, Parameters, Sink, Step};
 
 /// Sets who asks, for one transaction. A connection starts with the role that its pool mostly needs; the role is set
@@ -320,15 +320,15 @@ impl<'d> Flight<'d> {
     pub fn stream(self, query: Query, format: RowFormat, limits: StreamLimits) -> Result<RowStream, Error> {
         let settings = PoolSettings { statement_timeout: limits.total, ..*self.pool.settings() };
         let identity = IdentityStatement::with_timeouts(self.identity, self.trash, self.roles, &settings);
-        RowStream::start(
-            self.pool,
+        RowStream::start(Source {
+            pool: self.pool.clone(),
             identity,
-            self.identity.role(),
-            self.guard.cloned(),
+            role: self.identity.role(),
+            guard: self.guard.cloned(),
             query,
             format,
             limits,
-        )
+        })
     }
 
     /// Sends a query of the builder, and writes its rows as they come.

@@ -53,26 +53,17 @@ enum Chunk {
 }
 
 impl RowStream {
-    pub(crate) fn start(
-        pool: &Pool,
-        identity: IdentityStatement,
-        role: Role,
-        guard: Option<Arc<Guard>>,
-        query: Query,
-        format: RowFormat,
-        limits: StreamLimits,
-    ) -> Result<Self, Error> {
-        let permit = pool.permit_stream()?;
+    pub(crate) fn start(source: Source) -> Result<Self, Error> {
+        let permit = source.pool.permit_stream()?;
         let (sender, chunks) = mpsc::channel(WAITING);
-        let pool = pool.clone();
         let work = tokio::spawn(async move {
             let outcome = tokio::select! {
-                outcome = send_rows(&pool, &identity, role, guard.as_deref(), &query, format, limits, &sender) => outcome,
+                outcome = source.send_to(&sender) => outcome,
                 () = sender.closed() => return,
             };
             drop(permit);
             // A reader who stalled will not take this either, and sees a stream without an end.
-            let _ = tokio::time::timeout(limits.stall, sender.send(Chunk::End(outcome))).await;
+            let _ = tokio::time::timeout(source.limits.stall, sender.send(Chunk::End(outcome))).await;
         });
         Ok(Self { chunks, first: None, ended: false, _work: AbortOnDropHandle::new(work) })
     }
@@ -109,54 +100,58 @@ impl RowStream {
     }
 }
 
-async fn send_rows(
-    pool: &Pool,
-    identity: &IdentityStatement,
-    role: Role,
-    guard: Option<&Guard>,
-    query: &Query,
-    format: RowFormat,
-    limits: StreamLimits,
-    sender: &mpsc::Sender<Chunk>,
-) -> Result<(), Error> {
-    let mut lease = pool.lend().await?;
-    let expected: Vec<SqlType> = query.columns.iter().map(|column| column.ty).collect();
-    let mut sink = ChunkSink::new(query, format, limits.stall, sender);
-    let mut retried = false;
-    loop {
-        let mut set = Count::default();
-        let mut proof = guard.map(Guard::proof);
-        let mut steps = vec![identity.step(&mut set)];
-        steps.extend(proof.as_mut().map(|proof| proof.step(role)));
-        steps.push(Step {
-            text: query.sql.text(),
-            role: Some(role),
-            parameters: Parameters::Text(query.sql.binds()),
-            expected: Some(&expected),
-            sink: &mut sink,
-        });
-        let work = lease.exchange(&mut steps);
-        let sent = if limits.total.is_zero() {
-            work.await
-        } else {
-            // The server's own limit is the same; this one is for a server that does not answer at all.
-            let answered = tokio::time::timeout(limits.total + limits.stall, work).await;
-            answered.unwrap_or(Err(Error::Deadline(limits.total)))
-        };
-        drop(steps);
-        match sent.map_err(|error| judged(proof.as_ref(), error)) {
-            // It failed at planning: no row was sent yet.
-            Err(error) if is_stale_plan(&error) && !retried => {
-                retried = true;
-                lease.forget_statements();
+/// What a stream sends, and for whom.
+pub(crate) struct Source {
+    pub(crate) pool: Pool,
+    pub(crate) identity: IdentityStatement,
+    pub(crate) role: Role,
+    pub(crate) guard: Option<Arc<Guard>>,
+    pub(crate) query: Query,
+    pub(crate) format: RowFormat,
+    pub(crate) limits: StreamLimits,
+}
+
+impl Source {
+    async fn send_to(&self, sender: &mpsc::Sender<Chunk>) -> Result<(), Error> {
+        let mut lease = self.pool.lend().await?;
+        let expected: Vec<SqlType> = self.query.columns.iter().map(|column| column.ty).collect();
+        let mut sink = ChunkSink::new(&self.query, self.format, self.limits.stall, sender);
+        let mut retried = false;
+        loop {
+            let mut set = Count::default();
+            let mut proof = self.guard.as_deref().map(Guard::proof);
+            let mut steps = vec![self.identity.step(&mut set)];
+            steps.extend(proof.as_mut().map(|proof| proof.step(self.role)));
+            steps.push(Step {
+                text: self.query.sql.text(),
+                role: Some(self.role),
+                parameters: Parameters::Text(self.query.sql.binds()),
+                expected: Some(&expected),
+                sink: &mut sink,
+            });
+            let work = lease.exchange(&mut steps);
+            let sent = if self.limits.total.is_zero() {
+                work.await
+            } else {
+                // The server's own limit is the same; this one is for a server that does not answer at all.
+                let answered = tokio::time::timeout(self.limits.total + self.limits.stall, work).await;
+                answered.unwrap_or(Err(Error::Deadline(self.limits.total)))
+            };
+            drop(steps);
+            match sent.map_err(|error| judged(proof.as_ref(), error)) {
+                // It failed at planning: no row was sent yet.
+                Err(error) if is_stale_plan(&error) && !retried => {
+                    retried = true;
+                    lease.forget_statements();
+                }
+                Err(error) => return Err(error),
+                Ok(()) => break,
             }
-            Err(error) => return Err(error),
-            Ok(()) => break,
         }
+        // The connection goes back before the reader has taken the rest.
+        drop(lease);
+        sink.flush().await
     }
-    // The connection goes back before the reader has taken the rest.
-    drop(lease);
-    sink.flush().await
 }
 
 /// Gathers rows until they make a chunk.
