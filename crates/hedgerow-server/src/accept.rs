@@ -2,6 +2,8 @@
 //!
 //! Always holds: who asks for a form that there is none of learns which there are; who asks for nothing gets JSON.
 
+use std::cmp::Reverse;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::respond::Failure;
@@ -74,6 +76,9 @@ struct Range<'h> {
     quality: u16,
 }
 
+/// How much a form is liked: its quality, how exactly it is meant, and how early it stands in the header.
+type Rank = (u16, u8, Reverse<usize>);
+
 /// The form among `offered` that the client likes best.
 ///
 /// # Errors
@@ -86,17 +91,16 @@ pub(crate) fn choose(headers: &HeaderMap, offered: &[Media]) -> Result<Media, Fa
     if ranges.is_empty() && wanted.iter().all(|value| value.trim().is_empty()) {
         return Ok(offered.first().copied().unwrap_or(Media::Json));
     }
-    let mut best: Option<((u16, u8, std::cmp::Reverse<usize>), Media)> = None;
+    let mut best: Option<(Rank, Media)> = None;
     for &media in offered {
         // The most specific range that fits decides about a form; among forms the client's quality, and then its order.
         let fitting =
             ranges.iter().enumerate().filter_map(|(at, range)| Some((range.fits(media)?, at, range)));
-        let Some((specific, at, range)) =
-            fitting.max_by_key(|(specific, at, _)| (*specific, std::cmp::Reverse(*at)))
+        let Some((specific, at, range)) = fitting.max_by_key(|(specific, at, _)| (*specific, Reverse(*at)))
         else {
             continue;
         };
-        let rank = (range.quality, specific, std::cmp::Reverse(at));
+        let rank = (range.quality, specific, Reverse(at));
         if range.quality > 0 && best.is_none_or(|(other, _)| rank > other) {
             best = Some((rank, media));
         }

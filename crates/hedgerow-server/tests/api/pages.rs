@@ -306,7 +306,7 @@ async fn where_rows_have_no_place_links_have_offsets() {
     let app = TestApp::with(&[("tasks", &format!("{TASKS}fields.extra = {{ type = \"json\" }}\n"))]).await;
     let ann = app.user("ann").await;
     tasks(&app, &ann, 5).await;
-    let by_path = "/api/v1/tasks?order=extra->>a,title&limit=2";
+    let by_path = "/api/v1/tasks?order=extra-%3E%3Ea,title&limit=2";
     let (forward, backward) = walk(&app, &ann, by_path).await;
     assert_eq!(forward.concat(), ["t00", "t01", "t02", "t03", "t04"]);
     assert_eq!(backward.len(), 3);
