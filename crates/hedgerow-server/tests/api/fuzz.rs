@@ -22,7 +22,7 @@ use wire::{Answer, Client, Request};
 use world::{Person, World};
 
 /// So many requests are sent where nothing else is wanted.
-const REQUESTS: usize = 5000;
+const REQUESTS: usize = 4000;
 /// So many clients ask at a time, each as somebody else.
 const CLIENTS: usize = 4;
 /// No answer takes longer.
