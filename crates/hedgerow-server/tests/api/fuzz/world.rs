@@ -189,22 +189,28 @@ impl World {
         self.app.database.sql(statement).await;
     }
 
-    /// Gives a person the rows of the beginning.
+    /// Gives a person the rows of the beginning. Rows that did not change stay, so that what points at them is left alone.
     pub(super) async fn restore(&self, person: &Person) {
         let statement = "
+            DELETE FROM api_keys own WHERE \"userId\" = 'USER' AND \"lastUsed\" IS NULL
+              AND NOT EXISTS (SELECT FROM keep.api_keys kept WHERE kept::text = own::text);
             SET session_replication_role = replica;
             DO $$ DECLARE name text; columns text; BEGIN
-              DELETE FROM things_others WHERE \"sourceId\" IN (SELECT id FROM things WHERE \"userId\" = 'USER');
               FOR name IN SELECT t.tablename FROM pg_tables t JOIN information_schema.columns c
                   ON c.table_schema = 'public' AND c.table_name = t.tablename AND c.column_name = 'userId'
                 WHERE t.schemaname = 'public' AND t.tablename NOT IN ('session', 'account', 'user', 'things_others')
                   AND t.tablename NOT LIKE 'api_audit%' LOOP
                 SELECT string_agg(quote_ident(column_name), ', ') INTO columns FROM information_schema.columns
                   WHERE table_schema = 'public' AND table_name = name AND is_generated = 'NEVER';
-                EXECUTE format('DELETE FROM public.%I WHERE \"userId\" = %L', name, 'USER');
-                EXECUTE format('INSERT INTO public.%I (%s) SELECT %s FROM keep.%I WHERE \"userId\" = %L',
+                IF name <> 'api_keys' THEN
+                  EXECUTE format('DELETE FROM public.%I own WHERE \"userId\" = %L
+                    AND NOT EXISTS (SELECT FROM keep.%I kept WHERE kept::text = own::text)', name, 'USER', name);
+                END IF;
+                EXECUTE format('INSERT INTO public.%I (%s) SELECT %s FROM keep.%I WHERE \"userId\" = %L ON CONFLICT DO NOTHING',
                   name, columns, columns, name, 'USER');
               END LOOP;
+              DELETE FROM things_others WHERE \"sourceId\" NOT IN (SELECT id FROM things);
+              DELETE FROM things_others WHERE \"sourceId\" IN (SELECT id FROM things WHERE \"userId\" = 'USER');
               INSERT INTO things_others SELECT * FROM keep.things_others
                 WHERE \"sourceId\" IN (SELECT id FROM things WHERE \"userId\" = 'USER');
             END $$";
