@@ -4,6 +4,9 @@
 use hedgerow_testing::TestApp;
 use serde_json::{Value, json};
 
+/// Method, path and headers.
+type Asked<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 const THINGS: &str = r#"
 fields.text = { type = "text", unique = true, max_length = 100 }
 fields.n = { type = "integer" }
@@ -99,7 +102,7 @@ async fn every_body_is_answered() {
             .collect();
         for body in &bodies {
             // Each kind of write meets each body once over all values.
-            let asked: &[(&str, &str, &[(&str, &str)])] = match body.len() % 4 {
+            let asked: &[Asked<'_>] = match body.len() % 4 {
                 0 => &[("POST", "/api/v1/things", &[]), ("PATCH", "/api/v1/things", &[])],
                 1 => &[("PATCH", &row, &[]), ("POST", "/api/v1/things?on_conflict=text", &merge)],
                 2 => &[("PUT", &row, &[]), ("PATCH", "/api/v1/things?n=eq.1", &[])],

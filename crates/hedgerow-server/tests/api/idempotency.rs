@@ -159,13 +159,13 @@ async fn keys_are_kept_a_day() {
         .sql("UPDATE api_idempotency SET \"createdAt\" = now() - interval '23 hours 59 minutes'")
         .await;
     same(&first, &with_key(&app, &ann, "POST", "/api/v1/notes", json!({"text": "a"}), "k").await);
-    assert_eq!(hedgerow::idempotency::clean(&app.app).await.expect("cleaned"), false);
+    assert!(!hedgerow::idempotency::clean(&app.app).await.expect("cleaned"));
     assert_eq!(app.database.column("SELECT count(*)::text FROM api_idempotency").await, ["2"]);
     app.database.sql("UPDATE api_idempotency SET \"createdAt\" = now() - interval '24 hours 1 minute'").await;
     // Old ones are as good as gone, also where nobody has taken them away yet.
     let anew = with_key(&app, &ann, "POST", "/api/v1/notes", json!({"text": "other"}), "k").await.expect(201);
     assert_eq!(anew.header("idempotency-replayed"), None);
-    assert_eq!(hedgerow::idempotency::clean(&app.app).await.expect("cleaned"), false);
+    assert!(!hedgerow::idempotency::clean(&app.app).await.expect("cleaned"));
     assert_eq!(app.database.column("SELECT key FROM api_idempotency").await, ["k"]);
     app.close().await;
 }
