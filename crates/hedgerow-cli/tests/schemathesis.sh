@@ -24,4 +24,4 @@ checks=$checks,ensure_resource_availability,ignored_auth
 cd "$folder"
 # PostgreSQL's texts have no U+0000, and a JSON Schema has no short word for that.
 schemathesis run "$address/api/v1/openapi.json" --header "Authorization: Bearer $key" --checks "$checks" \
-    --max-examples "${1:-50}" --workers 2 --continue-on-failure --generation-allow-x00 false
+    --max-examples "${1:-50}" --workers 1 --continue-on-failure --generation-allow-x00 false
