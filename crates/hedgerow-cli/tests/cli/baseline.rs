@@ -65,7 +65,8 @@ impl Others {
             let columns = format!(
                 "SELECT string_agg(format('%I::text', attname), ', ' ORDER BY attnum) FROM pg_attribute \
                  WHERE attrelid = 'public.{table}'::regclass AND attnum > 0 AND NOT attisdropped \
-                   AND attname NOT IN ('twoFactorEnabled', 'username', 'displayUsername', 'impersonatedBy', 'lastUsedStep')"
+                   AND attname NOT IN ('twoFactorEnabled', 'username', 'displayUsername', 'impersonatedBy', 'lastUsedStep', \
+                     'allowedIps', 'replacedBy', 'requestCount', 'userMark', 'keyMark', 'writtenBy')"
             );
             let columns = self.test.column(&columns).await.remove(0);
             let sql = format!(

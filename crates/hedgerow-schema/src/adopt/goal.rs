@@ -247,7 +247,11 @@ impl Goal {
         let mut back = sign + &script::write(&self.back, &format!("The way back of: {note}"));
         for (forward, backward) in sets.iter().filter_map(|set| ddl::beside_plans(set, roles, &self.kept)) {
             append(&mut up, &forward);
+            // First what was made last: it points at the tables of the plan.
+            let rest = back.split_off(head(&back));
             append(&mut back, &backward);
+            back.push('\n');
+            back.push_str(&rest);
         }
         let makes_them = ddl::core(roles).first().is_some_and(|set| sets.contains(&set.name));
         let functions = if makes_them { OWN_FUNCTIONS } else { &[] };
@@ -260,6 +264,13 @@ impl Goal {
         }
         (up, back)
     }
+}
+
+/// Where the lines end that say what a file is.
+fn head(file: &str) -> usize {
+    let lines =
+        file.split_inclusive('\n').take_while(|line| line.starts_with("--") || line.trim().is_empty());
+    lines.map(str::len).sum()
 }
 
 /// Adds statements to a file, as one transaction.
