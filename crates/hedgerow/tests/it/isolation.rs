@@ -308,6 +308,11 @@ async fn attack(scene: &Scene) -> Vec<String> {
             "INSERT INTO api_idempotency (\"userId\", route, key, request) VALUES ('alice', 'r', 'k', 'x')",
             "refused",
         ),
+        // Whose it is nobody says, not even truly.
+        (
+            "INSERT INTO api_idempotency (\"userId\", route, key, request) VALUES ('bob', 'r', 'k', 'x')",
+            "refused",
+        ),
         // Another's key is no key that is taken.
         (
             "INSERT INTO api_idempotency (route, key, request) VALUES ('POST /api/v1/own', 'k-alice', 'x') ON CONFLICT DO NOTHING RETURNING key",
