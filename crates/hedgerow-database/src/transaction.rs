@@ -247,14 +247,17 @@ impl Transaction {
 
     async fn exchange(&mut self, trash: Trash, parts: &mut [Part<'_>]) -> Result<(), Error> {
         self.check()?;
+        if parts.is_empty() {
+            return Ok(());
+        }
         let role = self.identity.role();
-        let [seen, hidden] = [Trash::Seen, Trash::Hidden]
-            .map(|trash| IdentityStatement::new(&self.identity, trash, &self.roles, &self.pool));
+        let around = (trash == Trash::Seen).then(|| {
+            [Trash::Seen, Trash::Hidden]
+                .map(|trash| IdentityStatement::new(&self.identity, trash, &self.roles, &self.pool))
+        });
         let (mut open, mut close) = (Count::default(), Count::default());
         let mut steps = Vec::with_capacity(parts.len() + 2);
-        if trash == Trash::Seen {
-            steps.push(seen.step(&mut open));
-        }
+        steps.extend(around.as_ref().map(|[seen, _]| seen.step(&mut open)));
         steps.extend(parts.iter_mut().map(|(sql, expected, sink)| Step {
             text: sql.text(),
             role: Some(role),
@@ -262,9 +265,7 @@ impl Transaction {
             expected: *expected,
             sink: &mut **sink,
         }));
-        if trash == Trash::Seen {
-            steps.push(hidden.step(&mut close));
-        }
+        steps.extend(around.as_ref().map(|[_, hidden]| hidden.step(&mut close)));
         let outcome = within(&self.pool, self.lease.exchange(&mut steps)).await;
         if outcome.as_ref().is_err_and(is_stale_plan) {
             // Whoever does the whole again gets new plans.

@@ -41,7 +41,8 @@ pub struct InputError {
 }
 
 impl InputError {
-    pub(crate) fn new(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+    /// A mistake in one part.
+    pub fn new(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
         Self { field: field.into(), code, message: message.into() }
     }
 }

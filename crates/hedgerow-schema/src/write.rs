@@ -150,6 +150,16 @@ pub enum Body<'e> {
     Many(Vec<RowInput<'e>>),
 }
 
+impl<'e> Body<'e> {
+    /// All of them.
+    pub fn rows(&self) -> &[RowInput<'e>] {
+        match self {
+            Self::One(row) => std::slice::from_ref(row),
+            Self::Many(rows) => rows,
+        }
+    }
+}
+
 /// Reads a body.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 //! Always holds: that a key was used, and the answer, are kept in the transaction of the write itself. What was written has
 //! its answer, also when the program dies before it is sent; what was refused has neither, and may be tried again.
 
+use data_encoding::HEXLOWER;
 use hedgerow_database::{Error as DatabaseError, Identity, Meaning, Row, ServerError};
 use hedgerow_schema::{Bind, Sql};
 use sha2::{Digest, Sha256};
@@ -72,7 +73,7 @@ impl Repeatable {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        let request = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let request = HEXLOWER.encode(&hash.finalize());
         Ok(Self { key, route, request })
     }
 }

@@ -50,26 +50,41 @@ pub(super) fn insertion(entity: &Entity, ids: &[String], rows: &[&RowInput<'_>])
         } else {
             sql.push("*");
         }
-        sql.push(" FROM unnest(");
-        sql.bind(Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str()))));
-        for (at, field) in fields.iter().enumerate() {
-            let items = rows.iter().map(|row| {
-                let (own, bind) = &row.values[at];
-                assert_eq!(own.name, field.name, "rows of one statement have the same fields");
-                bind.value.as_deref()
-            });
-            sql.push(", ").bind(Bind::array(field.kind.sql_type(), items));
-        }
-        sql.push(")");
+        unnest(&mut sql, ids.iter().map(String::as_str), &fields, rows);
         if has_casts {
-            sql.push(" AS given (id");
-            for field in &fields {
-                sql.push(", ").name(&field.name);
-            }
-            sql.push(")");
+            sql.push(" AS given");
+            given_names(&mut sql, &fields);
         }
     }
     sql
+}
+
+/// `FROM unnest(…)`: one array for the ids, and one for each field of the rows.
+fn unnest<'i>(
+    sql: &mut Sql,
+    ids: impl IntoIterator<Item = &'i str>,
+    fields: &[&Field],
+    rows: &[&RowInput<'_>],
+) {
+    sql.push(" FROM unnest(").bind(Bind::array(SqlType::Text, ids.into_iter().map(Some)));
+    for (at, field) in fields.iter().enumerate() {
+        let items = rows.iter().map(|row| {
+            let (own, bind) = &row.values[at];
+            assert_eq!(own.name, field.name, "rows of one statement have the same fields");
+            bind.value.as_deref()
+        });
+        sql.push(", ").bind(Bind::array(field.kind.sql_type(), items));
+    }
+    sql.push(")");
+}
+
+/// How the columns of [`unnest`] are called.
+fn given_names(sql: &mut Sql, fields: &[&Field]) {
+    sql.push(" (id");
+    for field in fields {
+        sql.push(", ").name(&field.name);
+    }
+    sql.push(")");
 }
 
 /// Which version of a row a change is about.
@@ -179,20 +194,10 @@ pub fn update_each(entity: &Entity, ids: &[&str], rows: &[&RowInput<'_>], asker:
         let own = own.map_or_else(|| Identifier::joined(&["id"]), |field| field.name.clone());
         sql.name(&own).push(" = ").name(&entity.name).push(".").name(&own);
     }
-    sql.push(" FROM unnest(").bind(Bind::array(SqlType::Text, ids.iter().copied().map(Some)));
-    for (at, field) in fields.iter().enumerate() {
-        let items = rows.iter().map(|row| {
-            let (own, bind) = &row.values[at];
-            assert_eq!(own.name, field.name, "rows of one statement have the same fields");
-            bind.value.as_deref()
-        });
-        sql.push(", ").bind(Bind::array(field.kind.sql_type(), items));
-    }
-    sql.push(") AS ").push(GIVEN).push(" (id");
-    for field in &fields {
-        sql.push(", ").name(&field.name);
-    }
-    sql.push(") WHERE ").name(&entity.name).push(".id = ").push(GIVEN).push(".id");
+    unnest(&mut sql, ids.iter().copied(), &fields, rows);
+    sql.push(" AS ").push(GIVEN);
+    given_names(&mut sql, &fields);
+    sql.push(" WHERE ").name(&entity.name).push(".id = ").push(GIVEN).push(".id");
     let mut conditions = Conditions::begun();
     conditions.writable(&mut sql, entity, asker);
     sql

@@ -14,6 +14,7 @@ use hedgerow::config::Audience;
 use hedgerow::{Caller, Error, Schema};
 
 use super::{About, document, page};
+use crate::api::v1::records::knows;
 use crate::identity;
 use crate::pages;
 use crate::respond::Failure;
@@ -93,11 +94,7 @@ async fn may_read(service: &Service, parts: &Parts) -> Result<bool, Failure> {
 }
 
 fn fresh(headers: &HeaderMap, forms: &Forms, kind: &'static str, body: &Bytes) -> Response {
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let has_it = known
-        .flat_map(|value| value.split(','))
-        .any(|tag| matches!(tag.trim(), "*") || tag.trim().trim_start_matches("W/") == forms.tag);
-    let mut response = if has_it {
+    let mut response = if forms.tag.to_str().is_ok_and(|tag| knows(headers, tag)) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         ([(header::CONTENT_TYPE, kind)], body.clone()).into_response()

@@ -10,6 +10,7 @@ use hedgerow_schema::{Action, Entity, Query, Selected, Sql, statement};
 pub use hedgerow_schema::statement::{Conflict, UniqueKey};
 
 use super::each::change;
+use super::writing::{insert, picked};
 use super::{Writes, asker, embeds, group_by_fields, possible_id};
 use crate::error::Error;
 
@@ -37,11 +38,7 @@ pub async fn upsert(
 ) -> Result<Upserted, Error> {
     let identity = writes.authorize(entity, Action::Write)?;
     embeds(writes.ctx, select)?;
-    let rows = match body {
-        Body::One(row) => std::slice::from_ref(row),
-        Body::Many(rows) => rows.as_slice(),
-    };
-    let rows: Vec<&RowInput<'_>> = rows.iter().collect();
+    let rows: Vec<&RowInput<'_>> = body.rows().iter().collect();
     let (ids, created) = match key {
         Some(key) => by_key(writes, &identity, entity, &rows, key, conflict).await?,
         None => by_id(writes, &identity, entity, &rows, conflict).await?,
@@ -72,12 +69,9 @@ async fn by_id(
         rows.iter().map(|row| row.id.clone().unwrap_or_else(|| writes.ctx.world().new_id())).collect();
     let new_ids: Vec<String> =
         ids.iter().zip(rows).filter(|(_, row)| row.id.is_none()).map(|(id, _)| id.clone()).collect();
-    let mut statements: Vec<Sql> = Vec::new();
-    for group in group_by_fields(&new) {
-        let ids: Vec<String> = group.iter().map(|&at| new_ids[at].clone()).collect();
-        let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| new[at]).collect();
-        statements.push(statement::insert(entity, &ids, &rows, None, asker(writes.ctx)).sql);
-    }
+    let groups = group_by_fields(&new);
+    let inserted = |group: &Vec<usize>| insert(entity, &new_ids, &new, group, None, asker(writes.ctx)).sql;
+    let mut statements: Vec<Sql> = groups.iter().map(inserted).collect();
     statements.extend(statement::link_new(entity, &new_ids, &new));
     let done = writes.send(identity).await?.execute_each(&statements).await;
     done.map_err(|error| Error::from_database("write rows", entity, error))?;
@@ -116,8 +110,7 @@ async fn by_key(
     let queries: Vec<Query> = groups
         .iter()
         .map(|group| {
-            let ids: Vec<String> = group.iter().map(|&at| new_ids[at].clone()).collect();
-            let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| rows[at]).collect();
+            let (ids, rows) = picked(&new_ids, rows, group);
             statement::upsert(entity, &ids, &rows, key, conflict, &[], asker(writes.ctx))
         })
         .collect();

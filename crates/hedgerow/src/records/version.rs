@@ -4,6 +4,7 @@
 //! the version of the row, by which a change is conditional; the second is of the answer's bytes, so that two answers
 //! that show different fields of one row have different tags.
 
+use data_encoding::HEXLOWER;
 use hedgerow_database::JsonRows;
 use sha2::{Digest, Sha256};
 
@@ -35,8 +36,7 @@ impl OneRow {
     pub fn tag(&self) -> Option<String> {
         let version = self.version?;
         let hash = Sha256::digest(&self.object);
-        let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Some(format!("\"{version:x}-{hash}\""))
+        Some(format!("\"{version:x}-{}\"", HEXLOWER.encode(&hash[..8])))
     }
 }
 

@@ -22,11 +22,7 @@ pub async fn create(
 ) -> Result<JsonRows, Error> {
     let identity = writes.authorize(entity, Action::Write)?;
     embeds(writes.ctx, select)?;
-    let rows = match body {
-        Body::One(row) => std::slice::from_ref(row),
-        Body::Many(rows) => rows.as_slice(),
-    };
-    let rows: Vec<&RowInput<'_>> = rows.iter().collect();
+    let rows: Vec<&RowInput<'_>> = body.rows().iter().collect();
     let ids: Vec<String> = rows.iter().map(|_| writes.ctx.world().new_id()).collect();
     let fail = |error| Error::from_database("create rows", entity, error);
     if rows.iter().any(|row| !row.links.is_empty() || !row.children.is_empty()) {
@@ -60,7 +56,7 @@ pub async fn create(
     })
 }
 
-fn insert(
+pub(super) fn insert(
     entity: &Entity,
     ids: &[String],
     rows: &[&RowInput<'_>],
@@ -68,9 +64,17 @@ fn insert(
     returning: Option<&[Selected<'_>]>,
     asker: Asker<'_>,
 ) -> Query {
-    let ids: Vec<String> = group.iter().map(|&at| ids[at].clone()).collect();
-    let rows: Vec<&RowInput<'_>> = group.iter().map(|&at| rows[at]).collect();
+    let (ids, rows) = picked(ids, rows, group);
     statement::insert(entity, &ids, &rows, returning, asker)
+}
+
+/// The ids and rows at the positions of a group.
+pub(super) fn picked<'r, 'e>(
+    ids: &[String],
+    rows: &[&'r RowInput<'e>],
+    group: &[usize],
+) -> (Vec<String>, Vec<&'r RowInput<'e>>) {
+    group.iter().map(|&at| (ids[at].clone(), rows[at])).unzip()
 }
 
 /// The statements that create rows, their links and the rows within them, parents first, each with whose rows it makes.
@@ -140,7 +144,7 @@ pub async fn update_one(
     let version = expected.of_statement();
     let built = statement::update_one(entity, id, row, select, version, asker);
     let links = statement::link_one(entity, id, row, version, asker);
-    let otherwise = otherwise(writes.ctx, entity, id);
+    let otherwise = otherwise(writes.ctx, entity, id, &expected);
     let answer = writes.send(&identity).await?.json_between(&links, &built, &otherwise).await;
     let answer = answer.map_err(|error| Error::from_database("change a row", entity, error))?;
     if answer.rows.count == 0 {
@@ -149,10 +153,15 @@ pub async fn update_one(
     OneRow::first(answer.rows)
 }
 
-/// What is asked behind a write of one row that may meet none: is there one that may be written, and one to be read.
-fn otherwise(ctx: &Ctx, entity: &Entity, id: &str) -> Vec<Sql> {
+/// What is asked behind a write of one row that may meet none: is there one that may be written, and one to be read. Nothing
+/// where every answer means the same.
+fn otherwise(ctx: &Ctx, entity: &Entity, id: &str, expected: &Expected) -> Vec<Sql> {
+    let is_shown = entity.access.read != Read::Owner;
+    if !is_shown && *expected == Expected::Any {
+        return Vec::new();
+    }
     let mut asked = vec![statement::is_writable(entity, id, asker(ctx))];
-    if entity.access.read != Read::Owner {
+    if is_shown {
         asked.push(statement::is_readable(entity, id));
     }
     asked
@@ -205,7 +214,7 @@ pub async fn delete_one(
     embeds(writes.ctx, select)?;
     let id = possible_id(id)?;
     let built = statement::delete_one(entity, id, select, expected.of_statement(), asker(writes.ctx));
-    let otherwise = otherwise(writes.ctx, entity, id);
+    let otherwise = otherwise(writes.ctx, entity, id, &expected);
     let sender = writes.send(&identity).await?;
     // What goes to the trash is still a row for the statement that sends it there.
     let answer = if entity.soft_delete {

@@ -53,6 +53,12 @@ impl Call {
         if unknown.is_empty() { Ok(call) } else { Err(Error::Input(unknown).into()) }
     }
 
+    /// The same for one key, by its id in the path.
+    async fn of_key(service: &Service, path: KeyPath, request: Request) -> Result<(String, Self), Failure> {
+        let Path(id) = path.map_err(|_| Failure::NoSuchPath)?;
+        Ok((id, Self::plain(service, request).await?))
+    }
+
     async fn json(&mut self, service: &Service) -> Result<Vec<u8>, Failure> {
         let body = std::mem::take(&mut self.body);
         Ok(read_body(&self.headers, body, service.options.body_limit).await?.to_vec())
@@ -134,7 +140,7 @@ pub(crate) async fn get(
     path: KeyPath,
     request: Request,
 ) -> Result<Response, Failure> {
-    let (Path(id), call) = (path.map_err(|_| Failure::NoSuchPath)?, Call::plain(&service, request).await?);
+    let (id, call) = Call::of_key(&service, path, request).await?;
     shown(&api_keys::get(&call.ctx, &service.app, &id).await?)
 }
 
@@ -144,8 +150,7 @@ pub(crate) async fn rename(
     path: KeyPath,
     request: Request,
 ) -> Result<Response, Failure> {
-    let Path(id) = path.map_err(|_| Failure::NoSuchPath)?;
-    let mut call = Call::plain(&service, request).await?;
+    let (id, mut call) = Call::of_key(&service, path, request).await?;
     let body = call.json(&service).await?;
     let name = body::name(&body).map_err(Error::Input)?;
     shown(&api_keys::rename(&call.ctx, &service.app, &id, &name).await?)
@@ -157,7 +162,7 @@ pub(crate) async fn delete(
     path: KeyPath,
     request: Request,
 ) -> Result<Response, Failure> {
-    let (Path(id), call) = (path.map_err(|_| Failure::NoSuchPath)?, Call::plain(&service, request).await?);
+    let (id, call) = Call::of_key(&service, path, request).await?;
     api_keys::delete(&call.ctx, &service.app, &id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -168,8 +173,7 @@ pub(crate) async fn revoke(
     path: KeyPath,
     request: Request,
 ) -> Result<Response, Failure> {
-    let Path(id) = path.map_err(|_| Failure::NoSuchPath)?;
-    let mut call = Call::plain(&service, request).await?;
+    let (id, mut call) = Call::of_key(&service, path, request).await?;
     let body = call.json(&service).await?;
     body::nothing(&body).map_err(Error::Input)?;
     shown(&api_keys::revoke_own(&call.ctx, &service.app, &id).await?)
@@ -181,8 +185,7 @@ pub(crate) async fn rotate(
     path: KeyPath,
     request: Request,
 ) -> Result<Response, Failure> {
-    let Path(id) = path.map_err(|_| Failure::NoSuchPath)?;
-    let mut call = Call::plain(&service, request).await?;
+    let (id, mut call) = Call::of_key(&service, path, request).await?;
     let body = call.json(&service).await?;
     api_keys::may_make(&call.ctx)?;
     let overlap = body::overlap(&body).map_err(Error::Input)?.map_or(OVERLAP, Duration::from_secs);

@@ -9,7 +9,6 @@ use axum::extract::{Request as Received, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use hedgerow::Error;
-use hedgerow::idempotency::Repeatable;
 use hedgerow::records::Writes;
 use hedgerow::schema::write::members;
 use hedgerow::schema::{Entity, InputError, Limits, Schema};
@@ -22,7 +21,7 @@ use crate::api::v1::prefer::Preferences;
 use crate::api::v1::records::asked::Asked;
 use crate::api::v1::records::reply::Answer;
 use crate::api::v1::records::request::{Request, Target, expected, form};
-use crate::api::v1::records::settle::{Work, key, settle};
+use crate::api::v1::records::settle::{Work, repeatable, settle};
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -40,13 +39,7 @@ pub(crate) struct Batch<'r> {
 pub(crate) async fn batch(State(service): State<Service>, request: Received) -> Result<Response, Failure> {
     let mut asked = Asked::of_batch(&service, request).await?;
     let body = asked.body(service.options.body_limit).await?;
-    let repeatable = match key(&asked.headers)? {
-        None => None,
-        Some(key) => {
-            let says = [asked.path.as_bytes(), asked.query.as_bytes(), &body];
-            Some(Repeatable::new(&asked.ctx, key, "POST /api/v1/batch".to_owned(), &says)?)
-        }
-    };
+    let repeatable = repeatable(&asked, "POST /api/v1/batch".to_owned(), &body)?;
     if let Some((name, _)) = asked.parameters.first() {
         let message = format!("`{name}` is no parameter here: each operation has its own in its path");
         return Err(Error::input(name, "unknown_parameter", message).into());
@@ -68,7 +61,7 @@ impl Batch<'_> {
         let mut answers: Vec<Answer> = Vec::with_capacity(self.operations.len());
         for operation in &self.operations {
             let body = refer(operation, &answers)?;
-            let operation = Request { body: &body, ..operation.again() };
+            let operation = Request { body: &body, ..operation.clone() };
             let answer = operation.perform(writes).await;
             answers.push(answer.map_err(|failure| operation.failed(failure))?);
         }
@@ -105,7 +98,7 @@ struct Draft<'b> {
 
 /// Reads the body of a batch, all mistakes at once.
 fn read(body: &[u8]) -> Result<Vec<Draft<'_>>, Vec<InputError>> {
-    let whole = |code, message: &str| vec![input(String::new(), code, message.to_owned())];
+    let whole = |code, message: &str| vec![InputError::new(String::new(), code, message.to_owned())];
     const SHAPE: &str = "the body is {\"operations\": [{\"method\", \"path\", \"body\", \"headers\"}]}";
     let text = std::str::from_utf8(body).map_err(|_| whole("invalid_json", "the body is not UTF-8"))?;
     let outer = members(text).map_err(|_| whole("invalid_body", SHAPE))?;
@@ -116,7 +109,7 @@ fn read(body: &[u8]) -> Result<Vec<Draft<'_>>, Vec<InputError>> {
     };
     if operations.is_empty() || operations.len() > MAX_OPERATIONS {
         let message = format!("a batch has 1 to {MAX_OPERATIONS} operations, this one {}", operations.len());
-        return Err(vec![input("operations".to_owned(), "invalid_batch", message)]);
+        return Err(vec![InputError::new("operations".to_owned(), "invalid_batch", message)]);
     }
     let (mut drafts, mut errors) = (Vec::new(), Vec::new());
     for (at, operation) in operations.iter().enumerate() {
@@ -131,7 +124,7 @@ fn read(body: &[u8]) -> Result<Vec<Draft<'_>>, Vec<InputError>> {
 impl<'b> Draft<'b> {
     fn read(text: &'b str, place: &str) -> Result<Self, Vec<InputError>> {
         let wrong = |field: &str, message: &str| {
-            vec![input(format!("{place}{field}"), "invalid_operation", message.to_owned())]
+            vec![InputError::new(format!("{place}{field}"), "invalid_operation", message.to_owned())]
         };
         let members = members(text).map_err(|_| wrong("", "an operation is an object"))?;
         let (mut method, mut path, mut headers, mut body) = (None, None, HeaderMap::new(), "");
@@ -248,7 +241,7 @@ fn refer<'r>(operation: &'r Request<'_>, answers: &[Answer]) -> Result<Cow<'r, [
             let message =
                 format!("`{reference}` is no reference to an earlier operation's row: 0.id, 1.id, 2.1.id …");
             let field = format!("{}.body", operation.place);
-            Err(Error::Input(vec![input(field, "invalid_reference", message)]).into())
+            Err(Error::Input(vec![InputError::new(field, "invalid_reference", message)]).into())
         }
     }
 }
@@ -300,8 +293,4 @@ fn resolve(text: &str, answers: &[Answer]) -> Result<String, String> {
         Some(Value::String(id)) => Ok(Value::String(id).to_string()),
         _ => Err(reference),
     }
-}
-
-fn input(field: String, code: &'static str, message: String) -> InputError {
-    InputError { field, code, message }
 }

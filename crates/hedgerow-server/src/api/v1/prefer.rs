@@ -3,9 +3,12 @@
 //! Always holds: a preference that would change what a request means is either kept or refused; which were kept, the answer
 //! says in `Preference-Applied`.
 
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use hedgerow::Error;
 use hedgerow::schema::InputError;
+
+/// Where an answer says what was kept.
+pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// What a write answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! `GET` and `HEAD`: lists, single rows and the trash.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hedgerow::database::{Formulas, Nulls, PageFormat, RowFormat, StreamLimits};
 use hedgerow::records::{self, Counting, Page, Wanted};
@@ -12,11 +12,9 @@ use super::paging::{content_range, links, rows_of_range};
 use super::streaming::body_of;
 use super::{invalid, json};
 use crate::accept::{self, Media};
-use crate::api::v1::prefer::{self, CountMode};
+use crate::api::v1::prefer::{self, CountMode, PREFERENCE_APPLIED};
 use crate::respond::Failure;
 use crate::service::Service;
-
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// `GET /api/v1/{entity}`
 pub(crate) async fn list(
@@ -97,7 +95,7 @@ pub(crate) async fn get(
 }
 
 /// Whether the client has the answer with this tag already (RFC 9110, section 13.1.2: a weak comparison).
-fn knows(headers: &HeaderMap, tag: &str) -> bool {
+pub(crate) fn knows(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut known = known.flat_map(|value| value.split(',')).map(str::trim);
     known.any(|known| known == "*" || known.trim_start_matches("W/") == tag)

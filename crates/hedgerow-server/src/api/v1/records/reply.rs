@@ -11,10 +11,11 @@ use hedgerow::records::OneRow;
 use serde_json::{Value, json};
 
 use super::request::Form;
-use crate::api::v1::prefer::{CountMode, Missing, Preferences, Resolution, Return, applied};
+use crate::api::v1::prefer::{
+    CountMode, Missing, PREFERENCE_APPLIED, Preferences, Resolution, Return, applied,
+};
 use crate::respond::Failure;
 
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// How one row is shown.
@@ -195,9 +196,7 @@ impl Answer {
         headers.push((REPLAYED.to_string(), "true".to_owned()));
         Self { status: kept.status, headers, body: kept.body.into_bytes() }
     }
-}
 
-impl Answer {
     pub(crate) fn status(&self) -> u16 {
         self.status
     }

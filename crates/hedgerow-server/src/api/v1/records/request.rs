@@ -34,6 +34,7 @@ pub(crate) enum Form {
 }
 
 /// A write.
+#[derive(Clone)]
 pub(crate) struct Request<'r> {
     pub(crate) schema: &'r Schema,
     pub(crate) limits: Limits,
@@ -88,24 +89,6 @@ impl Target {
 }
 
 impl<'r> Request<'r> {
-    /// The same, for a body of its own.
-    pub(crate) fn again(&self) -> Self {
-        Self {
-            schema: self.schema,
-            limits: self.limits,
-            entity: self.entity,
-            method: self.method.clone(),
-            target: self.target.clone(),
-            parameters: self.parameters.clone(),
-            path: self.path.clone(),
-            prefer: self.prefer.clone(),
-            form: self.form,
-            expected: self.expected.clone(),
-            body: self.body,
-            place: self.place.clone(),
-        }
-    }
-
     /// A failure of it, which says in a batch which operation it was.
     pub(crate) fn failed(&self, failure: Failure) -> Failure {
         match failure {
@@ -268,7 +251,7 @@ impl Request<'_> {
                 "`on_conflict` is `id`, or the fields of a rule of uniqueness of all rows of {}",
                 self.entity.name
             );
-            self.invalid(Part::Path, vec![input("on_conflict", "invalid_on_conflict", message)])
+            self.invalid(Part::Path, vec![InputError::new("on_conflict", "invalid_on_conflict", message)])
         })
     }
 
@@ -341,7 +324,9 @@ impl Request<'_> {
                 rest.push((*name, *value));
             } else if seen.contains(name) {
                 let message = format!("`{name}` stands here twice");
-                return Err(self.invalid(Part::Path, vec![input(name, "repeated_parameter", message)]));
+                return Err(
+                    self.invalid(Part::Path, vec![InputError::new(*name, "repeated_parameter", message)])
+                );
             } else {
                 seen.push(name);
             }
@@ -364,7 +349,10 @@ impl Request<'_> {
     }
 
     fn not_an_object(&self) -> Failure {
-        self.invalid(Part::Body, vec![input("", "invalid_body", "the body is an object".to_owned())])
+        self.invalid(
+            Part::Body,
+            vec![InputError::new("", "invalid_body", "the body is an object".to_owned())],
+        )
     }
 
     /// Both, or the mistakes of both.
@@ -410,8 +398,4 @@ impl Request<'_> {
 enum Part {
     Body,
     Path,
-}
-
-fn input(field: &str, code: &'static str, message: String) -> InputError {
-    InputError { field: field.to_owned(), code, message }
 }

@@ -5,6 +5,7 @@ use hedgerow::idempotency::{self, Claim, Key, Repeatable};
 use hedgerow::records::{Outcome, Writes};
 use hedgerow::{App, Ctx, Error};
 
+use super::asked::Asked;
 use super::reply::Answer;
 use super::request::Request;
 use crate::api::v1::batch::Batch;
@@ -51,8 +52,15 @@ impl Work<'_> {
     }
 }
 
+/// What makes the request one that can be sent again, if it has an idempotency key.
+pub(crate) fn repeatable(asked: &Asked, route: String, body: &[u8]) -> Result<Option<Repeatable>, Error> {
+    let Some(key) = key(&asked.headers)? else { return Ok(None) };
+    let says = [asked.path.as_bytes(), asked.query.as_bytes(), body];
+    Repeatable::new(&asked.ctx, key, route, &says).map(Some)
+}
+
 /// The request's idempotency key, if it has one.
-pub(crate) fn key(headers: &HeaderMap) -> Result<Option<Key>, Error> {
+fn key(headers: &HeaderMap) -> Result<Option<Key>, Error> {
     let mut given = headers.get_all("idempotency-key").iter();
     match (given.next(), given.next()) {
         (None, _) => Ok(None),

@@ -3,11 +3,10 @@
 use axum::extract::Request as Received;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hedgerow::idempotency::Repeatable;
 
 use super::asked::{Asked, EntityPath, RowPath};
 use super::request::{Request, Target, expected, form};
-use super::settle::{Work, key, settle};
+use super::settle::{Work, repeatable, settle};
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -63,13 +62,7 @@ async fn write(service: &Service, mut asked: Asked, target: Target) -> Result<Re
     };
     let expected = expected(&asked.headers, &target)?;
     let route = format!("{} /api/v1/{}{}", asked.method, asked.entity, target.route());
-    let repeatable = match key(&asked.headers)? {
-        None => None,
-        Some(key) => {
-            let says = [asked.path.as_bytes(), asked.query.as_bytes(), &body];
-            Some(Repeatable::new(&asked.ctx, key, route, &says)?)
-        }
-    };
+    let repeatable = repeatable(&asked, route, &body)?;
     let rows_at = match &target {
         Target::Rows => asked.path.trim_end_matches('/').to_owned(),
         _ => String::new(),
