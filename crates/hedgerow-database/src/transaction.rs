@@ -109,15 +109,6 @@ impl Transaction {
         parts::execute_each(self, statements).await
     }
 
-    /// Runs a statement of the builder and returns how many rows it read or changed.
-    ///
-    /// # Errors
-    /// As [`Self::query`].
-    pub async fn execute_sql(&mut self, sql: &Sql) -> Result<u64, Error> {
-        let counts = parts::execute_each(self, std::slice::from_ref(sql)).await?;
-        Ok(counts.first().copied().unwrap_or_default())
-    }
-
     /// Runs a statement of the builder and returns its rows.
     ///
     /// # Errors

@@ -94,3 +94,8 @@ impl Audit {
         self.inner.options.tamper_evident == Switch::On
     }
 }
+
+/// What led to an error, for the log.
+fn cause(error: &dyn std::error::Error) -> String {
+    error.source().map(ToString::to_string).unwrap_or_default()
+}

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{self, OwnedPermit, Receiver, Sender};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::cause;
 use super::request::{AuditedRequest, Outcome, Row};
 
 /// Rows go together: so many, or those of so long.
@@ -105,8 +106,7 @@ async fn write_all(mut rows: Receiver<Row>, database: Database, waiting: Arc<Wai
         let mut is_told = false;
         while let Err(error) = write(&database, &batch).await {
             if !is_told {
-                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                tracing::error!(%error, cause, rows = batch.len(), "rows of the audit trail cannot be written and wait");
+                tracing::error!(%error, cause = cause(&error), rows = batch.len(), "rows of the audit trail cannot be written and wait");
                 is_told = true;
             }
             let _ = timeout(PAUSE, std::future::pending::<()>()).await;

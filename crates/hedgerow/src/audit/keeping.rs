@@ -8,7 +8,7 @@ use std::time::Duration;
 use hedgerow_database::Identity;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::seals;
+use super::{cause, seals};
 use crate::app::App;
 use crate::error::Error;
 
@@ -28,14 +28,12 @@ impl super::Audit {
             tokio::select! {
                 _ = keep.tick() => {
                     if let Err(error) = audit.keep_once(app).await {
-                        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                        tracing::warn!(%error, cause, "the audit trail's weeks could not be seen to; the next try is in ten minutes");
+                        tracing::warn!(%error, cause = cause(&error), "the audit trail's weeks could not be seen to; the next try is in ten minutes");
                     }
                 }
                 _ = seal.tick(), if audit.is_sealed() => {
                     if let Err(error) = audit.seal(app).await {
-                        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                        tracing::warn!(%error, cause, "rows of the audit trail could not be sealed; the next try is in ten seconds");
+                        tracing::warn!(%error, cause = cause(&error), "rows of the audit trail could not be sealed; the next try is in ten seconds");
                     }
                 }
             }
