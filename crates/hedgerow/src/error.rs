@@ -2,6 +2,7 @@
 //! and what an operator reads (the chain of sources) are two things.
 
 use hedgerow_database::{Error as DatabaseError, Meaning, ServerError};
+use hedgerow_schema::write::METAS;
 use hedgerow_schema::{Entity, InputError, ddl};
 
 /// Why an operation did not happen.
@@ -159,6 +160,10 @@ impl Error {
 
     /// What a database error means for an operation on `entity`.
     pub(crate) fn from_database(doing: &'static str, entity: &Entity, error: DatabaseError) -> Self {
+        let error = match Self::of_metas(error) {
+            Ok(told) => return told,
+            Err(error) => error,
+        };
         let Some(server) = error.server() else { return Self::without_entity(doing, error) };
         // The row of the audit trail goes with a write; it is nothing that a caller could put right.
         if server.table.as_deref().is_some_and(|table| table.starts_with(ddl::audit::TABLE)) {
@@ -248,7 +253,9 @@ fn field_of(entity: &Entity, server: &ServerError) -> Option<String> {
         // The links of a field are a table of their own.
         let mut links = entity.links().map(|(field, _)| field);
         let own = links.find(|field| ddl::link_table(entity, field).as_str() == table);
-        return own.map(|field| field.name.to_string());
+        let own = own.map(|field| field.name.to_string());
+        let is_metas = entity.metadata.is_some() && ddl::metas_table(entity).as_str() == table;
+        return own.or_else(|| is_metas.then(|| METAS.to_owned()));
     }
     if let Some(column) = &server.column {
         return Some(column.clone());
