@@ -154,11 +154,13 @@ impl<'e> MetaRules<'e> {
             }
         };
         let mut errors = Vec::new();
-        for key in declared {
-            errors.extend(
-                self.declared(key, input).into_iter().map(|(field, mistake)| one(field, mistake)).flatten(),
-            );
-            if let Err(mistake) = key.read(input.json) {
+        for (at, key) in declared.into_iter().enumerate() {
+            let otherwise = self.declared(key, input).into_iter();
+            errors.extend(otherwise.flat_map(|(field, mistake)| one(field, mistake)));
+            // It was read by the first one.
+            if at > 0
+                && let Err(mistake) = key.read(input.json)
+            {
                 errors.extend(one("value", mistake));
             }
             (write.is_public, write.is_searchable) = (Some(key.public), Some(key.searchable));
@@ -234,7 +236,8 @@ impl<'e> MetaRules<'e> {
             match self.check(&MetaInput { key, json: value.get(), ..MetaInput::default() }, limits) {
                 Ok(write) => changes.set.push(write),
                 Err(found) => {
-                    errors.extend(found.into_iter().map(|error| InputError { field: field.clone(), ..error }))
+                    errors
+                        .extend(found.into_iter().map(|error| InputError { field: field.clone(), ..error }));
                 }
             }
         }
