@@ -21,6 +21,7 @@ use parameters::{Parameter, Reading};
 
 pub use condition::{Comparison, IsValue, Quantifier, SetComparison, Test, TextConfig, WordsForm};
 pub use filter::Filter;
+pub(crate) use metas::METAS;
 pub use metas::{MetaComparison, MetaTest, ShownMetas};
 pub use operand::{Operand, Path, PathEnd};
 pub use order::Order;
@@ -114,7 +115,7 @@ pub struct WriteQuery<'e> {
 }
 
 /// What says which part of the rows an answer has, and not which rows there are.
-const PAGE_PARAMETERS: &[&str] = &["select", metas::METAS, "order", "limit", "offset", "cursor"];
+const PAGE_PARAMETERS: &[&str] = &["select", METAS, "order", "limit", "offset", "cursor"];
 /// Parameters of the grammar that later versions understand.
 const LATER_PARAMETERS: &[&str] = &["not", "columns", "on_conflict"];
 
@@ -223,7 +224,7 @@ impl<'e> WriteQuery<'e> {
         let mut placed = Vec::new();
         for &(name, value) in parameters {
             let is_about_embedded = select_names(&rows.select, name);
-            if ["select", metas::METAS].contains(&name) || is_about_embedded {
+            if ["select", METAS].contains(&name) || is_about_embedded {
                 placed.push(Parameter::new(name, value));
             } else {
                 let message = format!("`{name}` is no parameter here: allowed are `select` and `metas`");

@@ -19,7 +19,7 @@ use crate::value::{self, Mistake};
 use crate::{Bind, Column, Entity, SqlType};
 
 /// What parameters about metadata begin with, and the key under which a row shows it.
-pub(super) const METAS: &str = "metas";
+pub(crate) const METAS: &str = "metas";
 /// A request names at most this many keys for its rows to show.
 const MAX_KEYS: usize = 100;
 /// Each condition on metadata, and each key of an order, is a table more to plan for.
