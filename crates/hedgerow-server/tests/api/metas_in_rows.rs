@@ -104,11 +104,15 @@ async fn rows_show_their_metadata_exactly_as_it_is() {
             .expect(200)
             .text
     };
-    assert_snapshot!(as_form("text/csv", "notes?select=title&metas=off,empty&order=title").await, @r#"title,metas
-a,"{ ""empty"" : """", ""off"" : false }"
-b,{}"#);
-    assert_snapshot!(as_form("application/x-ndjson", "notes?select=title&metas=price&order=title").await, @r#"{"title":"a","metas":{ "price" : 1.10 }}
-{"title":"b","metas":{}}"#);
+    assert_snapshot!(as_form("text/csv", "notes?select=title&metas=off,empty&order=title").await, @r#"
+    title,metas
+    a,"{ ""empty"" : """", ""off"" : false }"
+    b,{}
+    "#);
+    assert_snapshot!(as_form("application/x-ndjson", "notes?select=title&metas=price&order=title").await, @r#"
+    {"title":"a","metas":{ "price" : 1.10 }}
+    {"title":"b","metas":{}}
+    "#);
     assert_snapshot!(as_form("application/vnd.pgrst.array+json;nulls=stripped", "notes?select=title,topic&metas=nil&order=title").await, @r#"[{"title":"a","metas":{ "nil" : null }},{"title":"b","metas":{}}]"#);
     app.close().await;
 }
