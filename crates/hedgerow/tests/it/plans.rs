@@ -250,13 +250,21 @@ const WITH_METAS: &[(&str, &str)] = &[
         "remarks",
         "access = { read = \"public\", write = \"signed_in\" }\nmetadata = true\nfields.title = { type = \"text\" }",
     ),
+    (
+        "articles",
+        r#"
+        access = { read = "signed_in", write = "signed_in", published_when = "title = 'title'" }
+        metadata = true
+        fields.title = { type = "text" }
+        "#,
+    ),
 ];
 
 #[tokio::test]
 async fn metadata_is_found_by_its_index_and_shown_by_its_key() {
     let database = TestDatabase::with(&schema_of(WITH_METAS)).await;
     let mut load = "INSERT INTO \"user\" (id, name, email) SELECT 'u' || n, 'u' || n, 'u' || n || '@example.com' FROM generate_series(1, 40) n;".to_owned();
-    for entity in ["notes", "remarks"] {
+    for entity in ["notes", "remarks", "articles"] {
         load.push_str(&format!(
             "INSERT INTO {entity} (id, \"userId\", title, \"createdAt\")
              SELECT n::text, 'u' || (n % 40 + 1), 'title', now() - n * interval '1 s' FROM generate_series(1, 10000) n;
@@ -266,7 +274,7 @@ async fn metadata_is_found_by_its_index_and_shown_by_its_key() {
         ));
     }
     database.sql(&(load + " ANALYZE")).await;
-    for (entity, owner) in [("notes", "userId_"), ("remarks", "")] {
+    for (entity, owner) in [("notes", "userId_"), ("remarks", ""), ("articles", "")] {
         for (condition, column) in [
             (("metas.weight", "gt.9900"), "metaNumber"),
             (("metas.weight", "lte.200.0"), "metaNumber"),
