@@ -23,7 +23,7 @@ pub(crate) const METAS: &str = "metas";
 /// A request names at most this many keys for its rows to show.
 const MAX_KEYS: usize = 100;
 /// Each condition on metadata, and each key of an order, is a table more to plan for.
-const MAX_SUBQUERIES: usize = 20;
+const MAX_SUBQUERIES: usize = 10;
 
 /// The keys of its metadata that a row shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
