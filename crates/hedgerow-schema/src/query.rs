@@ -15,6 +15,7 @@ mod select;
 mod values;
 mod words;
 
+use crate::meta::MetaLimits;
 use crate::{Bind, Entity, Schema};
 
 use parameters::{Parameter, Reading};
@@ -61,6 +62,8 @@ pub struct Limits {
     pub regex: Switch,
     /// `count()`, `sum()` and the like, which read all rows to answer with few.
     pub aggregates: Switch,
+    /// How much metadata it may leave.
+    pub metas: MetaLimits,
 }
 
 /// Whether something is offered.
@@ -80,7 +83,13 @@ impl Switch {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { default: 1000, max: 1000, regex: Switch::Off, aggregates: Switch::On }
+        Self {
+            default: 1000,
+            max: 1000,
+            regex: Switch::Off,
+            aggregates: Switch::On,
+            metas: MetaLimits::default(),
+        }
     }
 }
 
