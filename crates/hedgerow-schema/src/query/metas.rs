@@ -18,8 +18,8 @@ use crate::meta::{self, DataType, MetaKey, MetaValue, Metadata, UnknownKeys};
 use crate::value::{self, Mistake};
 use crate::{Bind, Column, Entity, SqlType};
 
-/// What parameters about metadata begin with, and the key under which a row shows it.
-pub(crate) const METAS: &str = "metas";
+pub(crate) use crate::write::METAS;
+
 /// A request names at most this many keys for its rows to show.
 const MAX_KEYS: usize = 100;
 /// Each condition on metadata, and each key of an order, is a table more to plan for.

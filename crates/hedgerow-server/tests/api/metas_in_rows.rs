@@ -146,6 +146,27 @@ async fn answers_of_writes_show_metadata_too() {
 }
 
 #[tokio::test]
+async fn what_a_body_writes_is_in_its_answer_and_finds_the_row() {
+    let app = TestApp::with(ENTITIES).await;
+    let ann = app.user("ann").await;
+    let ask = "?select=title&metas=all";
+    let body = json!({"title": "a", "metas": {"color": "red", "weight": 5, "off": false}});
+    let new = app.post(&ann, &format!("/api/v1/notes{ask}"), body).await.expect(201);
+    assert_snapshot!(new.text, @"");
+    let path = new.header("location").expect("a place").to_owned();
+    let changed = json!({"metas": {"off": null, "weight": 7.50}});
+    let changed = app.patch(&ann, &format!("{path}{ask}"), changed).await.expect(200);
+    assert_snapshot!(changed.text, @"");
+    let several = json!([{"title": "b", "metas": {"weight": 8}}, {"title": "c"}]);
+    assert_snapshot!(app.post(&ann, &format!("/api/v1/notes{ask}"), several).await.expect(201).text, @"");
+    let found = app.get(&ann, "/api/v1/notes?metas.weight=gte.7.5&order=title").await;
+    assert_eq!(titles(&found.expect(200)), "a b");
+    let many = app.patch(&ann, &format!("/api/v1/notes{ask}&metas.weight=eq.8"), json!({"metas": {"weight": 9}})).await;
+    assert_snapshot!(many.expect(200).text, @"");
+    app.close().await;
+}
+
+#[tokio::test]
 async fn a_tag_is_another_when_the_metadata_that_is_shown_is() {
     let app = TestApp::with(ENTITIES).await;
     let ann = app.user("ann").await;
