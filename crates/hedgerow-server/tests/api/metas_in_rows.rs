@@ -152,17 +152,19 @@ async fn what_a_body_writes_is_in_its_answer_and_finds_the_row() {
     let ask = "?select=title&metas=all";
     let body = json!({"title": "a", "metas": {"color": "red", "weight": 5, "off": false}});
     let new = app.post(&ann, &format!("/api/v1/notes{ask}"), body).await.expect(201);
-    assert_snapshot!(new.text, @"");
+    assert_snapshot!(new.text, @r#"{"title":"a","metas":{ "color" : "red", "off" : false, "weight" : 5 }}"#);
     let path = new.header("location").expect("a place").to_owned();
     let changed = json!({"metas": {"off": null, "weight": 7.50}});
     let changed = app.patch(&ann, &format!("{path}{ask}"), changed).await.expect(200);
-    assert_snapshot!(changed.text, @"");
+    assert_snapshot!(changed.text, @r#"{"title":"a","metas":{ "color" : "red", "weight" : 7.5 }}"#);
     let several = json!([{"title": "b", "metas": {"weight": 8}}, {"title": "c"}]);
-    assert_snapshot!(app.post(&ann, &format!("/api/v1/notes{ask}"), several).await.expect(201).text, @"");
+    assert_snapshot!(app.post(&ann, &format!("/api/v1/notes{ask}"), several).await.expect(201).text, @r#"[{"title":"b","metas":{ "weight" : 8 }},{"title":"c","metas":{}}]"#);
     let found = app.get(&ann, "/api/v1/notes?metas.weight=gte.7.5&order=title").await;
     assert_eq!(titles(&found.expect(200)), "a b");
-    let many = app.patch(&ann, &format!("/api/v1/notes{ask}&metas.weight=eq.8"), json!({"metas": {"weight": 9}})).await;
-    assert_snapshot!(many.expect(200).text, @"");
+    let many = app
+        .patch(&ann, &format!("/api/v1/notes{ask}&metas.weight=eq.8"), json!({"metas": {"weight": 9}}))
+        .await;
+    assert_snapshot!(many.expect(200).text, @r#"[{"title":"b","metas":{ "weight" : 9 }}]"#);
     app.close().await;
 }
 
