@@ -2,7 +2,8 @@
 //! key is answered.
 //!
 //! `cargo run --release -p hedgerow-bench --bin metas -- [ROWS]`, by default 100,000 rows of 100 tenants with ten metas each.
-//! Asked through the library, and over HTTP on one connection that stays open.
+//! Asked through the library, and over HTTP on one connection that stays open. It ends with an error where the list with metadata costs more
+//! than 1.5 times the one without.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program is for a terminal")]
 
@@ -46,7 +47,7 @@ async fn main() -> Result<(), Failure> {
         r#"INSERT INTO "user" (id, name, email) SELECT 'u' || n, 'u' || n, 'u' || n || '@bench.example' FROM generate_series(1, {USERS} - 1) n;
            INSERT INTO tasks (id, "userId", title, priority, due, notes, "createdAt")
            SELECT lpad(to_hex(n), 12, '0') || '-7000-8000-000000000000', CASE WHEN n % {USERS} = 0 THEN '{id}' ELSE 'u' || n % {USERS} END,
-             'task ' || n, n % 10, '2026-01-01', 'what is to be known of task ' || n, '2026-01-01'::timestamptz + n * interval '1 s'
+             'task ' || n, n / {USERS} % 10, '2026-01-01', 'what is to be known of task ' || n, '2026-01-01'::timestamptz + n * interval '1 s'
            FROM generate_series(1, {rows}) n;
            INSERT INTO tasks_metas ("userId", "entityId", "metaKey", "metaValue", "dataType", "isSearchable")
            SELECT t."userId", t.id, 'key' || k,
@@ -58,8 +59,7 @@ async fn main() -> Result<(), Failure> {
     app.database.sql("VACUUM ANALYZE tasks").await;
     app.database.sql("VACUUM ANALYZE tasks_metas").await;
     let schema = app.app.schema();
-    for condition in ["eq.value 7", "gt.26"] {
-        let key = if condition.starts_with("gt") { "metas.key1" } else { "metas.key0" };
+    for (key, condition) in [("metas.key0", "eq.value 7"), ("metas.key1", "gte.9")] {
         println!(
             "{key}={condition}\n{}\n",
             explained(&app, &schema, id, &[(key, condition), ("limit", "50")]).await?
