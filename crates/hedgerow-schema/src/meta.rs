@@ -160,7 +160,7 @@ impl DataType {
     }
 
     /// Whether the value is a JSON text by itself; of the others it is what stands between the quotes.
-    fn is_json(self) -> bool {
+    pub(crate) fn is_json(self) -> bool {
         matches!(self, Self::Number | Self::Boolean | Self::Json)
     }
 }

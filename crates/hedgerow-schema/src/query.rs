@@ -5,6 +5,7 @@
 
 mod condition;
 mod filter;
+mod metas;
 mod operand;
 mod order;
 mod parameters;
@@ -21,6 +22,8 @@ use parameters::{Parameter, Reading};
 
 pub use condition::{Comparison, IsValue, Quantifier, SetComparison, Test, TextConfig, WordsForm};
 pub use filter::Filter;
+pub(crate) use metas::METAS;
+pub use metas::{MetaComparison, MetaTest, ShownMetas};
 pub use operand::{Operand, Path, PathEnd};
 pub use order::Order;
 pub use relation::{Relationship, Way};
@@ -121,9 +124,9 @@ pub struct WriteQuery<'e> {
 }
 
 /// What says which part of the rows an answer has, and not which rows there are.
-const PAGE_PARAMETERS: &[&str] = &["select", "order", "limit", "offset", "cursor"];
+const PAGE_PARAMETERS: &[&str] = &["select", METAS, "order", "limit", "offset", "cursor"];
 /// Parameters of the grammar that later versions understand.
-const LATER_PARAMETERS: &[&str] = &["not", "metas", "columns", "on_conflict"];
+const LATER_PARAMETERS: &[&str] = &["not", "columns", "on_conflict"];
 
 impl<'e> ListQuery<'e> {
     /// Reads the decoded parameters of a list request.
@@ -230,10 +233,10 @@ impl<'e> WriteQuery<'e> {
         let mut placed = Vec::new();
         for &(name, value) in parameters {
             let is_about_embedded = select_names(&rows.select, name);
-            if name == "select" || is_about_embedded {
+            if ["select", METAS].contains(&name) || is_about_embedded {
                 placed.push(Parameter::new(name, value));
             } else {
-                let message = format!("`{name}` is no parameter here: allowed is `select`");
+                let message = format!("`{name}` is no parameter here: allowed are `select` and `metas`");
                 reading.note(name, "unknown_parameter", message);
             }
         }

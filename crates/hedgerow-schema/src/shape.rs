@@ -9,7 +9,8 @@ mod field;
 
 use serde_json::{Map, Value, json};
 
-use crate::{Column, Entity, Field, Schema, Standard, codes};
+use crate::meta::{DataType, MetaKey, Metadata, UnknownKeys};
+use crate::{Column, Entity, Field, Schema, Standard, codes, query};
 
 pub use example::value as example_value;
 pub use field::{is_safe_integer, read, written};
@@ -25,9 +26,10 @@ pub use field::{is_safe_integer, read, written};
 /// assert!(row["properties"].get("pin").is_none());
 /// ```
 pub fn row(entity: &Entity) -> Value {
-    let members: Vec<(&str, Value)> =
+    let mut members: Vec<(&str, Value)> =
         entity.readable().map(|column| (column.name(), column_schema(column))).collect();
     let required: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+    members.extend(entity.metadata.as_ref().map(|metadata| (query::METAS, metas(metadata))));
     let mut schema = object(&required, &members);
     schema.insert("examples".to_owned(), json!([example_row(entity)]));
     Value::Object(schema)
@@ -92,6 +94,29 @@ pub fn writable(entity: &Entity) -> impl Iterator<Item = &Field> {
 /// The lists of codes that fields of the types `country` and `currency` refer to, by the name they refer to them with.
 pub fn code_lists() -> [(&'static str, Value); 2] {
     [("Country", codes::countries().collect()), ("Currency", codes::currencies().collect())]
+}
+
+/// The metadata of a row: the declared keys with their types, and others where there may be any.
+fn metas(metadata: &Metadata) -> Value {
+    let of_key = |key: &MetaKey| {
+        if key.data_type() != DataType::Number {
+            return read(&Field { required: true, ..key.field.clone() });
+        }
+        // However long it is.
+        let mut schema = json!({ "type": "number" });
+        if let Some(text) = &key.field.description {
+            schema["description"] = json!(text);
+        }
+        schema
+    };
+    let members: Vec<(&str, Value)> = metadata.keys.iter().map(|key| (key.name(), of_key(key))).collect();
+    let mut schema = object(&[], &members);
+    if metadata.unknown == UnknownKeys::Refused {
+        schema.insert("additionalProperties".to_owned(), json!(false));
+    }
+    let description = "Metadata, key to value; there where the request says `metas=all` or `metas=key,key`.";
+    schema.insert("description".to_owned(), json!(description));
+    Value::Object(schema)
 }
 
 fn column_schema(column: Column<'_>) -> Value {

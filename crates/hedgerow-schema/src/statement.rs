@@ -11,6 +11,7 @@ mod operand;
 mod place;
 mod reading;
 mod related;
+mod row_metas;
 mod selected;
 mod upsert;
 mod writing;

@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use crate::meta::{DataType, Metadata, UnknownKeys};
+use crate::query::METAS;
 use crate::{Column, Entity, Field, FieldKind, Schema, Standard, ddl, shape};
 
 /// The types of all entities, as one file.
@@ -74,6 +76,9 @@ fn write_entity(out: &mut String, schema: &Schema, entity: &Entity) {
         }
         let _ = writeln!(out, "          {}: {};", column.name(), column_type(column));
     }
+    if let Some(metadata) = &entity.metadata {
+        write_metas(out, metadata);
+    }
     out.push_str(
         "        };\n        Insert: {\n          /** Only to upsert by it. */\n          id?: string;\n",
     );
@@ -97,6 +102,22 @@ fn write_entity(out: &mut String, schema: &Schema, entity: &Entity) {
         write_relationship(out, key.as_str(), field.name.as_str(), relation.entity.as_str());
     }
     out.push_str("        ];\n      };\n");
+}
+
+fn write_metas(out: &mut String, metadata: &Metadata) {
+    comment(out, 10, "Metadata, with `metas=all` or `metas=key,key`.");
+    let _ = writeln!(out, "          {METAS}?: {{");
+    for key in &metadata.keys {
+        let value = match key.data_type() {
+            DataType::Number => "number".to_owned(),
+            _ => value(&key.field, Side::Read),
+        };
+        let _ = writeln!(out, "            {}?: {value};", key.name());
+    }
+    if metadata.unknown == UnknownKeys::Allowed {
+        out.push_str("            [key: string]: Json | undefined;\n");
+    }
+    out.push_str("          };\n");
 }
 
 fn write_relationship(out: &mut String, key: &str, column: &str, target: &str) {

@@ -160,9 +160,9 @@ const COMPARISONS: &[(&str, Comparison)] = &[
     ("match", Comparison::Match),
     ("imatch", Comparison::Imatch),
 ];
-const SETS: &[(&str, SetComparison)] =
+pub(super) const SETS: &[(&str, SetComparison)] =
     &[("cs", SetComparison::Contains), ("cd", SetComparison::Contained), ("ov", SetComparison::Overlaps)];
-const WORDS: &[(&str, WordsForm)] = &[
+pub(super) const WORDS: &[(&str, WordsForm)] = &[
     ("fts", WordsForm::Query),
     ("plfts", WordsForm::Plain),
     ("phfts", WordsForm::Phrase),
@@ -170,7 +170,7 @@ const WORDS: &[(&str, WordsForm)] = &[
 ];
 /// Operators of PostgREST for ranges, which no field is.
 const RANGES: &[&str] = &["sl", "sr", "nxr", "nxl", "adj"];
-fn known<T: Copy>(words: &[(&str, T)], word: &str) -> Option<T> {
+pub(super) fn known<T: Copy>(words: &[(&str, T)], word: &str) -> Option<T> {
     words.iter().find(|(known, _)| *known == word).map(|(_, value)| *value)
 }
 

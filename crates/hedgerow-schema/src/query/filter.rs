@@ -2,6 +2,7 @@
 
 use super::Relationship;
 use super::condition::Test;
+use super::metas::{METAS, MetaOperand, MetaTest};
 use super::operand::Operand;
 use super::parameters::Reading;
 use super::scan::Scan;
@@ -19,6 +20,8 @@ pub enum Filter<'e> {
     Test(Operand<'e>, Test),
     /// The words of the row's searchable fields, as `to_tsquery` reads them.
     Search(Bind),
+    /// A condition on the metadata under a key.
+    Meta(String, MetaTest),
     /// There are related rows that these conditions match.
     Related(Relationship<'e>, Vec<Filter<'e>>),
     /// The condition is false.
@@ -28,6 +31,28 @@ pub enum Filter<'e> {
     /// One is true at least; at least one.
     Any(Vec<Filter<'e>>),
 }
+
+/// What a condition is about.
+enum Subject<'s, 'e> {
+    Value(Operand<'e>),
+    Meta(MetaOperand<'s>),
+}
+
+impl Subject<'_, '_> {
+    /// As messages call it.
+    fn shown(&self) -> String {
+        match self {
+            Self::Value(operand) => operand.shown(),
+            Self::Meta(operand) => operand.shown(),
+        }
+    }
+}
+
+/// The key of the metadata that the parameter `metas.key` is about: all that stands behind the dot.
+pub(super) fn meta_key(name: &str) -> Option<&str> {
+    name.strip_prefix(METAS)?.strip_prefix('.')
+}
+
 impl<'e> Reading<'e> {
     /// Reads `name=[not.]operator.value`; `name` may have a path.
     pub(super) fn condition(
@@ -37,6 +62,10 @@ impl<'e> Reading<'e> {
         text: &str,
         parameter: &str,
     ) -> Option<Filter<'e>> {
+        if let Some(key) = meta_key(name) {
+            let operand = self.meta_operand(entity, key, parameter)?;
+            return self.tested(Subject::Meta(operand), text, parameter);
+        }
         let mut scan = Scan::new(name);
         let column = scan.name();
         let operand = self.operand(entity, column, &mut scan, parameter)?;
@@ -44,23 +73,29 @@ impl<'e> Reading<'e> {
             self.note(parameter, "invalid_filter", format!("`{}` cannot stand behind a field", scan.rest()));
             return None;
         }
-        self.tested(operand, text, parameter)
+        self.tested(Subject::Value(operand), text, parameter)
     }
 
     /// Reads `[not.]operator.value`.
-    fn tested(&mut self, operand: Operand<'e>, text: &str, parameter: &str) -> Option<Filter<'e>> {
+    fn tested(&mut self, subject: Subject<'_, 'e>, text: &str, parameter: &str) -> Option<Filter<'e>> {
         if !self.count_condition(parameter) {
             return None;
         }
         let (is_negated, rest) = negation(text);
-        let name = operand.shown();
         let Some((operator, value)) = split_operator(rest) else {
+            let name = subject.shown();
             let message = format!("a filter has the form `{name}=operator.value`, for example `{name}=eq.x`");
             self.note(parameter, "invalid_filter", message);
             return None;
         };
-        match self.test(&operand, operator, value) {
-            Ok(test) => Some(negated(Filter::Test(operand, test), is_negated)),
+        let read = match subject {
+            Subject::Value(operand) => {
+                self.test(&operand, operator, value).map(|test| Filter::Test(operand, test))
+            }
+            Subject::Meta(operand) => operand.test(operator, value),
+        };
+        match read {
+            Ok(filter) => Some(negated(filter, is_negated)),
             Err((code, message)) => {
                 self.note(parameter, code, message);
                 None
@@ -171,8 +206,15 @@ impl<'e> Reading<'e> {
                 return self.count_condition(parameter).then(|| negated(rows, !is_there));
             }
         }
-        let operand = self.operand(entity, name, scan, parameter)?;
+        let key;
+        let subject = if name == METAS && scan.eat(".") {
+            key = scan.name_or_quoted().unwrap_or_default();
+            Subject::Meta(self.meta_operand(entity, &key, parameter)?)
+        } else {
+            Subject::Value(self.operand(entity, name, scan, parameter)?)
+        };
         if !scan.eat(".") {
+            let name = subject.shown();
             let message =
                 format!("a condition has the form `{name}.operator.value`, for example `{name}.eq.x`");
             self.note(parameter, "invalid_filter", message);
@@ -189,14 +231,14 @@ impl<'e> Reading<'e> {
         }
         if scan.eat(".") {
             let Some(value) = scan.value() else {
-                let message = format!("the value of `{name}` does not end");
+                let message = format!("the value of `{}` does not end", subject.shown());
                 self.note(parameter, "invalid_filter", message);
                 return None;
             };
             text.push('.');
             text.push_str(&value);
         }
-        self.tested(operand, &text, parameter)
+        self.tested(subject, &text, parameter)
     }
 }
 

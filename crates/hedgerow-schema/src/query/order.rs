@@ -1,10 +1,11 @@
-//! In which order rows come: `order=due.desc.nullslast,data->>rank,project(name).asc`.
+//! In which order rows come: `order=due.desc.nullslast,data->>rank,metas.rank,project(name).asc`.
 
+use super::metas::METAS;
 use super::operand::{Operand, Path};
 use super::parameters::Reading;
 use super::scan::Scan;
 use super::{Relationship, Selected};
-use crate::{Column, Entity};
+use crate::{Column, Entity, Standard};
 
 /// One key of the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Order<'e> {
     pub nulls_first: Option<bool>,
     /// Where inside the column's document, if not all of it.
     pub path: Option<Path>,
+    /// The key of the row's metadata that it is by, in place of the column.
+    pub meta: Option<String>,
     /// The row that the column is of, where it is not the ordered row itself.
     pub of: Option<Relationship<'e>>,
 }
@@ -24,12 +27,12 @@ pub struct Order<'e> {
 impl<'e> Order<'e> {
     /// By a column of the ordered row.
     pub fn by(column: Column<'e>, descending: bool) -> Self {
-        Self { column, descending, nulls_first: None, path: None, of: None }
+        Self { column, descending, nulls_first: None, path: None, meta: None, of: None }
     }
 
     /// Whether it is by a column of the row itself, so that a row's place is known from its columns.
     pub fn is_by_column(&self) -> bool {
-        self.path.is_none() && self.of.is_none()
+        self.path.is_none() && self.of.is_none() && self.meta.is_none()
     }
 
     pub(crate) fn operand(&self) -> Operand<'e> {
@@ -89,7 +92,14 @@ impl<'e> Reading<'e> {
         let mut whole = *scan;
         let item = whole.skip_item();
         let name = scan.name();
-        let (operand, of) = if scan.eat("(") {
+        let mut meta = None;
+        let (operand, of) = if name == METAS && scan.eat(".") {
+            let key = scan.name_or_quoted().unwrap_or_default();
+            self.meta_operand(entity, &key, parameter)?;
+            meta = Some(key);
+            // It is found by the row's id.
+            (Operand::column(Column::Standard(Standard::Id)), None)
+        } else if scan.eat("(") {
             let to = self.one_row(select, name, parameter)?;
             let column = scan.name();
             let operand = self.operand(to.entity, column, scan, parameter)?;
@@ -127,6 +137,7 @@ impl<'e> Reading<'e> {
             descending: direction == Some("desc"),
             nulls_first: nulls.map(|word| word == "nullsfirst"),
             path: operand.path,
+            meta,
             of,
         })
     }

@@ -4,8 +4,9 @@
 //! request.
 
 use super::filter::{self, Filter};
+use super::metas::METAS;
 use super::order::make_total;
-use super::select::{Embed, Item, Join, Selected};
+use super::select::{Embed, Item, Join, Selected, collect_keys};
 use super::{InputError, Limits, ListQuery, order, words};
 use crate::reader::nearest;
 use crate::{Bind, Entity, Schema};
@@ -19,6 +20,8 @@ pub(super) struct Reading<'e> {
     pub(super) conditions: usize,
     /// How many relations were embedded.
     pub(super) embeds: usize,
+    /// How many conditions and keys of an order were about metadata.
+    pub(super) metas: usize,
 }
 
 /// One parameter.
@@ -37,9 +40,13 @@ impl<'p> Parameter<'p> {
     pub(super) fn new(name: &'p str, value: &'p str) -> Self {
         // A dot behind an arrow belongs to a key of a document.
         let head = &name[..name.find("->").unwrap_or(name.len())];
+        // The key of metadata may have dots, and is the rest of the name.
+        let metas = [0].into_iter().chain(head.match_indices('.').map(|(dot, _)| dot + 1));
+        let metas = metas.into_iter().find(|&start| filter::meta_key(&head[start..]).is_some());
         let tree =
             [".and", ".or"].iter().find_map(|end| head.strip_suffix(end).map(|rest| (rest, end.len())));
         let last = match tree {
+            _ if metas.is_some() => metas.unwrap_or_default(),
             // `not.or`, of the rows themselves or of embedded ones.
             Some((rest, end)) if rest == "not" || rest.ends_with(".not") => name.len() - end - "not".len(),
             _ => head.rfind('.').map_or(0, |dot| dot + 1),
@@ -50,7 +57,7 @@ impl<'p> Parameter<'p> {
 
 impl<'e> Reading<'e> {
     pub(super) fn new(schema: &'e Schema, limits: Limits) -> Self {
-        Self { schema, limits, errors: Vec::new(), conditions: 0, embeds: 0 }
+        Self { schema, limits, errors: Vec::new(), conditions: 0, embeds: 0, metas: 0 }
     }
 
     pub(super) fn note(&mut self, parameter: &str, code: &'static str, message: impl Into<String>) {
@@ -92,8 +99,8 @@ impl<'e> Reading<'e> {
             let message = "a cursor is a place by itself: leave `offset` out, or the cursor";
             self.note("cursor", "cursor_and_offset", message);
         } else if !rows.has_keyset() {
-            let message = "rows that are grouped, ranked, or ordered by a path or by an embedded row have no cursors: \
-                           use `offset`";
+            let message = "rows that are grouped, ranked, or ordered by a path, by metadata or by an embedded row have \
+                           no cursors: use `offset`";
             self.note("cursor", "unsupported_cursor", message);
         }
     }
@@ -166,6 +173,19 @@ impl<'e> Reading<'e> {
                 let related = |name: &str| related(select, name);
                 rows.filters.extend(self.tree(entity, last, value, name, &related));
             }
+            METAS if is_top => {
+                let shown = self.shown_metas(entity, value, name);
+                let mut keys = Vec::new();
+                collect_keys(&rows.select, &mut keys);
+                if shown.is_some() && keys.contains(&METAS) {
+                    self.note("select", "repeated_key", format!("the key `{METAS}` is selected twice"));
+                }
+                rows.select.extend(shown);
+            }
+            METAS => {
+                let message = "embedded rows show no metadata: ask for them as a list of their own";
+                self.note(name, "unsupported_parameter", message);
+            }
             later if super::LATER_PARAMETERS.contains(&later) => {
                 self.note(
                     name,
@@ -201,18 +221,25 @@ impl<'e> Reading<'e> {
             return;
         }
         rows.best_first = None;
+        if rows.select.iter().any(|item| matches!(item.item, Item::Metas(_))) {
+            let message = "grouped rows stand for several rows, and have no metadata of their own";
+            self.note(METAS, "unsupported_parameter", message);
+        }
         let values = |item: &Selected<'e>| match &item.item {
             Item::Value(operand, _) => Some(operand.clone()),
             _ => None,
         };
         let groups: Vec<_> = rows.select.iter().filter_map(values).collect();
-        if let Some(other) =
-            rows.order.iter().find(|key| key.of.is_some() || !groups.contains(&key.operand()))
-        {
-            let message = format!(
-                "`{}` is not selected: grouped rows are ordered by the fields that group them",
-                other.operand().shown()
-            );
+        let is_group = |key: &order::Order<'e>| {
+            key.of.is_none() && key.meta.is_none() && groups.contains(&key.operand())
+        };
+        if let Some(other) = rows.order.iter().find(|key| !is_group(key)) {
+            let name = match &other.meta {
+                Some(key) => format!("{METAS}.{key}"),
+                None => other.operand().shown(),
+            };
+            let message =
+                format!("`{name}` is not selected: grouped rows are ordered by the fields that group them");
             let parameter = if path.is_empty() { "order".to_owned() } else { format!("{path}.order") };
             self.note(&parameter, "invalid_order", message);
         }
@@ -243,7 +270,7 @@ impl<'e> Reading<'e> {
     fn refuse_repeated(&mut self, parameters: &[Parameter<'_>]) {
         for (at, parameter) in parameters.iter().enumerate() {
             let is_single =
-                ["select", "order", "limit", "offset", "cursor", "search"].contains(&parameter.last);
+                ["select", "order", "limit", "offset", "cursor", "search", METAS].contains(&parameter.last);
             if is_single && parameters[..at].iter().any(|before| before.name == parameter.name) {
                 let name = parameter.name;
                 self.note(name, "repeated_parameter", format!("`{name}` stands here twice"));

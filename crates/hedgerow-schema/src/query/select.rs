@@ -1,5 +1,6 @@
 //! What a row shows: `select=id,what:title,data->a->>b,points.sum(),project:projects!inner(name),...author(name)`.
 
+use super::metas::ShownMetas;
 use super::operand::Operand;
 use super::parameters::Reading;
 use super::scan::Scan;
@@ -33,6 +34,8 @@ pub enum Item<'e> {
     Embed(Box<Embed<'e>>),
     /// The keys of one related row, beside the row's own.
     Spread(Box<Embed<'e>>),
+    /// Metadata: an object key to value.
+    Metas(ShownMetas),
 }
 
 /// What a value is made on its way out. None of these can fail, whatever the value is.
@@ -97,14 +100,14 @@ impl<'e> Selected<'e> {
     pub(super) fn embed(&self) -> Option<&Embed<'e>> {
         match &self.item {
             Item::Embed(embed) | Item::Spread(embed) => Some(embed),
-            Item::Value(..) | Item::Aggregate(_) => None,
+            Item::Value(..) | Item::Aggregate(_) | Item::Metas(_) => None,
         }
     }
 
     pub(super) fn embed_mut(&mut self) -> Option<&mut Embed<'e>> {
         match &mut self.item {
             Item::Embed(embed) | Item::Spread(embed) => Some(embed),
-            Item::Value(..) | Item::Aggregate(_) => None,
+            Item::Value(..) | Item::Aggregate(_) | Item::Metas(_) => None,
         }
     }
 
@@ -125,7 +128,7 @@ impl Item<'_> {
             Self::Aggregate(Aggregate::Count | Aggregate::CountOf(_)) => SqlType::Int8,
             Self::Aggregate(Aggregate::Sum(_) | Aggregate::Avg(_)) => SqlType::Numeric,
             Self::Aggregate(Aggregate::Min(operand) | Aggregate::Max(operand)) => operand.sql_type(),
-            Self::Embed(_) | Self::Spread(_) => SqlType::Json,
+            Self::Embed(_) | Self::Spread(_) | Self::Metas(_) => SqlType::Json,
         }
     }
 }
@@ -292,7 +295,7 @@ impl<'e> Reading<'e> {
             // PostgreSQL groups by a path only where it stands in a column of its own.
             Item::Value(operand, _) => !operand.is_links() && (depth == 0 || operand.path.is_none()),
             Item::Aggregate(_) => true,
-            Item::Embed(_) | Item::Spread(_) => false,
+            Item::Embed(_) | Item::Spread(_) | Item::Metas(_) => false,
         };
         if let Some(other) = selected.iter().find(|item| !groups(item)) {
             let name = if other.key.is_empty() { "a relation" } else { other.key.as_str() };
@@ -422,12 +425,12 @@ impl<'e> Reading<'e> {
 }
 
 /// The keys that a row has, those of what is spread among them.
-fn collect_keys<'s>(selected: &'s [Selected<'_>], keys: &mut Vec<&'s str>) {
+pub(super) fn collect_keys<'s>(selected: &'s [Selected<'_>], keys: &mut Vec<&'s str>) {
     for item in selected {
         match &item.item {
             Item::Spread(embed) => collect_keys(&embed.rows.select, keys),
             Item::Embed(embed) if embed.rows.select.is_empty() => {}
-            Item::Embed(_) | Item::Value(..) | Item::Aggregate(_) => keys.push(&item.key),
+            Item::Embed(_) | Item::Value(..) | Item::Aggregate(_) | Item::Metas(_) => keys.push(&item.key),
         }
     }
 }

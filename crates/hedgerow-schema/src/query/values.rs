@@ -93,7 +93,7 @@ pub(super) fn several(operand: &Operand<'_>, values: &[String]) -> Result<Bind, 
     Ok(Bind::array(operand.sql_type(), binds.iter().map(|bind| bind.value.as_deref())))
 }
 
-fn pattern(name: &str, comparison: Comparison, text: &str) -> Result<Bind, Wrong> {
+pub(super) fn pattern(name: &str, comparison: Comparison, text: &str) -> Result<Bind, Wrong> {
     if text.chars().count() > MAX_PATTERN {
         return wrong(format!("a pattern has at most {MAX_PATTERN} characters"));
     }

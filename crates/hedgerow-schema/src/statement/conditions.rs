@@ -2,6 +2,7 @@
 
 use super::operand::{parameter, tested, value};
 use super::place::Place;
+use super::row_metas::{self, Wanted};
 use super::{Asker, Expected, VERSION, related};
 use crate::policy::LIVES;
 use crate::query::{
@@ -114,17 +115,36 @@ fn write(sql: &mut Sql, place: Place<'_>, filter: &Filter<'_>) {
             search_query(sql, words);
         }
         Filter::Related(to, filters) => related::exists(sql, place, *to, filters),
-        Filter::Not(filter) => {
+        Filter::Meta(key, test) => row_metas::condition(sql, place, key, test, Wanted::True),
+        Filter::Not(filter) => write_false(sql, place, filter),
+        Filter::All(filters) => several(sql, place, " AND ", filters, write),
+        Filter::Any(filters) => several(sql, place, " OR ", filters, write),
+    }
+}
+
+/// That a condition is false, which is more than that it is not true. NOT goes down to where NULL is met: a condition on
+/// metadata is a subquery, and that is never NULL.
+fn write_false(sql: &mut Sql, place: Place<'_>, filter: &Filter<'_>) {
+    match filter {
+        Filter::Meta(key, test) => row_metas::condition(sql, place, key, test, Wanted::False),
+        Filter::Not(filter) => write(sql, place, filter),
+        Filter::All(filters) => several(sql, place, " OR ", filters, write_false),
+        Filter::Any(filters) => several(sql, place, " AND ", filters, write_false),
+        Filter::Test(..) | Filter::Search(_) | Filter::Related(..) => {
             sql.push("NOT (");
             write(sql, place, filter);
             sql.push(")");
         }
-        Filter::All(filters) => several(sql, place, " AND ", filters),
-        Filter::Any(filters) => several(sql, place, " OR ", filters),
     }
 }
 
-fn several(sql: &mut Sql, place: Place<'_>, separator: &'static str, filters: &[Filter<'_>]) {
+fn several(
+    sql: &mut Sql,
+    place: Place<'_>,
+    separator: &'static str,
+    filters: &[Filter<'_>],
+    write: fn(&mut Sql, Place<'_>, &Filter<'_>),
+) {
     sql.push("(");
     sql.join(separator, filters, |sql, filter| write(sql, place, filter));
     sql.push(")");
@@ -284,7 +304,7 @@ fn links(sql: &mut Sql, place: Place<'_>, field: &Field, comparison: SetComparis
 }
 
 impl Comparison {
-    fn operator(self) -> &'static str {
+    pub(super) fn operator(self) -> &'static str {
         match self {
             Self::Eq => " = ",
             Self::Neq => " <> ",

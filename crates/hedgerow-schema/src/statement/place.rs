@@ -40,6 +40,11 @@ impl<'a> Place<'a> {
         sql.push("\"").number(self.depth.into()).push("l\"");
     }
 
+    /// The name of the table of metadata of its rows.
+    pub(super) fn metas_name(self, sql: &mut Sql) {
+        sql.push("\"").number(self.depth.into()).push("m\"");
+    }
+
     /// The name of a list of ids beside them.
     pub(super) fn ids_name(self, sql: &mut Sql) {
         sql.push("\"").number(self.depth.into()).push("i\"");

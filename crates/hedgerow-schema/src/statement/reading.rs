@@ -5,8 +5,8 @@ use super::keyset::{self, ScanKey};
 use super::operand::value;
 use super::place::Place;
 use super::{
-    Asker, OutputColumn, Query, column, output, output_and_aside, position, rows, rows_and_aside, rows_with,
-    select_list,
+    Asker, OutputColumn, Query, column, output, output_and_aside, position, row_metas, rows, rows_and_aside,
+    rows_with, select_list,
 };
 use crate::query::{Item, ListQuery, Order, Selected};
 use crate::{Bind, Column, Entity, Keyset, Sql, SqlType};
@@ -192,6 +192,13 @@ fn order_by(sql: &mut Sql, place: Place<'_>, query: &ListQuery<'_>, is_backward:
     for key in scan(query, is_backward) {
         sql.push(separator);
         separator = ", ";
+        if let Some(meta) = &key.order.meta {
+            sql.join(", ", row_metas::ORDERED_BY, |sql, column| {
+                row_metas::order_value(sql, place, meta, column);
+                key.direction(sql);
+            });
+            continue;
+        }
         if query.is_grouped() {
             group(sql, place, query, key.order);
         } else {

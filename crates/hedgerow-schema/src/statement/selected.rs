@@ -1,11 +1,11 @@
-//! What rows show: columns as they are, and embedded rows as JSON that PostgreSQL builds.
+//! What rows show: columns as they are, and embedded rows and metadata as JSON that PostgreSQL builds.
 //!
 //! Always holds: a value has the same form in an embedded row as in a row of its own entity (`json.rs` of
 //! `hedgerow-database` writes those): moments in UTC with milliseconds, integers that JavaScript cannot hold as texts.
 
 use super::operand::{read_cast, value};
 use super::place::Place;
-use super::{OutputColumn, related};
+use super::{OutputColumn, related, row_metas};
 use crate::query::{Aggregate, Cast, Embed, Item, Operand, Selected};
 use crate::{Bind, Column, Sql, SqlType};
 
@@ -116,6 +116,7 @@ fn plain(sql: &mut Sql, place: Place<'_>, item: &Item<'_>) {
         }
         Item::Aggregate(aggregate) => aggregated(sql, place, aggregate),
         Item::Embed(embed) | Item::Spread(embed) => embedded(sql, place, embed),
+        Item::Metas(shown) => row_metas::object(sql, place, shown),
     }
 }
 

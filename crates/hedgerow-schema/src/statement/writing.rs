@@ -113,7 +113,7 @@ pub fn update_one(
     finish_change(sql, entity, select, returning, asker)
 }
 
-/// Changes all rows that the filters match.
+/// Changes all rows that the filters match; where links or metadata change too, those that [`attach_many`] found.
 pub fn update_many(
     entity: &Entity,
     filters: &[Filter<'_>],
@@ -122,10 +122,42 @@ pub fn update_many(
     asker: Asker<'_>,
 ) -> Query {
     let (mut sql, returning) = update(entity, row, select, asker);
+    if row.has_attached() {
+        found(&mut sql, entity, asker);
+    } else {
+        let mut conditions = Conditions::new();
+        conditions.writable(&mut sql, entity, asker);
+        conditions.filters(&mut sql, Place::own(entity, asker), filters);
+    }
+    finish_change(sql, entity, select, returning, asker)
+}
+
+/// Finds the rows once for all statements of a change, in its transaction: what the first of them writes may be what the
+/// filters ask about.
+fn find(entity: &Entity, filters: &[Filter<'_>], asker: Asker<'_>) -> Sql {
+    let mut sql = Sql::new(
+        "SELECT set_config('app.found', COALESCE(array_agg(found.id), '{}')::text, true) FROM (SELECT id FROM public.",
+    );
+    sql.name(&entity.name);
     let mut conditions = Conditions::new();
     conditions.writable(&mut sql, entity, asker);
     conditions.filters(&mut sql, Place::own(entity, asker), filters);
-    finish_change(sql, entity, select, returning, asker)
+    // Who can change no column cannot lock a row either.
+    sql.push(if changeable(entity).is_some() { " FOR UPDATE) AS found" } else { ") AS found" });
+    sql
+}
+
+/// `WHERE` the rows that [`find`] found.
+fn found(sql: &mut Sql, entity: &Entity, asker: Asker<'_>) {
+    let mut conditions = Conditions::new();
+    conditions.next(sql);
+    sql.push("id = ANY (current_setting('app.found')::text[])");
+    conditions.writable(sql, entity, asker);
+}
+
+/// A column that whoever writes rows may change.
+fn changeable(entity: &Entity) -> Option<&Field> {
+    entity.columns().find(|field| !field.read_only && !field.immutable)
 }
 
 /// Whether the rows of a statement come back by RETURNING, or are what it selects.
@@ -158,7 +190,7 @@ fn update(
     sql.name(&entity.name).push(" SET ");
     if row.values.is_empty() && row.to_default.is_empty() {
         // Only what hangs on it changes. Writing a column as it is moves `updatedAt`; where none can be written, nothing does.
-        let Some(field) = entity.columns().find(|field| !field.read_only && !field.immutable) else {
+        let Some(field) = changeable(entity) else {
             return (rows_and_aside(entity, select, asker), Returning::Itself);
         };
         sql.name(&field.name).push(" = ").name(&field.name);
@@ -190,7 +222,7 @@ pub fn update_each(entity: &Entity, ids: &[&str], rows: &[&RowInput<'_>], asker:
     });
     if fields.is_empty() {
         // Only what hangs on it changes, as in `update`.
-        let own = entity.columns().find(|field| !field.read_only && !field.immutable);
+        let own = changeable(entity);
         let own = own.map_or_else(|| Identifier::joined(&["id"]), |field| field.name.clone());
         sql.name(&own).push(" = ").name(&entity.name).push(".").name(&own);
     }
@@ -269,11 +301,11 @@ pub fn attach_many(
     row: &RowInput<'_>,
     asker: Asker<'_>,
 ) -> Vec<Sql> {
-    attach(entity, row, |sql| {
-        let mut conditions = Conditions::new();
-        conditions.writable(sql, entity, asker);
-        conditions.filters(sql, Place::own(entity, asker), filters);
-    })
+    if !row.has_attached() {
+        return Vec::new();
+    }
+    let attached = attach(entity, row, |sql| found(sql, entity, asker));
+    std::iter::once(find(entity, filters, asker)).chain(attached).collect()
 }
 
 /// Only rows that the asker may write are reached; a link that stays is not written anew.

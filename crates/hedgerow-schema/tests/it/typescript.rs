@@ -1,7 +1,7 @@
 //! The types of entities, to the letter; that TypeScript and PostgREST's client read them as they are meant is shown in
 //! `hedgerow-cli/tests/postgrest/typed.ts`.
 
-use hedgerow_schema::{EntityFile, Schema, typescript};
+use hedgerow_schema::{EntityFile, Schema, shape, typescript};
 
 fn schema(files: &[&str]) -> Schema {
     let file =
@@ -25,6 +25,25 @@ fn every_side_has_what_it_may_have() {
         "name = \"labels\"\nfields.name = { type = \"text\" }",
     ];
     insta::assert_snapshot!(typescript::types(&schema(&[tasks, others[0], others[1]])));
+}
+
+#[test]
+fn rows_may_have_metadata() {
+    let open = "name = \"notes\"\nmetadata = true\nfields.title = { type = \"text\" }\n\
+        metas.weight = { type = \"integer\", searchable = true }\nmetas.stage = { type = \"select\", options = [\"new\", \"old\"] }\n\
+        metas.done = { type = \"boolean\", default = false }\nmetas.data = { type = \"json\" }";
+    let strict = "name = \"posts\"\nmetadata = \"strict\"\nfields.title = { type = \"text\" }\n\
+        metas.due = { type = \"date\" }";
+    let schema = schema(&[open, strict]);
+    let text = typescript::types(&schema);
+    let found: Vec<&str> =
+        text.split("metas?: ").skip(1).map(|rest| rest.split("};").next().unwrap_or(rest)).collect();
+    insta::assert_snapshot!(found.join("\n"));
+    let row = |entity: &str| {
+        shape::row(schema.entity(entity).expect("an entity"))["properties"]["metas"].to_string()
+    };
+    insta::assert_snapshot!(row("notes"), @r#"{"type":"object","properties":{"weight":{"type":"number"},"stage":{"type":"string","enum":["new","old"]},"done":{"type":"boolean"},"data":{"description":"Any JSON value."}},"description":"Metadata, key to value; there where the request says `metas=all` or `metas=key,key`."}"#);
+    insta::assert_snapshot!(row("posts"), @r#"{"type":"object","properties":{"due":{"type":"string","format":"date"}},"additionalProperties":false,"description":"Metadata, key to value; there where the request says `metas=all` or `metas=key,key`."}"#);
 }
 
 #[test]

@@ -36,20 +36,26 @@ pub(super) fn filters() -> Map<String, Value> {
 
 /// The filters of an entity, by the names of [`of_fields`].
 pub(super) fn filter_names(entity: &Entity) -> impl Iterator<Item = String> {
-    entity.readable().map(move |column| format!("{}.{}", entity.name, column.name()))
+    filters_of(entity).map(move |(name, _)| format!("{}.{name}", entity.name))
 }
 
-/// One parameter for each field that can be read.
+/// One parameter for each field that can be read, and for each key that rows are known to be found by.
 pub(super) fn of_fields(entity: &Entity) -> impl Iterator<Item = (String, Value)> {
-    filter_names(entity).zip(entity.readable()).map(|(name, column)| {
+    filters_of(entity).map(move |(filter, column)| {
         let parameter = json!({
-            "name": column.name(),
+            "name": filter,
             "in": "query",
-            "description": format!("Rows whose `{}` fits: `{}={}`.", column.name(), column.name(), example(column)),
+            "description": format!("Rows whose `{filter}` fits: `{filter}={}`.", example(column)),
             "schema": { "$ref": format!("#/components/schemas/{}", kind(column)) },
         });
-        (name, parameter)
+        (format!("{}.{filter}", entity.name), parameter)
     })
+}
+
+fn filters_of(entity: &Entity) -> impl Iterator<Item = (String, Column<'_>)> {
+    let columns = entity.readable().map(|column| (column.name().to_owned(), column));
+    let keys = entity.metadata.iter().flat_map(|metadata| &metadata.keys).filter(|key| key.searchable);
+    columns.chain(keys.map(|key| (format!("metas.{}", key.name()), Column::Field(&key.field))))
 }
 
 fn kind(column: Column<'_>) -> &'static str {
@@ -92,6 +98,15 @@ pub(super) fn shared(about: &About) -> Map<String, Value> {
                 "select",
                 "What a row shows: fields, `key:field` renamed, `field::text` cast, `project:projects(id,name)` with rows of a \
              relation. The answer then has these keys and no others.",
+                text.clone(),
+            ),
+        ),
+        (
+            "metas",
+            query(
+                "metas",
+                "The keys of its metadata that a row shows: `all`, or `key,\"a,b\"`. Rows are found by searchable ones \
+                 (`metas.key=eq.value`; all that stands behind the dot is the key) and ordered by them (`order=metas.key`).",
                 text.clone(),
             ),
         ),

@@ -98,6 +98,11 @@ fn conditions(entity: &Entity) -> Vec<String> {
     names
 }
 
+/// What rows with metadata show besides what is selected.
+fn metas(entity: &Entity) -> Option<&'static str> {
+    entity.metadata.is_some().then_some("metas")
+}
+
 const PAGE: [&str; 5] = ["select", "order", "limit", "offset", "cursor"];
 const PAGE_HEADERS: &[&str] = &["Content-Range", "Link", "Preference-Applied"];
 
@@ -110,6 +115,7 @@ pub(super) fn listing(operation: Operation, entity: &Entity) -> Operation {
     operation
         .takes(conditions(entity))
         .takes(PAGE)
+        .takes(metas(entity))
         .takes(["PreferReading", "Range"])
         .answer(200, "The rows.", PAGE_HEADERS, &list_forms(entity))
         .answer(206, "A part of the rows, where they were counted.", PAGE_HEADERS, &list_forms(entity))
@@ -127,6 +133,7 @@ fn create(entity: &Entity) -> Operation {
     operation(entity, "create", format!("Create {}", plural(entity)), Action::Write)
         .says("An object makes one row, an array makes several or none.")
         .takes(["select", "columns", "on_conflict", "PreferWriting", "Idempotency-Key"])
+        .takes(metas(entity))
         .body(json!({ "anyOf": [schema(&insert), many] }))
         .answer(
             201,
@@ -144,6 +151,7 @@ fn update_many(entity: &Entity) -> Operation {
         .says("Without a filter it is 400. An array of objects, each with its `id`, changes each row by itself.")
         .takes(conditions(entity))
         .takes(["select", "PreferWriting", "Idempotency-Key"])
+        .takes(metas(entity))
         .body(json!({ "anyOf": [schema(&format!("{}Update", entity.name)), rows_with_ids(entity)] }))
         .answer(200, "The changed rows.", &["Preference-Applied", "Idempotency-Replayed"], &changed_forms(entity))
         .says_done(204, "Done, with `Prefer: return=minimal`.", &["Preference-Applied"])
@@ -167,6 +175,7 @@ fn delete_many(entity: &Entity) -> Operation {
         .says("Without a filter it is 400.")
         .takes(conditions(entity))
         .takes(["select", "PreferWriting"])
+        .takes(metas(entity))
         .answer(200, "The deleted rows.", &["Preference-Applied"], &changed_forms(entity))
         .says_done(204, "Done, with `Prefer: return=minimal`.", &["Preference-Applied"])
         .fails(&[409])
@@ -176,6 +185,7 @@ fn delete_many(entity: &Entity) -> Operation {
 fn get(entity: &Entity) -> Operation {
     operation(entity, "get", format!("Get {}", one(entity)), Action::Read)
         .takes(["id", "select", "If-None-Match"])
+        .takes(metas(entity))
         .answer(200, "The row.", &["ETag"], &row_forms(entity))
         .says_done(304, "The client has this version.", &["ETag"])
         .fails(&[300, 404])
@@ -186,6 +196,7 @@ fn update(entity: &Entity) -> Operation {
     operation(entity, "update", format!("Change {}", one(entity)), Action::Write)
         .says("Fields that are not named stay.")
         .takes(["id", "select", "PreferWriting", "If-Match", "Idempotency-Key"])
+        .takes(metas(entity))
         .body(schema(&format!("{}Update", entity.name)))
         .answer(200, "The row.", &["ETag", "Preference-Applied", "Idempotency-Replayed"], &row_forms(entity))
         .says_done(204, "Done, with `Prefer: return=minimal`.", &["ETag", "Preference-Applied"])
@@ -197,6 +208,7 @@ fn replace(entity: &Entity) -> Operation {
     operation(entity, "replace", format!("Replace {}", one(entity)), Action::Write)
         .says("Fields that are not named return to their default, immutable ones stay.")
         .takes(["id", "select", "PreferWriting", "If-Match"])
+        .takes(metas(entity))
         .body(schema(&format!("{}Replace", entity.name)))
         .answer(200, "The row.", &["ETag", "Preference-Applied"], &row_forms(entity))
         .says_done(204, "Done, with `Prefer: return=minimal`.", &["ETag", "Preference-Applied"])
@@ -222,6 +234,7 @@ fn trash(entity: &Entity) -> Operation {
     operation(entity, "trash", format!("List deleted {}", plural(entity)), Action::Read)
         .takes(conditions(entity))
         .takes(PAGE)
+        .takes(metas(entity))
         .takes(["PreferReading"])
         .answer(200, "The caller's own deleted rows.", PAGE_HEADERS, &changed_forms(entity))
         .answer(206, "A part of them, where they were counted.", PAGE_HEADERS, &changed_forms(entity))
@@ -232,6 +245,7 @@ fn trash(entity: &Entity) -> Operation {
 fn restore(entity: &Entity) -> Operation {
     operation(entity, "restore", format!("Take {} out of the trash", one(entity)), Action::Write)
         .takes(["id", "select"])
+        .takes(metas(entity))
         .answer(200, "The row.", &["ETag"], &row_forms(entity))
         .fails(&[404, 409])
         .fails(READING)

@@ -16,6 +16,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod matrix;
+mod metas_in_rows;
 mod openapi;
 mod pages;
 mod proof;

@@ -237,6 +237,47 @@ async fn examples_are_taken_and_answers_are_as_described() {
     app.close().await;
 }
 
+#[test]
+fn metadata_is_described_where_rows_have_some() {
+    let files = [
+        (
+            "notes",
+            "metadata = true\nmetas.weight = { type = \"number\", searchable = true }\nmetas.hidden = { type = \"text\" }",
+        ),
+        ("tasks", ""),
+    ];
+    let files: Vec<EntityFile> = files
+        .iter()
+        .map(|(name, text)| {
+            let text = format!("name = \"{name}\"\nfields.title = {{ type = \"text\" }}\n{text}");
+            EntityFile { name: format!("{name}.toml"), text }
+        })
+        .collect();
+    let document = document(&Schema::parse(&files).expect("a schema"), &about());
+    let takes = |path: &str, method: &str, name: &str| {
+        let parameters = document["paths"][path][method]["parameters"].as_array().expect("parameters");
+        let wanted = format!("#/components/parameters/{name}");
+        parameters.iter().any(|parameter| parameter["$ref"] == json!(wanted))
+    };
+    for method in ["get", "post", "patch", "delete"] {
+        assert!(takes("/api/v1/notes", method, "metas"), "{method}");
+        assert!(!takes("/api/v1/tasks", method, "metas"), "{method}");
+    }
+    for method in ["get", "patch", "put"] {
+        assert!(takes("/api/v1/notes/{id}", method, "metas"), "{method}");
+    }
+    assert!(takes("/api/v1/notes", "get", "notes.metas.weight"));
+    let weight = &document["components"]["parameters"]["notes.metas.weight"];
+    assert_eq!(
+        (&weight["name"], &weight["schema"]["$ref"]),
+        (&json!("metas.weight"), &json!("#/components/schemas/FilterNumber"))
+    );
+    assert_eq!(document["components"]["parameters"].get("notes.metas.hidden"), None);
+    let row = &document["components"]["schemas"]["notes"];
+    assert_eq!(row["properties"]["metas"]["properties"]["weight"]["type"], "number");
+    assert!(!row["required"].as_array().expect("names").contains(&json!("metas")));
+}
+
 /// Held in the repository, so that a change of the API is seen in review. `HEDGEROW_GOLDEN=write` writes it anew.
 #[test]
 fn the_committed_document_is_that_of_the_example() {

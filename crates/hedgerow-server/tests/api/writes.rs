@@ -187,6 +187,22 @@ async fn what_is_missing_is_the_default_or_null() {
 }
 
 #[tokio::test]
+async fn rows_are_found_once_where_the_change_is_of_what_was_asked_about() {
+    let (app, ann) = app().await;
+    let ids = three(&app, &ann).await;
+    let _ =
+        app.patch(&ann, &format!("/api/v1/tasks/{}", ids[0]), json!({"friends": [ids[1]]})).await.expect(200);
+    let path = format!("/api/v1/tasks?select=title,friends&friends=cs.{{{}}}", ids[1]);
+    let done = app.patch(&ann, &path, json!({"title": "d", "friends": [ids[2]]})).await.expect(200);
+    assert_eq!(done.json(), json!([{"title": "d", "friends": [ids[2]]}]));
+    // Nothing has such a friend any more, and nothing is changed.
+    let again = app.patch(&ann, &path, json!({"title": "e", "friends": []})).await.expect(200);
+    assert_eq!(again.json(), json!([]));
+    assert_eq!(titles(&app, &ann).await, "b c d");
+    app.close().await;
+}
+
+#[tokio::test]
 async fn rows_change_each_in_its_own_way() {
     let (app, ann) = app().await;
     let ids = three(&app, &ann).await;

@@ -243,3 +243,57 @@ async fn a_place_is_a_bound_of_the_index() {
         assert!(removed <= 2, "{order}: {plan}");
     }
 }
+
+const WITH_METAS: &[(&str, &str)] = &[
+    ("notes", "metadata = true\nfields.title = { type = \"text\" }"),
+    (
+        "remarks",
+        "access = { read = \"public\", write = \"signed_in\" }\nmetadata = true\nfields.title = { type = \"text\" }",
+    ),
+    (
+        "articles",
+        r#"
+        access = { read = "signed_in", write = "signed_in", published_when = "title = 'title'" }
+        metadata = true
+        fields.title = { type = "text" }
+        "#,
+    ),
+];
+
+#[tokio::test]
+async fn metadata_is_found_by_its_index_and_shown_by_its_key() {
+    let database = TestDatabase::with(&schema_of(WITH_METAS)).await;
+    let mut load = "INSERT INTO \"user\" (id, name, email) SELECT 'u' || n, 'u' || n, 'u' || n || '@example.com' FROM generate_series(1, 40) n;".to_owned();
+    for entity in ["notes", "remarks", "articles"] {
+        load.push_str(&format!(
+            "INSERT INTO {entity} (id, \"userId\", title, \"createdAt\")
+             SELECT n::text, 'u' || (n % 40 + 1), 'title', now() - n * interval '1 s' FROM generate_series(1, 10000) n;
+             INSERT INTO {entity}_metas (\"userId\", \"entityId\", \"metaKey\", \"metaValue\", \"dataType\", \"isPublic\", \"isSearchable\")
+             SELECT t.\"userId\", t.id, k, CASE k WHEN 'weight' THEN t.id ELSE k || t.id END, CASE k WHEN 'weight' THEN 'number' ELSE 'text' END, true, true
+             FROM {entity} t CROSS JOIN unnest(ARRAY['weight', 'color', 'size', 'form']) k;"
+        ));
+    }
+    database.sql(&(load + " ANALYZE")).await;
+    for (entity, owner) in [("notes", "userId_"), ("remarks", ""), ("articles", "")] {
+        for (condition, column) in [
+            (("metas.weight", "gt.9900"), "metaNumber"),
+            (("metas.weight", "lte.200.0"), "metaNumber"),
+            (("metas.weight", "eq.46"), "metaNumber"),
+            (("metas.weight", "in.(46,86,126)"), "metaNumber"),
+            (("metas.color", "eq.color46"), "metaValue"),
+            (("metas.color", "in.(color46,color86)"), "metaValue"),
+        ] {
+            let plan = plan_of(&database, WITH_METAS, entity, &[("limit", "50"), condition]).await;
+            let index = format!("idx_{entity}_metas_{owner}metaKey_{column}_entityId");
+            assert!(plan.contains(&index), "{entity} {condition:?}\n{plan}");
+            assert!(!plan.contains("Seq Scan"), "{entity} {condition:?}\n{plan}");
+            // It bounds what is read of the index.
+            let bounded = format!("\"{column}\" ");
+            let condition_of = |line: &&str| line.contains("Index Cond") && line.contains(&bounded);
+            assert!(plan.lines().any(|line| condition_of(&line)), "{entity} {condition:?}\n{plan}");
+        }
+        let shown = plan_of(&database, WITH_METAS, entity, &[("limit", "50"), ("metas", "all")]).await;
+        assert!(shown.contains(&format!("Index Scan using {entity}_metas_pkey")), "{shown}");
+        assert!(!shown.contains("Seq Scan") && !shown.contains("Sort"), "{shown}");
+    }
+}

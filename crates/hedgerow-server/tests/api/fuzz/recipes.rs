@@ -135,7 +135,8 @@ const OF_ANY_ROUTE: &str = r#"
 const OF_A_CHANGE: &str = r#"
     ~=1 ~=eq.1 select=~ select=title::~ select=project(~) columns=~ columns="~" columns=title,~
     on_conflict=~ on_conflict=slug,~ limit=~ offset=~ order=~ title=eq.~ title=ilike.~ or=(~)
-    or=(title.eq.~,id.eq.1) data->>~=eq.1 data->>a=eq.~ project.title=eq.~ metas.~=eq.1 id=in.(~)
+    or=(title.eq.~,id.eq.1) data->>~=eq.1 data->>a=eq.~ project.title=eq.~ metas=~ metas=all,~ metas.~=eq.1 metas.a=eq.~
+    metas.weight=not.gt.~ id=in.(~)
 "#;
 
 /// The parameters of a list, besides its filters by field.
@@ -155,6 +156,9 @@ const OF_A_LIST: &str = r#"
     and=(day.gte.~,at.lt.~) not=~ not.or=(~) not.and=(title.eq.~) not.or=~ project=~ project=is.~
     things=not.is.~ columns=~ on_conflict=~ things.~=1 things.limit=~ things.offset=~ things.order=~
     things.or=(~) things.and=(title.eq.~) things.select=~ things.title=~ things.title=eq.~ things.count=gt.~
+    metas=a,~ metas="~" metas.a=in.(~) metas.a=like.~ metas."~"=eq.1 order=metas.~ order=metas."~".desc
+    order=metas.weight.~ or=(metas.~.eq.1,id.eq.1) or=(metas."~".not.eq.1,id.eq.1) or=(metas.a.eq.~,id.eq.1)
+    not.or=(metas.weight.gt.~,metas.at.lt.~) things.metas=~ things.metas.~=eq.1 things.metas.weight=lt.~
     things.data->>~=eq.1 project.title=~ project.~=eq.1 project.title=ilike.~ others.id=eq.~ others.order=~
     others.limit=~ things.project.title=eq.~
 "#;
@@ -172,6 +176,7 @@ const FIELDS: &str = r#"
     id userId createdAt updatedAt title text story mail link phone slug count price amount done day at opens
     data extra state colours tags parent project rate others helper external country currency zone photo
     pattern stamp fixed secret search data->a data->>a data->a->>b data->0->>-1 extra->size ctid deletedAt
+    metas.a metas.weight metas.at metas.ui.theme metas.hidden metas.data
 "#;
 
 fn of_a_list() -> Vec<(String, String)> {
@@ -220,7 +225,7 @@ pub(super) fn all() -> Vec<Recipe> {
             .headers(&[("accept", "application/x-ndjson"), ("prefer", "count=exact")])
             .words(),
         rows("GET", "/api/v1/notes").shapes(&filters("title userId secret")),
-        rows("GET", "/api/v1/posts").shapes(&filters("title state")).by(As::Nobody),
+        rows("GET", "/api/v1/posts").shapes(&filters("title state metas.a metas.ui.theme")).by(As::Nobody),
         rows("GET", "/api/v1/posts").shapes(&of_a_list()).by(As::Nobody),
         rows("GET", "/api/v1/rates").shapes(&of_a_list()).by(As::Admin),
         rows("GET", "/api/v1/bins").shapes(&filters("deletedAt title data")),
