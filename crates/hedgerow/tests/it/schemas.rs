@@ -507,6 +507,12 @@ fn rows(model: &Model) -> String {
             );
         }
     }
+    for (name, _) in model.iter().filter(|(_, entity)| entity.metadata) {
+        let _ = write!(
+            sql,
+            "INSERT INTO {name}_metas (\"userId\", \"entityId\", \"metaKey\", \"metaValue\") SELECT \"userId\", id, 'k', id FROM {name};"
+        );
+    }
     // Relations point at a row of the same owner.
     for (name, entity) in model {
         for (own, field) in entity.fields.iter().filter(|(_, field)| field.ty == "relation") {
@@ -522,8 +528,9 @@ fn rows(model: &Model) -> String {
 async fn values(database: &TestDatabase, columns: &[(String, String)]) -> Vec<Vec<String>> {
     let mut all = Vec::new();
     for (table, column) in columns {
+        let id = if table.ends_with("_metas") { "\"entityId\"" } else { "id" };
         let sql =
-            format!("SELECT id || '=' || coalesce(\"{column}\"::text, 'NULL') FROM {table} ORDER BY id");
+            format!("SELECT {id} || '=' || coalesce(\"{column}\"::text, 'NULL') FROM {table} ORDER BY {id}");
         all.push(database.column(&sql).await);
     }
     all
@@ -537,6 +544,10 @@ fn surviving(model: &Model, after: &Model) -> (Vec<Place>, Vec<Place>) {
         let Some(before) = model.get(table) else { continue };
         old.push((table.clone(), "userId".to_owned()));
         new.push((name.clone(), "userId".to_owned()));
+        if before.metadata && entity.metadata {
+            old.push((format!("{table}_metas"), "metaValue".to_owned()));
+            new.push((format!("{name}_metas"), "metaValue".to_owned()));
+        }
         for (column, field) in entity.fields.iter().filter(|(_, field)| field.ty != "relation_many") {
             let own = field.renamed_from.as_ref().unwrap_or(column);
             let numeric = |field: &Field| field.ty == "number" && field.limit == 2;
