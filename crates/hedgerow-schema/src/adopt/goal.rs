@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Adoption, Closed, ClosedTo, Left};
+use super::{Adoption, Closed, ClosedTo, Left, metas};
 use crate::catalog::{Catalog, Function, Index, Rule, Table};
 use crate::diff::{Class, Pace, Plan, plan};
 use crate::expression::{Expression, Node};
@@ -64,9 +64,17 @@ impl Adoption {
         let forward = plan(catalog, &should, &self.renames, Pace::Online);
         let back = plan(&should, catalog, &self.renames.reversed(), Pace::Online);
         for change in &forward.changes {
-            if change.class >= Class::Rewrites {
+            // One that is computed of the others changes none of them.
+            if change.class >= Class::Rewrites && !is_number(&change.object) {
                 let text = format!("{} {}, and adopting changes no row", change.object, change.action);
-                obstacles.push((text, Vec::new()));
+                let table = change.table.as_ref().and_then(|name| Some((name, renamed.tables.get(name)?)));
+                let remedy = match table {
+                    Some((name, table)) if change.object.starts_with("column \"metaValue\" of ") => {
+                        metas::to_text(name, table)
+                    }
+                    _ => Vec::new(),
+                };
+                obstacles.push((text, remedy));
             }
         }
         for (name, table) in catalog.tables.iter().filter(|(_, table)| table.owner != owner) {
@@ -284,6 +292,12 @@ fn append(file: &mut String, statements: &[Sql]) {
     file.push_str(if in_steps { "COMMIT;\n" } else { "" });
 }
 
+/// Whether a change is about what numbers of metadata are compared by.
+fn is_number(object: &str) -> bool {
+    let name = object.strip_prefix("column ").and_then(|rest| rest.split(" of ").next());
+    name.is_some_and(|name| name == format!("{:?}", model::metas::NUMBER_COLUMN))
+}
+
 fn is_own(table: &str) -> bool {
     model::OWN_TABLES.contains(&table)
 }
@@ -354,6 +368,7 @@ fn needs_of_users(catalog: &Catalog, expected: &Catalog) -> Vec<(String, Vec<Str
                 match name.as_str() {
                     "user" => "`hedgerow user create` cannot make users",
                     "api_keys" => "`hedgerow key create` cannot make keys",
+                    "user_metas" | "global_metas" => "no metadata can be written",
                     _ => "Hedgerow's sign-in cannot write it",
                 }
             );
@@ -412,7 +427,14 @@ fn complete(
             };
             same && known.condition.is_none() && known.valid
         });
-        if !is_there {
+        if !is_there && index.primary && is.indexes.values().any(|known| known.primary) {
+            // A table has one primary key, and this one has another.
+            let name = Identifier::joined(
+                &[&[name.trim_end_matches("_pkey")], &*strings(&index.keys), &["key"]].concat(),
+            );
+            let index = Index { primary: false, ..index.clone() };
+            target.indexes.insert(name.to_string(), index);
+        } else if !is_there {
             target.indexes.insert(name.clone(), index.clone());
         }
     }
@@ -425,6 +447,10 @@ fn complete(
             target.constraints.insert(name.clone(), constraint.clone());
         }
     }
+}
+
+fn strings(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 fn close(table: &mut Table, closed: &Closed, roles: &Roles) {
