@@ -46,8 +46,7 @@ pub async fn count(app: &App, user: &User) -> Result<Vec<Portion>, Error> {
     }
     let identity = Identity::User(user.id.clone());
     let schema = app.schema();
-    let of_entities =
-        schema.entities().iter().flat_map(|entity| [Some(entity.name.clone()), metas(entity)]);
+    let of_entities = schema.entities().iter().flat_map(|entity| [Some(entity.name.clone()), metas(entity)]);
     for table in [meta::user_table()].into_iter().chain(of_entities.flatten()) {
         let mut sql = Sql::new("SELECT count(*) FROM public.");
         sql.name(&table).push(" WHERE \"userId\" = ").bind(Bind::text(user.id.as_str()));

@@ -6,7 +6,7 @@ use super::{Adoption, Closed, ClosedTo, Left, metas};
 use crate::catalog::{Catalog, Function, Index, Rule, Table};
 use crate::diff::{Class, Pace, Plan, plan};
 use crate::expression::{Expression, Node};
-use crate::{Identifier, Roles, Sql, ddl, model, policy, script};
+use crate::{Identifier, Roles, ddl, model, policy, script};
 
 /// Where the first migration leads, and what stands in its way.
 #[derive(Clone, Debug)]
@@ -254,12 +254,9 @@ impl Goal {
         }
         let mut back = sign + &script::write(&self.back, &format!("The way back of: {note}"));
         for (forward, backward) in sets.iter().filter_map(|set| ddl::beside_plans(set, roles, &self.kept)) {
-            append(&mut up, &forward);
+            script::append(&mut up, &forward);
             // First what was made last: it points at the tables of the plan.
-            let rest = back.split_off(head(&back));
-            append(&mut back, &backward);
-            back.push('\n');
-            back.push_str(&rest);
+            script::prepend(&mut back, &backward);
         }
         let makes_them = ddl::core(roles).first().is_some_and(|set| sets.contains(&set.name));
         let functions = if makes_them { OWN_FUNCTIONS } else { &[] };
@@ -272,24 +269,6 @@ impl Goal {
         }
         (up, back)
     }
-}
-
-/// Where the lines end that say what a file is.
-fn head(file: &str) -> usize {
-    let lines =
-        file.split_inclusive('\n').take_while(|line| line.starts_with("--") || line.trim().is_empty());
-    lines.map(str::len).sum()
-}
-
-/// Adds statements to a file, as one transaction.
-fn append(file: &mut String, statements: &[Sql]) {
-    let in_steps = file.contains("\n-- hedgerow: no-transaction\n");
-    file.push_str(if in_steps { "\nBEGIN;\n" } else { "\n" });
-    for statement in statements {
-        file.push_str(statement.text());
-        file.push_str(";\n");
-    }
-    file.push_str(if in_steps { "COMMIT;\n" } else { "" });
 }
 
 /// Whether a change is about what numbers of metadata are compared by.
