@@ -49,6 +49,13 @@ pub(super) fn found(catalog: &Catalog, name: &str, table: &Table) -> Option<Foun
     let mut remedy = Vec::new();
     if before != name {
         remedy.push(format!("ALTER TABLE public.{} RENAME TO {}", quote(name), quote(&before)));
+        // The new table's indexes have these names.
+        for index in table.indexes.keys() {
+            if let Some(at) = index.find(name).filter(|at| matches!(&index[..*at], "" | "idx_")) {
+                let renamed = format!("{}{before}{}", &index[..at], &index[at + name.len()..]);
+                remedy.push(format!("ALTER INDEX public.{} RENAME TO {}", quote(index), quote(&renamed)));
+            }
+        }
     }
     remedy.push(format!(
         "-- then metadata = true in entities/{parent}.toml, `hedgerow migrate new metadata`, and at the end of that file:"

@@ -640,3 +640,26 @@ async fn any_schema_becomes_any_other_and_back() {
         from_one_to_another(seed).await;
     }
 }
+
+#[tokio::test]
+async fn metadata_follows_its_entity_and_is_lost_by_word_alone() {
+    let database = TestDatabase::with(&Schema::default()).await;
+    let draft = async |name: &str, text: &str, loss| {
+        let schema = schema_of(&[(name, &format!("{text}\nfields.text = {{ type = \"text\" }}"))]);
+        migrate::draft(&database.owner, &Roles::default(), &schema, loss, |_| {}).await
+    };
+    draft("tasks", "metadata = true", DataLoss::Refuse).await.expect("made");
+    let rows = "INSERT INTO \"user\" (id, name, email) VALUES ('ann', 'a', 'a@x'); INSERT INTO tasks (id, \"userId\") VALUES ('t', 'ann');
+        INSERT INTO tasks_metas (\"userId\", \"entityId\", \"metaKey\", \"metaValue\") VALUES ('ann', 't', 'k', 'v')";
+    database.sql(rows).await;
+    draft("jobs", "metadata = true\nrenamed_from = \"tasks\"", DataLoss::Refuse).await.expect("renamed");
+    let metas = "SELECT \"entityId\" || \"metaKey\" || \"metaValue\" FROM jobs_metas";
+    assert_eq!(database.column(metas).await, ["tkv"]);
+    // In the same step as another rename, too.
+    let refused = draft("works", "renamed_from = \"jobs\"", DataLoss::Refuse).await.expect_err("a loss");
+    assert!(refused.to_string().contains("table jobs_metas (1 row)"), "{refused}");
+    assert_eq!(database.column(metas).await, ["tkv"]);
+    draft("jobs", "", DataLoss::Allow).await.expect("dropped");
+    draft("jobs", "metadata = true", DataLoss::Refuse).await.expect("made again");
+    assert_eq!(database.column(metas).await, Vec::<String>::new());
+}
