@@ -3,11 +3,13 @@
 //! Always holds: a [`MetaValue`] is a text from which its value is read back exactly, and which PostgreSQL can compare as
 //! its type: numbers by the column `metaNumber`, everything else as it is.
 
+mod input;
 mod merge;
 
 use crate::value::{self, Mistake, moment};
 use crate::{Decimal, Field, FieldKind, Identifier, SqlType};
 
+pub use input::{MetaChanges, MetaInput, MetaLimits, MetaRules, MetaWrite, too_long, too_many};
 pub use merge::{Found, Level, MergeDepth, MergedValue, defaults, merge};
 
 /// A key has at most this many characters.

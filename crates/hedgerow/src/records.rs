@@ -20,6 +20,7 @@ use crate::error::Error;
 
 pub(crate) use cursor::CursorKey;
 pub use each::update_each;
+pub(crate) use reading::reader;
 pub use reading::*;
 pub use upsert::{Conflict, UniqueKey, Upserted, upsert};
 pub use version::{Expected, OneRow};
@@ -27,7 +28,7 @@ pub use writes::{Outcome, Writes};
 pub use writing::*;
 pub(crate) use writing::{group_by_fields, writer};
 
-fn asker(ctx: &Ctx) -> Asker<'_> {
+pub(crate) fn asker(ctx: &Ctx) -> Asker<'_> {
     match ctx.caller() {
         Caller::Anonymous => Asker::Anonymous,
         Caller::User(user) => Asker::User(user.id.as_str()),
