@@ -37,7 +37,7 @@ INSERT INTO tasks (id, "userId", title, "deletedAt") VALUES ('b2', 'bob', 'x', n
 INSERT INTO tasks_metas ("userId", "entityId", "metaKey", "metaValue", "dataType", "isPublic") VALUES
   ('ann', 'a1', 'colour', 'red', 'text', true), ('bob', 'b1', 'colour', 'green', 'string', true), ('bob', 'b2', 'colour', 'blue', 'text', true),
   ('ann', 'a1', 'hours', '7.50', 'number', false), ('bob', 'b1', 'hours', '0', 'number', true),
-  ('ann', 'a1', 'mixed', '1', 'number', true), ('ann', 'a2', 'mixed', 'one', 'text', true), ('bob', 'b1', 'mixed', 'x', 'array', true),
+  ('ann', 'a1', 'mixed', '1', 'number', true), ('ann', 'a2', 'mixed', 'one', 'text', true), ('bob', 'b1', 'mixed', 'x', 'string', true),
   ('ann', 'a2', 'due', '2026-01-31', 'date', true), ('ann', 'a2', 'at', '2026-01-31T09:30:00.000Z', 'datetime', true),
   ('bob', 'b1', 'shape', '{"a": null}', 'json', true), ('bob', 'b1', 'on', 'false', 'boolean', true);
 "#;
@@ -216,7 +216,7 @@ async fn values_of_every_type_move_as_they_are_and_come_back() {
     );
     metas.run(&["migrate", "rollback", "6", "--yes", "--allow-data-loss"]).expect(0);
     let expected = before.iter().map(|meta| {
-        let meta = meta.replace("mixed 1 number", "mixed 1 text").replace("x array", "x text");
+        let meta = meta.replace("mixed 1 number", "mixed 1 text").replace("x string", "x text");
         if meta.contains("hours") { meta.replace(" f", " t") } else { meta }
     });
     assert_eq!(metas.metas(keys).await, expected.collect::<Vec<_>>());

@@ -226,10 +226,10 @@ pub async fn prepare(
         values: values.len(),
         opened: values.iter().filter(is_private).count(),
         plan: replayed.plan(&after, roles, Pace::Online),
-        // Whoever watches the entity files finds the migration there.
+        // A `dev` that runs beside this meets the migration before it could make the column by itself.
         files: vec![
-            (format!("migrations/{full}.sql"), up),
             (format!("migrations/{full}.down.sql"), down),
+            (format!("migrations/{full}.sql"), up),
             (file.name, file.text),
         ],
         name: full,
