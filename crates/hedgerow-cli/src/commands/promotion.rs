@@ -24,7 +24,8 @@ pub(crate) async fn run(
     how: &How,
 ) -> anyhow::Result<Exit> {
     owner_of(place)?;
-    let found = promotion::prepare(project, place, arguments.download(), wanted, tell).await?;
+    let found =
+        promotion::prepare(project, place, arguments.download(), wanted, tell).await.map_err(plain)?;
     if !how.dry_run {
         write(project, wanted, &found, how)?;
     }
@@ -60,6 +61,14 @@ pub(crate) async fn run(
         format!("review the files; `hedgerow migrate apply` moves {} values", found.values)
     });
     Ok(Exit::Done)
+}
+
+/// Mistakes in files are shown in their place.
+fn plain(error: PromotionError) -> anyhow::Error {
+    match error {
+        PromotionError::Project(error) => error.into(),
+        error => error.into(),
+    }
 }
 
 fn write(project: &Project, wanted: &Wanted<'_>, found: &Promotion, how: &How) -> anyhow::Result<()> {
