@@ -174,6 +174,28 @@ pub(crate) enum Migrate {
         #[arg(long)]
         json: bool,
     },
+    /// Turn a key of an entity's metadata into a field: write the migration that moves the values, and the entity file.
+    PromoteMeta {
+        /// The entity.
+        entity: String,
+        /// The key.
+        key: String,
+        /// The field's type, where the entity file does not declare the key and its values do not say it.
+        #[arg(long = "type", value_name = "TYPE")]
+        ty: Option<String>,
+        /// The field's name, if it is not the key.
+        #[arg(long, value_name = "NAME")]
+        field: Option<String>,
+        /// Show what would be written, and write nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask whether private values may become as readable as their rows.
+        #[arg(long)]
+        yes: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Adopt a database that others made: write entity files, and a first migration with what isolation needs.
     Baseline {
         /// Show what would be written, and write nothing.

@@ -10,6 +10,7 @@ mod init;
 mod key;
 mod migrate;
 mod personal_data;
+mod promotion;
 mod psql;
 mod serve;
 mod setup;

@@ -16,6 +16,7 @@ mod found;
 mod losses;
 mod pending;
 mod records;
+mod rows;
 mod run;
 mod scratch;
 mod seeds;
@@ -38,6 +39,7 @@ pub use found::{found, survey};
 pub use self::error::{MigrateError, server_error};
 pub use losses::DataLoss;
 pub use records::{Kind, Record, checksum};
+pub use rows::rows;
 pub use scratch::replay;
 pub use seeds::seed;
 

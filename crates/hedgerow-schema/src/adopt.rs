@@ -6,6 +6,7 @@
 
 mod column;
 mod goal;
+mod metas;
 mod survey;
 mod to_text;
 
@@ -78,8 +79,6 @@ pub type SetAside = BTreeMap<(String, String), String>;
 
 /// Tables of Better Auth's plugins that a server of its own beside Hedgerow uses, and nobody else.
 const PLUGINS: &[&str] = &["passkey", "deviceCode", "apikey", "rateLimit"];
-/// Tables that later versions of Hedgerow make themselves.
-const LATER: &[&str] = &["user_metas", "global_metas"];
 /// What the owner's column may be called, the best first.
 const OWNERS: &[&str] = &["userId", "user_id", "owner_id", "ownerId"];
 
@@ -187,8 +186,8 @@ fn choose(catalog: &Catalog, aside: &SetAside) -> (BTreeMap<String, Standing>, V
         if is(model::OWN_TABLES) {
         } else if is(PLUGINS) {
             close("only a Better Auth server uses it".to_owned(), Vec::new());
-        } else if is(LATER) {
-            close("a later version of Hedgerow uses it; until then nobody does".to_owned(), Vec::new());
+        } else if let Some(found) = metas::found(catalog, name, table) {
+            close(found.reason, found.remedy);
         } else if let Some(reason) = aside.get(&(name.clone(), String::new())) {
             close(reason.clone(), Vec::new());
         } else {

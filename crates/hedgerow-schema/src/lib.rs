@@ -25,6 +25,7 @@ mod parse;
 mod pattern;
 pub mod policy;
 mod problem;
+pub mod promote;
 pub mod query;
 pub mod reader;
 pub mod reference;

@@ -242,6 +242,16 @@ impl MetaValue {
         Self { data_type, text }
     }
 
+    /// What stands in a row that another program may have written: a value that is none of its type is a text, and so is
+    /// one of a type that nobody knows.
+    pub fn found(data_type: &str, text: String) -> Self {
+        let data_type = DataType::parse(data_type).unwrap_or(DataType::Text);
+        let is_it = !data_type.is_json()
+            || serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok()
+                && (data_type == DataType::Json || Self::natural(&text) == data_type);
+        Self::stored(if is_it { data_type } else { DataType::Text }, text)
+    }
+
     /// The type that a JSON text has where nothing else is said.
     fn natural(json: &str) -> DataType {
         match json.trim_start().as_bytes().first() {
@@ -317,7 +327,10 @@ fn number(text: &str) -> Result<String, Mistake> {
         return Err(Mistake::new("out_of_range", message));
     }
     let is_plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-') && text.len() <= 400;
-    Ok(if is_plain { text.to_owned() } else { number.canonical() })
+    // JSON has no leading zeros.
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let is_json = !unsigned.starts_with('0') || unsigned == "0" || unsigned.starts_with("0.");
+    Ok(if is_plain && is_json { text.to_owned() } else { number.canonical() })
 }
 
 /// Checks a key.

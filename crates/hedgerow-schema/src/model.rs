@@ -381,7 +381,7 @@ fn one(
 ) -> Table {
     let managed_column = |column: &str, table: &Table| {
         expected.columns.contains_key(column)
-            || STANDARD.contains(&column)
+            || (STANDARD.contains(&column) && !is_own)
             || table.columns.get(column).is_some_and(|known| catalog::is_marked(known.comment.as_deref()))
     };
     let mut table = Table { size: is.size, ..expected.clone() };

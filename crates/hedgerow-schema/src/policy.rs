@@ -383,7 +383,12 @@ pub fn for_global_metas(roles: &Roles) -> Protection {
             sql.push(SIGNED_IN);
             sql
         }
-        Command::Insert | Command::Update | Command::Delete => is_role(&roles.admin),
+        // Administrators, and not whatever else runs with their role: that sees what is public alone.
+        Command::Insert | Command::Update | Command::Delete => {
+            let mut sql = is_role(&roles.admin);
+            sql.push(" AND ").push(SIGNED_IN);
+            sql
+        }
     };
     let grants = vec![
         grant(&roles.app, Command::Select, None),

@@ -9,7 +9,35 @@
 
 use std::fmt::Write as _;
 
+use crate::Sql;
 use crate::diff::{Loss, Plan, Unit};
+
+/// Statements that run as one transaction, at the end of a file.
+pub fn append(file: &mut String, statements: &[Sql]) {
+    let block = block(file, statements);
+    file.push_str(&block);
+}
+
+/// The same at the beginning, behind the lines that say what the file is.
+pub fn prepend(file: &mut String, statements: &[Sql]) {
+    let lines =
+        file.split_inclusive('\n').take_while(|line| line.starts_with("--") || line.trim().is_empty());
+    let head: usize = lines.map(str::len).sum();
+    let mut block = block(file, statements);
+    block.push('\n');
+    file.insert_str(head, block.trim_start());
+}
+
+fn block(file: &str, statements: &[Sql]) -> String {
+    let in_steps = file.lines().any(|line| line == "-- hedgerow: no-transaction");
+    let mut text = String::from(if in_steps { "\nBEGIN;\n" } else { "\n" });
+    for statement in statements {
+        text.push_str(statement.text());
+        text.push_str(";\n");
+    }
+    text.push_str(if in_steps { "COMMIT;\n" } else { "" });
+    text
+}
 
 /// One statement of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -448,8 +448,7 @@ fn found(row: &Row) -> Result<(i32, Option<Found>), DatabaseError> {
     let level = row.get::<i32>(0)?;
     let at = usize::try_from(level - 1).ok().and_then(|at| Level::SET.get(at).copied());
     let Some(at) = at else { return Ok((level, None)) };
-    let data_type = DataType::parse(&row.get::<String>(3)?).unwrap_or(DataType::Text);
-    let value = MetaValue::stored(data_type, row.get::<String>(2)?);
+    let value = MetaValue::found(&row.get::<String>(3)?, row.get::<String>(2)?);
     Ok((level, Some(Found { level: at, key: row.get(1)?, value })))
 }
 
@@ -466,7 +465,9 @@ fn parsed(object: &[u8]) -> Result<Meta, Error> {
     let data_type = DataType::parse(&members.text("dataType")?).unwrap_or(DataType::Text);
     let value = match members.json("value") {
         "null" => MetaValue::stored(DataType::Json, "null".to_owned()),
-        json => MetaValue::read_as(data_type, json).map_err(|mistake| unreadable(mistake.message.into()))?,
+        json => MetaValue::read_as(data_type, json)
+            .or_else(|_| MetaValue::read_as(DataType::Text, json))
+            .map_err(|mistake| unreadable(mistake.message.into()))?,
     };
     Ok(Meta {
         key: members.text("key")?,

@@ -1,5 +1,7 @@
 //! A project's migrations: what is pending, what differs, and new files from what the entity files say.
 
+pub mod promotion;
+
 use std::path::PathBuf;
 
 use hedgerow_database::migrate::{self, Kind, Look, MigrateError, MigrationFile, Record};
@@ -148,10 +150,7 @@ pub async fn new(
     let files = project.migrations()?;
     let roles = &project.config.roles;
     let replayed = replay(project, place, download, &files).await?;
-    let number =
-        |file: &MigrationFile| file.name.split('_').next().and_then(|digits| digits.parse::<u32>().ok());
-    let next = 1 + files.iter().filter_map(number).max().unwrap_or(0);
-    let full = format!("{next:04}_{name}");
+    let full = next_name(&files, name);
     let plan = replayed.plan(schema, roles, Pace::Online);
     let note = format!("{full}, from the entity files.\nReview it; the way back is {full}.down.sql.");
     let (up, down) = if plan.is_empty() {
@@ -177,6 +176,14 @@ pub async fn new(
     // Last, and counted already where it is: a `dev` that runs beside this applies what it sees and does not know.
     let written_up = project.write(&format!("migrations/{full}.sql"), &file.text)?;
     Ok(NewMigration { name: full, up: written_up, down: written_down, plan, adopted })
+}
+
+/// The name of a file behind all others.
+fn next_name(files: &[MigrationFile], name: &str) -> String {
+    let number =
+        |file: &MigrationFile| file.name.split('_').next().and_then(|digits| digits.parse::<u32>().ok());
+    let next = 1 + files.iter().filter_map(number).max().unwrap_or(0);
+    format!("{next:04}_{name}")
 }
 
 /// Counts pending files as applied where drafts have made the same already: another developer's `new` of the same change.

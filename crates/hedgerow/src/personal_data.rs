@@ -8,8 +8,8 @@ use std::io::Write;
 
 use hedgerow_database::{Error as DatabaseError, Identity, Row, RowFormat};
 use hedgerow_schema::query::select_all;
-use hedgerow_schema::statement::{self, Asker, Owned};
-use hedgerow_schema::{Bind, Read, Sql, trail};
+use hedgerow_schema::statement::{self, Asker, OutputColumn, Owned, Query};
+use hedgerow_schema::{Bind, Entity, Identifier, Read, Sql, SqlType, ddl, meta, trail};
 use serde_json::{Value, json};
 
 use crate::api_keys;
@@ -28,7 +28,7 @@ pub struct Portion {
     pub rows: u64,
 }
 
-/// How many rows of which table belong to the user: those of sign-in, then those of the entities.
+/// How many rows of which table belong to the user: those of sign-in, then metadata, then those of the entities.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -45,15 +45,45 @@ pub async fn count(app: &App, user: &User) -> Result<Vec<Portion>, Error> {
         portions.push(Portion { table: row.get(0).map_err(failed)?, rows: number(&row, 1).map_err(failed)? });
     }
     let identity = Identity::User(user.id.clone());
-    for entity in app.schema().entities() {
+    let schema = app.schema();
+    let of_entities = schema.entities().iter().flat_map(|entity| [Some(entity.name.clone()), metas(entity)]);
+    for table in [meta::user_table()].into_iter().chain(of_entities.flatten()) {
         let mut sql = Sql::new("SELECT count(*) FROM public.");
-        sql.name(&entity.name).push(" WHERE \"userId\" = ").bind(Bind::text(user.id.as_str()));
-        let rows = app.database().flight(&identity).with_trash().sql_rows(&sql).await;
-        let rows = rows.map_err(|error| Error::from_database("count rows", entity, error))?;
+        sql.name(&table).push(" WHERE \"userId\" = ").bind(Bind::text(user.id.as_str()));
+        let rows = app.database().flight(&identity).with_trash().sql_rows(&sql).await.map_err(failed)?;
         let count = rows.first().map(|row| number(row, 0)).transpose().map_err(failed)?;
-        portions.push(Portion { table: entity.name.to_string(), rows: count.unwrap_or_default() });
+        portions.push(Portion { table: table.to_string(), rows: count.unwrap_or_default() });
     }
     Ok(portions)
+}
+
+/// The table of the entity's metadata, where its rows have any.
+fn metas(entity: &Entity) -> Option<Identifier> {
+    entity.metadata.as_ref().map(|_| ddl::metas_table(entity))
+}
+
+/// The user's metas in a table, oldest first; `of` says what each is a meta of.
+fn own_metas(table: &Identifier, of: &[&'static str], user: &User) -> Query {
+    const COLUMNS: &[(&str, SqlType)] = &[
+        ("metaKey", SqlType::Text),
+        ("metaValue", SqlType::Text),
+        ("dataType", SqlType::Text),
+        ("isPublic", SqlType::Bool),
+        ("isSearchable", SqlType::Bool),
+        ("createdAt", SqlType::Timestamptz),
+        ("updatedAt", SqlType::Timestamptz),
+    ];
+    let columns: Vec<(&str, SqlType)> =
+        of.iter().map(|name| (*name, SqlType::Text)).chain(COLUMNS.iter().copied()).collect();
+    let mut sql = Sql::new("SELECT ");
+    sql.join(", ", &columns, |sql, (name, _)| {
+        sql.push("\"").push(name).push("\"");
+    });
+    sql.push(" FROM public.").name(table);
+    sql.push(" WHERE \"userId\" = ").bind(Bind::text(user.id.as_str()));
+    sql.push(" ORDER BY \"createdAt\", \"metaKey\"");
+    let columns = columns.into_iter().map(|(name, ty)| OutputColumn { key: Some(name.to_owned()), ty });
+    Query { sql, columns: columns.collect() }
 }
 
 fn number(row: &Row, at: usize) -> Result<u64, DatabaseError> {
@@ -81,8 +111,15 @@ pub async fn export(app: &App, user: &User, out: &mut (dyn Write + Send)) -> Res
     for (name, value) in head {
         writeln!(out, "\"{name}\": {value:#},").map_err(written)?;
     }
-    out.write_all(b"\"rows\": {").map_err(written)?;
     let identity = Identity::User(user.id.clone());
+    let exported = |error| Error::without_entity("export metadata", error);
+    out.write_all(b"\"metas\": ").map_err(written)?;
+    let mut array = JsonArray::new(out);
+    let query = own_metas(&meta::user_table(), &[], user);
+    let count = app.database().flight(&identity).write_rows(&query, RowFormat::Ndjson, &mut array).await;
+    count.map_err(exported)?;
+    array.finish().map_err(written)?;
+    out.write_all(b",\n\"rows\": {").map_err(written)?;
     let (mut rows, mut comma) = (0, "");
     for entity in app.schema().entities() {
         write!(out, "{comma}\n\"{}\": ", entity.name).map_err(written)?;
@@ -97,6 +134,13 @@ pub async fn export(app: &App, user: &User, out: &mut (dyn Write + Send)) -> Res
         let flight = app.database().flight(&identity).with_trash();
         let count = flight.write_rows(&query, RowFormat::Ndjson, &mut array).await;
         rows += count.map_err(|error| Error::from_database("export rows", entity, error))?;
+        array.finish().map_err(written)?;
+        let Some(table) = metas(entity) else { continue };
+        write!(out, ",\n\"{table}\": ").map_err(written)?;
+        let query = own_metas(&table, &["entityId"], user);
+        let mut array = JsonArray::new(out);
+        let count = app.database().flight(&identity).write_rows(&query, RowFormat::Ndjson, &mut array).await;
+        count.map_err(exported)?;
         array.finish().map_err(written)?;
     }
     // Their requests, as the audit trail has them; the rows stay when the user goes, without the name.

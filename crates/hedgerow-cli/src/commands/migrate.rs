@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use anyhow::{Context, bail};
 use hedgerow::database::DatabaseUrl;
 use hedgerow::database::migrate::{self, Applied, DataLoss, Look, MigrateEvent, MigrationFile};
+use hedgerow::migrations::promotion::Wanted;
 use hedgerow::migrations::{self, State};
 use hedgerow::place::Place;
 use hedgerow::project::Project;
@@ -14,7 +15,7 @@ use hedgerow::schema::drift::How;
 use serde_json::{Value, json};
 
 use crate::arguments::{Arguments, Migrate};
-use crate::commands::{baseline, table};
+use crate::commands::{baseline, promotion, table};
 use crate::exit::Exit;
 use crate::output;
 use crate::session::{find_place, open_project};
@@ -42,6 +43,11 @@ pub(crate) async fn run(arguments: &Arguments, command: &Migrate) -> anyhow::Res
             let wanted =
                 Rollback { count: *count, loss: loss(*allow_data_loss), yes: *yes, dry_run: *dry_run };
             rollback(&project, &place, &wanted, *json).await
+        }
+        Migrate::PromoteMeta { entity, key, ty, field, dry_run, yes, json } => {
+            let wanted = Wanted { entity, key, field: field.as_deref(), ty: ty.as_deref() };
+            let how = promotion::How { dry_run: *dry_run, yes: *yes, json: *json };
+            promotion::run(arguments, &project, &place, &wanted, &how).await
         }
         Migrate::Baseline { dry_run, json } => baseline::run(&project, &place, *dry_run, *json).await,
     };
@@ -104,7 +110,7 @@ async fn plan(project: &Project, place: &Place, sql: bool, as_json: bool) -> any
 }
 
 /// A plan for people.
-fn show(plan: &Plan) {
+pub(crate) fn show(plan: &Plan) {
     for change in &plan.changes {
         show_change(change);
         show_lock(plan, change);

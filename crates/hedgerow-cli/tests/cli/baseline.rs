@@ -66,7 +66,7 @@ impl Others {
                 "SELECT string_agg(format('%I::text', attname), ', ' ORDER BY attnum) FROM pg_attribute \
                  WHERE attrelid = 'public.{table}'::regclass AND attnum > 0 AND NOT attisdropped \
                    AND attname NOT IN ('twoFactorEnabled', 'username', 'displayUsername', 'impersonatedBy', 'lastUsedStep', \
-                     'allowedIps', 'replacedBy', 'requestCount', 'userMark', 'keyMark', 'writtenBy')"
+                     'allowedIps', 'replacedBy', 'requestCount', 'userMark', 'keyMark', 'writtenBy', 'metaNumber')"
             );
             let columns = self.test.column(&columns).await.remove(0);
             let sql = format!(
@@ -243,6 +243,8 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
         "account",
         "verification",
         "user_metas",
+        "global_metas",
+        "tasks_metas",
         "api_keys",
         "api_audit_logs",
         "projects",
@@ -255,7 +257,9 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     assert!(others.files().is_empty(), "{:?}", others.files());
     let made = others.run(&["migrate", "baseline", "--json"]).expect(0).json();
     assert_eq!(names(&made, "entities", "table"), ["projects", "tasks"]);
-    assert_eq!(names(&made, "notAdopted", "table"), ["user_metas"]);
+    assert_eq!(names(&made, "notAdopted", "table"), ["tasks_metas"]);
+    let remedy = made["notAdopted"][0]["remedy"].as_array().expect("a list").iter();
+    let remedy: Vec<&str> = remedy.map(|line| line.as_str().expect("SQL")).collect();
     assert_eq!(made["obstacles"], json!([]));
     assert!(
         made["byHand"][0]["message"].as_str().expect("text").starts_with("2 keys in api_keys are no SHA-256"),
@@ -272,8 +276,16 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
             "migrations/0001_baseline.sql",
         ]
     );
-    let classes = names(&made, "changes", "class");
-    assert!(classes.iter().all(|class| class == "safe" || class == "locks"), "{classes:?}");
+    // What numbers are compared by is computed of what is there.
+    let written_anew: Vec<String> =
+        (names(&made, "changes", "class").iter().zip(names(&made, "changes", "object")))
+            .filter(|(class, _)| !matches!(class.as_str(), "safe" | "locks"))
+            .map(|(class, object)| format!("{class} {object}"))
+            .collect();
+    assert_eq!(
+        written_anew,
+        ["global_metas", "user_metas"].map(|table| format!("rewrites column \"metaNumber\" of {table}"))
+    );
     insta::assert_snapshot!(others.file("entities/tasks.toml"));
 
     others.run(&["migrate", "apply"]).expect(0);
@@ -305,11 +317,28 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
         let seen = others.test.try_column(&format!("SET ROLE {role}; SELECT count(*) FROM session")).await;
         assert_eq!(seen, sees, "{role}");
     }
-    for table in ["session", "account", "user_metas"] {
+    for table in ["session", "account", "tasks_metas"] {
         let seen =
             others.test.try_column(&format!("SET ROLE hedgerow_app; SELECT count(*) FROM {table}")).await;
         assert_eq!(seen, Err(format!("permission denied for table {table}")));
     }
+
+    // Metadata of users is theirs, whatever another program called its types.
+    let own = format!(
+        "SET ROLE hedgerow_app; SELECT set_config('app.user_id', '{ann}', false); \
+         SELECT concat_ws(' ', \"metaKey\", \"metaValue\", \"dataType\", \"metaNumber\") FROM user_metas ORDER BY 1"
+    );
+    assert_eq!(
+        others.test.column(&own).await[1..],
+        ["list [1, 2] array", "size XL number", "theme {\"dark\": true} text"]
+    );
+    let mut keys =
+        others.test.column("SELECT concat_ws(' ', \"metaKey\", \"metaNumber\") FROM global_metas").await;
+    keys.sort();
+    assert_eq!(keys, ["limit 10", "motto"]);
+    let twice = "INSERT INTO global_metas (\"metaKey\", \"metaValue\") VALUES ('limit', '11')";
+    assert!(others.test.try_column(twice).await.is_err_and(|error| error.contains("duplicate key")));
+    becomes_metadata(&others, &remedy).await;
 
     let (key, other) = (others.key("ann@example.com"), others.key("bob@example.com"));
     let (serve, address) = others.serve();
@@ -339,6 +368,27 @@ async fn a_database_of_better_auth_and_the_seed_is_adopted_row_by_row() {
     let made: Value = serde_json::from_str(&made.1).expect("JSON");
     assert_eq!((&made["userId"], &made["remindAt"]), (&json!(bob), &json!("2026-05-01T00:00:00.000Z")));
     serve.stop();
+}
+
+/// What baseline says of a table that another program kept metadata in, done.
+async fn becomes_metadata(others: &Others, remedy: &[&str]) {
+    let at = remedy.iter().position(|line| line.starts_with("--")).expect("two steps");
+    others.project.write("migrations/0002_before.sql", &format!("{};\n", remedy[..at].join(";\n")));
+    let file = others.file("entities/tasks.toml");
+    others.project.write("entities/tasks.toml", &file.replacen("\n", "\nmetadata = true\n", 1));
+    others.run(&["migrate", "new", "metadata", "--json"]).expect(0);
+    let made = others.file("migrations/0003_metadata.sql");
+    let moved = format!("{made}\n{};\n", remedy[at + 1..].join(";\n"));
+    others.project.write("migrations/0003_metadata.sql", &moved);
+    others.run(&["migrate", "apply"]).expect(0);
+    others.run(&["migrate", "check"]).expect(0);
+    let moved = "SELECT DISTINCT concat_ws(' ', \"metaKey\", \"metaValue\", \"dataType\", \"isPublic\") FROM tasks_metas ORDER BY 1";
+    assert_eq!(
+        others.test.column(moved).await,
+        ["colour dark text t", "more {\"a\": null} json f", "size 7.50 json f"]
+    );
+    let strays = "SELECT count(*) FROM tasks_metas m JOIN tasks t ON t.id = m.\"entityId\" WHERE t.\"userId\" = m.\"userId\"";
+    assert_eq!(others.test.column(strays).await, ["18"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

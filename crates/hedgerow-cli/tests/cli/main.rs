@@ -15,6 +15,7 @@ mod migrate;
 mod node;
 mod production;
 mod project;
+mod promotion;
 mod rollout;
 mod sign_in;
 mod streams;

@@ -125,7 +125,7 @@ fn an_invitation_opens_a_closed_door_for_one_address() {
 #[test]
 fn what_is_kept_of_a_person_is_written_and_deleted() {
     let project = Project::new();
-    project.write("entities/tasks.toml", TASKS);
+    project.write("entities/tasks.toml", &format!("metadata = true\n{TASKS}"));
     let mut dev = project.dev();
     let (address, _) = dev.address_and_key();
     for name in ["ann", "bob"] {
@@ -153,6 +153,10 @@ fn what_is_kept_of_a_person_is_written_and_deleted() {
     }
     assert_eq!(sign_in(&address, "ann@example.com", "password-1234"), "200 ");
     dev.stop();
+    let metas = "INSERT INTO tasks_metas (\"userId\", \"entityId\", \"metaKey\", \"metaValue\")
+          SELECT t.\"userId\", t.id, 'colour', 'as ' || u.name FROM tasks t JOIN \"user\" u ON u.id = t.\"userId\";
+        INSERT INTO user_metas (\"userId\", \"metaKey\", \"metaValue\", \"dataType\") SELECT id, 'size', '7', 'number' FROM \"user\"";
+    project.run(&["psql", "--", "-c", metas]).expect(0);
 
     let printed = project.run(&["user", "export", "ann@example.com"]).expect(0);
     let document = printed.json();
@@ -163,6 +167,10 @@ fn what_is_kept_of_a_person_is_written_and_deleted() {
     let titles: Vec<&str> = tasks.iter().map(|task| text(task, "title")).collect();
     assert_eq!(titles, ["kept by ann", "thrown away by ann"]);
     assert_eq!(document["rows"]["notes"], json!([]));
+    let colours = document["rows"]["tasks_metas"].as_array().expect("metas");
+    assert_eq!(colours.len(), 2, "those of rows in the trash, too");
+    assert!(tasks.iter().all(|task| colours.iter().any(|meta| meta["entityId"] == task["id"])));
+    assert_eq!((count("metas"), text(&document["metas"][0], "metaValue")), (Some(1), "7"));
     for secret in ["hrk_", "password", "token", "bob"] {
         let found = printed.out.lines().filter(|line| line.contains(secret)).collect::<Vec<_>>();
         // The prefix of a key tells keys apart and opens nothing.
@@ -186,15 +194,16 @@ fn what_is_kept_of_a_person_is_written_and_deleted() {
         "{}",
         refused.err
     );
-    let counts = json!({ "user": 1, "account": 1, "session": 1, "twoFactor": 0, "api_keys": 1, "notes": 0, "tasks": 2 });
+    let counts = json!({ "user": 1, "account": 1, "session": 1, "twoFactor": 0, "api_keys": 1, "user_metas": 1, "notes": 0,
+        "tasks": 2, "tasks_metas": 2 });
     let dry = erase(&["--dry-run", "--json"]).expect(0).json();
     assert_eq!((&dry["rows"], &dry["erased"]), (&counts, &json!(false)));
     let shown = erase(&["--dry-run"]).expect(0).out;
     assert!(shown.lines().any(|line| line.split_whitespace().eq(["tasks", "2"])), "{shown}");
     let done = erase(&["--yes", "--json"]).expect(0).json();
     assert_eq!((&done["rows"], &done["erased"]), (&counts, &json!(true)));
-    let sql = "SELECT count(*) FROM tasks UNION ALL SELECT count(*) FROM session UNION ALL SELECT count(*) FROM \"user\" WHERE email <> 'dev@example.com'";
+    let sql = "SELECT count(*) FROM tasks UNION ALL SELECT count(*) FROM tasks_metas UNION ALL SELECT count(*) FROM session UNION ALL SELECT count(*) FROM \"user\" WHERE email <> 'dev@example.com'";
     let left = project.run(&["psql", "--", "-At", "-c", sql]).expect(0).out;
-    assert_eq!(left.lines().collect::<Vec<_>>(), ["2", "0", "1"], "Bob's are there");
+    assert_eq!(left.lines().collect::<Vec<_>>(), ["2", "2", "0", "1"], "Bob's are there");
     erase(&["--yes"]).expect(1);
 }

@@ -34,6 +34,17 @@ ALTER TABLE "user_metas" ENABLE ROW LEVEL SECURITY;
 CREATE POLICY "Users can view own metas" ON "user_metas"
   FOR SELECT USING ("userId" = public.get_auth_user_id());
 
+CREATE TABLE "global_metas" (
+  id TEXT PRIMARY KEY DEFAULT gen_random_uuid()::text,
+  "metaKey" TEXT NOT NULL,
+  "metaValue" TEXT NOT NULL,
+  "dataType" TEXT NOT NULL DEFAULT 'text',
+  "isPublic" BOOLEAN DEFAULT false,
+  "isSearchable" BOOLEAN DEFAULT false,
+  "createdAt" TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+  "updatedAt" TIMESTAMP DEFAULT CURRENT_TIMESTAMP
+);
+
 CREATE TABLE "api_keys" (
   id TEXT PRIMARY KEY DEFAULT gen_random_uuid()::text,
   "userId" TEXT NOT NULL REFERENCES "user"(id) ON DELETE CASCADE,
@@ -87,6 +98,18 @@ CREATE TABLE "tasks" (
   "createdAt" TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
   "updatedAt" TIMESTAMP DEFAULT CURRENT_TIMESTAMP
 );
+CREATE TABLE "tasks_metas" (
+  id TEXT PRIMARY KEY DEFAULT gen_random_uuid()::text,
+  "entityId" TEXT NOT NULL REFERENCES "tasks"(id) ON DELETE CASCADE,
+  "metaKey" TEXT NOT NULL,
+  "metaValue" JSONB NOT NULL DEFAULT '{}',
+  "dataType" TEXT DEFAULT 'json',
+  "isPublic" BOOLEAN NOT NULL DEFAULT false,
+  "isSearchable" BOOLEAN NOT NULL DEFAULT false,
+  "createdAt" TIMESTAMPTZ DEFAULT CURRENT_TIMESTAMP,
+  "updatedAt" TIMESTAMPTZ DEFAULT CURRENT_TIMESTAMP,
+  UNIQUE("entityId", "metaKey")
+);
 CREATE INDEX idx_projects_user_id ON "projects"("userId");
 CREATE INDEX idx_projects_created_at ON "projects"("createdAt");
 CREATE INDEX idx_tasks_user_id ON "tasks"("userId");
@@ -106,6 +129,11 @@ CREATE POLICY "Users can delete own records" ON "tasks" FOR DELETE USING ("userI
 
 INSERT INTO "user_metas" ("userId", "metaKey", "metaValue")
   SELECT id, 'theme', '{"dark": true}' FROM "user";
+INSERT INTO "user_metas" ("userId", "metaKey", "metaValue", "dataType", "isPublic", "isSearchable")
+  SELECT id, 'list', '[1, 2]', 'array', NULL, NULL FROM "user";
+INSERT INTO "user_metas" ("userId", "metaKey", "metaValue", "dataType")
+  SELECT id, 'size', 'XL', 'number' FROM "user";
+INSERT INTO "global_metas" ("metaKey", "metaValue", "dataType") VALUES ('limit', '10', 'number'), ('motto', '{"a": 1}', 'object');
 INSERT INTO "api_keys" ("userId", name, key, prefix, scopes)
   SELECT id, 'old', 'plain key of ' || id, 'plain', '{tasks:read}' FROM "user";
 INSERT INTO "api_audit_logs" ("apiKeyId", "userId", endpoint, method, "statusCode")
@@ -115,3 +143,6 @@ INSERT INTO "projects" ("userId", name, budget)
 INSERT INTO "tasks" ("userId", title, labels, "projectId", "createdAt")
   SELECT p."userId", p.name || ' ' || n, ARRAY['a', 'b'], p.id, TIMESTAMP '2026-01-02 03:04:05.678' + n * INTERVAL '1 minute'
   FROM "projects" p, generate_series(1, 3) n;
+INSERT INTO "tasks_metas" ("entityId", "metaKey", "metaValue", "isPublic")
+  SELECT id, key, value, key = 'colour' FROM "tasks",
+    (VALUES ('colour', '"dark"'::jsonb), ('size', '7.50'), ('more', '{"a": null}')) metas (key, value);

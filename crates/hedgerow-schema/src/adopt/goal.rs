@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Adoption, Closed, ClosedTo, Left};
+use super::{Adoption, Closed, ClosedTo, Left, metas};
 use crate::catalog::{Catalog, Function, Index, Rule, Table};
 use crate::diff::{Class, Pace, Plan, plan};
 use crate::expression::{Expression, Node};
-use crate::{Identifier, Roles, Sql, ddl, model, policy, script};
+use crate::{Identifier, Roles, ddl, model, policy, script};
 
 /// Where the first migration leads, and what stands in its way.
 #[derive(Clone, Debug)]
@@ -64,9 +64,17 @@ impl Adoption {
         let forward = plan(catalog, &should, &self.renames, Pace::Online);
         let back = plan(&should, catalog, &self.renames.reversed(), Pace::Online);
         for change in &forward.changes {
-            if change.class >= Class::Rewrites {
+            // One that is computed of the others changes none of them.
+            if change.class >= Class::Rewrites && !is_number(&change.object) {
                 let text = format!("{} {}, and adopting changes no row", change.object, change.action);
-                obstacles.push((text, Vec::new()));
+                let table = change.table.as_ref().and_then(|name| Some((name, renamed.tables.get(name)?)));
+                let remedy = match table {
+                    Some((name, table)) if change.object.starts_with("column \"metaValue\" of ") => {
+                        metas::to_text(name, table)
+                    }
+                    _ => Vec::new(),
+                };
+                obstacles.push((text, remedy));
             }
         }
         for (name, table) in catalog.tables.iter().filter(|(_, table)| table.owner != owner) {
@@ -246,12 +254,9 @@ impl Goal {
         }
         let mut back = sign + &script::write(&self.back, &format!("The way back of: {note}"));
         for (forward, backward) in sets.iter().filter_map(|set| ddl::beside_plans(set, roles, &self.kept)) {
-            append(&mut up, &forward);
+            script::append(&mut up, &forward);
             // First what was made last: it points at the tables of the plan.
-            let rest = back.split_off(head(&back));
-            append(&mut back, &backward);
-            back.push('\n');
-            back.push_str(&rest);
+            script::prepend(&mut back, &backward);
         }
         let makes_them = ddl::core(roles).first().is_some_and(|set| sets.contains(&set.name));
         let functions = if makes_them { OWN_FUNCTIONS } else { &[] };
@@ -266,22 +271,10 @@ impl Goal {
     }
 }
 
-/// Where the lines end that say what a file is.
-fn head(file: &str) -> usize {
-    let lines =
-        file.split_inclusive('\n').take_while(|line| line.starts_with("--") || line.trim().is_empty());
-    lines.map(str::len).sum()
-}
-
-/// Adds statements to a file, as one transaction.
-fn append(file: &mut String, statements: &[Sql]) {
-    let in_steps = file.contains("\n-- hedgerow: no-transaction\n");
-    file.push_str(if in_steps { "\nBEGIN;\n" } else { "\n" });
-    for statement in statements {
-        file.push_str(statement.text());
-        file.push_str(";\n");
-    }
-    file.push_str(if in_steps { "COMMIT;\n" } else { "" });
+/// Whether a change is about what numbers of metadata are compared by.
+fn is_number(object: &str) -> bool {
+    let name = object.strip_prefix("column ").and_then(|rest| rest.split(" of ").next());
+    name.is_some_and(|name| name == format!("{:?}", model::metas::NUMBER_COLUMN))
 }
 
 fn is_own(table: &str) -> bool {
@@ -354,6 +347,7 @@ fn needs_of_users(catalog: &Catalog, expected: &Catalog) -> Vec<(String, Vec<Str
                 match name.as_str() {
                     "user" => "`hedgerow user create` cannot make users",
                     "api_keys" => "`hedgerow key create` cannot make keys",
+                    "user_metas" | "global_metas" => "no metadata can be written",
                     _ => "Hedgerow's sign-in cannot write it",
                 }
             );
@@ -412,7 +406,14 @@ fn complete(
             };
             same && known.condition.is_none() && known.valid
         });
-        if !is_there {
+        if !is_there && index.primary && is.indexes.values().any(|known| known.primary) {
+            // A table has one primary key, and this one has another.
+            let name = Identifier::joined(
+                &[&[name.trim_end_matches("_pkey")], &*strings(&index.keys), &["key"]].concat(),
+            );
+            let index = Index { primary: false, ..index.clone() };
+            target.indexes.insert(name.to_string(), index);
+        } else if !is_there {
             target.indexes.insert(name.clone(), index.clone());
         }
     }
@@ -425,6 +426,10 @@ fn complete(
             target.constraints.insert(name.clone(), constraint.clone());
         }
     }
+}
+
+fn strings(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 fn close(table: &mut Table, closed: &Closed, roles: &Roles) {

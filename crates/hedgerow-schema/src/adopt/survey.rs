@@ -165,6 +165,23 @@ fn own_tables(catalog: &Catalog, questions: &mut Vec<Question>) {
             ],
         });
     }
+    for (name, keys) in [("user_metas", &["userId", "metaKey"][..]), ("global_metas", &["metaKey"])] {
+        let Some(table) = catalog.tables.get(name) else { continue };
+        if keys.iter().all(|key| table.columns.contains_key(*key)) {
+            let keys: Vec<String> = keys.iter().map(|key| quote(key)).collect();
+            let keys = keys.join(", ");
+            let twins = format!("FROM public.{name} GROUP BY {keys} HAVING count(*) > 1");
+            questions.push(Question {
+                sql: format!("SELECT count(*) FROM (SELECT {twins}) twins"),
+                about: About::Obstacle,
+                says: format!("keys ({keys}) stand in {name} more than once, and a key has one value"),
+                remedy: vec![
+                    format!("SELECT {keys}, count(*) {twins}"),
+                    format!("-- DELETE FROM public.{name} for all but one of each"),
+                ],
+            });
+        }
+    }
     let Some(user) = catalog.tables.get("user") else { return };
     if user.columns.contains_key("id") {
         questions.push(Question {

@@ -32,6 +32,9 @@ fn a_value_comes_back_as_it_went_in() {
 fn a_number_is_stored_without_an_exponent() {
     assert_eq!(read("1e3").text(), "1000");
     assert_eq!(read("-2.5E-3").text(), "-0.0025");
+    assert_eq!(MetaValue::of_text(DataType::Number, "-007.50").unwrap().json(), "-7.5");
+    assert_eq!(MetaValue::of_text(DataType::Number, "-0.50").unwrap().json(), "-0.50");
+    assert_eq!(MetaValue::of_text(DataType::Number, "0").unwrap().json(), "0");
     assert_eq!(MetaValue::read("1e400").unwrap_err().code, "out_of_range");
     assert_eq!(MetaValue::read("1e-300").unwrap_err().code, "out_of_range");
 }

@@ -12,7 +12,7 @@ use crate::{Entity, Identifier, Read, Roles, Sql, ddl, policy};
 /// A number as [`crate::meta::MetaValue`] writes it, within a longer expression.
 macro_rules! number {
     () => {
-        "-?[0-9]{1,200}(?:[.][0-9]{1,200})?"
+        "-?(?:0|[1-9][0-9]{0,199})(?:[.][0-9]{1,200})?"
     };
 }
 

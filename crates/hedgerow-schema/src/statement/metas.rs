@@ -117,9 +117,16 @@ pub(super) fn json(sql: &mut Sql, table: &'static str) {
     let column = |sql: &mut Sql, name: &'static str| {
         sql.push(table).push(name);
     };
+    // Another program may have called something a number or a boolean that is none.
     sql.push("CASE WHEN ");
+    column(sql, "\"metaNumber\"");
+    sql.push(" IS NOT NULL OR ");
     column(sql, "\"dataType\"");
-    sql.push(" IN ('number', 'boolean', 'json') THEN ");
+    sql.push(" = 'json' OR ");
+    column(sql, "\"dataType\"");
+    sql.push(" = 'boolean' AND ");
+    column(sql, "\"metaValue\"");
+    sql.push(" IN ('true', 'false') THEN ");
     column(sql, "\"metaValue\"");
     sql.push("::json ELSE to_json(");
     column(sql, "\"metaValue\"");

@@ -19,6 +19,7 @@ const ENTITIES: &[(&str, &str)] = &[
     (
         "airports",
         r#"
+        metadata = true
         access = { read = "signed_in", write = "admin" }
         fields.faa = { type = "text", required = true, unique = true, max_length = 3, pattern = "[A-Z]+" }
         "#,
@@ -34,6 +35,7 @@ const ENTITIES: &[(&str, &str)] = &[
     (
         "tasks",
         r#"
+        metadata = true
         fields.title = { type = "text", required = true, min_length = 1, max_length = 200, description = "It's what" }
         fields.status = { type = "select", options = ["todo", "it's done"], default = "todo", indexed = true }
         fields.estimate = { type = "integer", min = 0, max = 1000, default = 1 }
@@ -151,7 +153,27 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
         &["policy \"floor\" of events: USING is true, should be"],
         Person,
     ),
+    (
+        "ALTER POLICY hedgerow_floor_select ON tasks_metas USING (\"isPublic\")",
+        &["policy \"hedgerow_floor_select\" of tasks_metas: USING is \"isPublic\", should be"],
+        Plan,
+    ),
+    (
+        "DROP POLICY hedgerow_floor_update ON global_metas",
+        &["policy \"hedgerow_floor_update\" of global_metas is missing"],
+        Plan,
+    ),
     // Rights.
+    (
+        "GRANT UPDATE (\"entityId\") ON tasks_metas TO hedgerow_app",
+        &["right UPDATE (entityId) of hedgerow_app on tasks_metas is there and should not be"],
+        Plan,
+    ),
+    (
+        "REVOKE INSERT (\"metaKey\") ON user_metas FROM hedgerow_app",
+        &["right INSERT (metaKey) of hedgerow_app on user_metas is missing"],
+        Plan,
+    ),
     ("REVOKE SELECT ON tasks FROM hedgerow_app", &["right SELECT of hedgerow_app on tasks is missing"], Plan),
     (
         "GRANT TRUNCATE, TRIGGER ON tasks TO hedgerow_app",
@@ -224,6 +246,13 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
         Plan,
     ),
     ("COMMENT ON TABLE tasks IS NULL", &["table tasks: comment is none, should be hedgerow entity"], Plan),
+    (
+        "ALTER TABLE user_metas NO FORCE ROW LEVEL SECURITY",
+        &["table user_metas: FORCE ROW LEVEL SECURITY is off, should be on"],
+        Plan,
+    ),
+    ("DROP TABLE airports_metas", &["table airports_metas is missing"], Plan),
+    ("DROP TABLE global_metas", &["table global_metas is missing"], Plan),
     ("DROP TABLE posts", &["table posts is missing"], Plan),
     ("DROP TABLE events", &["table events is missing"], Person),
     ("CREATE TABLE extra (id int)", &["table extra is there and should not be"], Person),
@@ -237,7 +266,11 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
         &["rule leak on tasks is there and should not be"],
         Person,
     ),
-    ("ALTER TABLE tasks SET UNLOGGED", &["table tasks: storage is unlogged, should be logged"], Plan),
+    (
+        "ALTER TABLE tasks_metas SET UNLOGGED",
+        &["table tasks_metas: storage is unlogged, should be logged"],
+        Plan,
+    ),
     // Columns.
     ("ALTER TABLE tasks ALTER estimate SET DEFAULT 2", &["column \"estimate\" of tasks: default is"], Plan),
     (
@@ -291,6 +324,19 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
             "column \"link\" of tasks is missing",
             "constraint \"tasks_link_url\" of tasks is missing",
             "right INSERT (link) of hedgerow_app on tasks is missing",
+        ],
+        Plan,
+    ),
+    (
+        "ALTER TABLE tasks_metas ALTER \"isPublic\" SET DEFAULT true",
+        &["column \"isPublic\" of tasks_metas: default is true, should be false"],
+        Plan,
+    ),
+    (
+        "ALTER TABLE tasks_metas DROP COLUMN \"metaNumber\"",
+        &[
+            "column \"metaNumber\" of tasks_metas is missing",
+            "index \"idx_tasks_metas_userId_metaKey_metaNumber_entityId\" of tasks_metas is missing",
         ],
         Plan,
     ),
@@ -381,6 +427,22 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
         &["constraint \"api_keys_key_check\" of api_keys is missing"],
         Person,
     ),
+    (
+        "ALTER TABLE tasks_metas DROP CONSTRAINT \"tasks_metas_entityId_fkey\"",
+        &["constraint \"tasks_metas_entityId_fkey\" of tasks_metas is missing"],
+        Plan,
+    ),
+    (
+        "ALTER TABLE tasks_metas DROP CONSTRAINT \"tasks_metas_metaValue_check\"",
+        &["constraint \"tasks_metas_metaValue_check\" of tasks_metas is missing"],
+        Plan,
+    ),
+    // Of a table that others made it may be missing.
+    (
+        "ALTER TABLE user_metas DROP CONSTRAINT \"user_metas_metaValue_check\"",
+        &["constraint \"user_metas_metaValue_check\" of user_metas is missing"],
+        Person,
+    ),
     ("ALTER TABLE tasks DROP CONSTRAINT tasks_pkey", &["index \"tasks_pkey\" of tasks is missing"], Plan),
     // Indexes.
     (
@@ -437,7 +499,17 @@ const DRIFTS: &[(&str, &[&str], Then)] = &[
         Person,
     ),
     ("DROP INDEX tasks_by_hand", &["index \"tasks_by_hand\" of tasks is missing"], Person),
+    (
+        "DROP INDEX \"idx_tasks_metas_userId_metaKey_metaValue_entityId\"",
+        &["index \"idx_tasks_metas_userId_metaKey_metaValue_entityId\" of tasks_metas is missing"],
+        Plan,
+    ),
     // Triggers.
+    (
+        "DROP TRIGGER update_user_metas_updated_at ON user_metas",
+        &["trigger \"update_user_metas_updated_at\" of user_metas is missing"],
+        Plan,
+    ),
     (
         "DROP TRIGGER update_tasks_updated_at ON tasks",
         &["trigger \"update_tasks_updated_at\" of tasks is missing"],

@@ -4,6 +4,8 @@
 //! wants nothing to get through; the others break one barrier each by hand and want `attack` to notice. Every attack has a
 //! positive control: an owner who no longer sees or writes their own rows is a finding too.
 
+mod metas;
+
 use std::fmt::Write as _;
 
 use hedgerow::App;
@@ -13,10 +15,19 @@ use hedgerow_testing::{TestDatabase, schema_of};
 
 /// One entity of each kind of access, and relations of both kinds.
 const ENTITIES: &[(&str, &str)] = &[
-    ("own", "fields.text = { type = \"text\" }\nfields.kept = { type = \"integer\", read_only = true }"),
-    ("shown", "access = { read = \"signed_in\", write = \"signed_in\" }\nfields.text = { type = \"text\" }"),
-    ("open", "access = { read = \"public\" }\nfields.text = { type = \"text\" }"),
-    ("reference", "access = { read = \"public\", write = \"admin\" }\nfields.text = { type = \"text\" }"),
+    (
+        "own",
+        "metadata = true\nfields.text = { type = \"text\" }\nfields.kept = { type = \"integer\", read_only = true }",
+    ),
+    (
+        "shown",
+        "metadata = true\naccess = { read = \"signed_in\", write = \"signed_in\" }\nfields.text = { type = \"text\" }",
+    ),
+    ("open", "metadata = true\naccess = { read = \"public\" }\nfields.text = { type = \"text\" }"),
+    (
+        "reference",
+        "metadata = true\naccess = { read = \"public\", write = \"admin\" }\nfields.text = { type = \"text\" }",
+    ),
     (
         "child",
         "fields.parent = { type = \"relation\", entity = \"own\", on_delete = \"set_null\" }\n\
@@ -26,11 +37,18 @@ const ENTITIES: &[(&str, &str)] = &[
     ),
     (
         "page",
-        "access = { read = \"public\", published_when = \"text = 'out'\" }\n\
+        "metadata = true\naccess = { read = \"public\", published_when = \"text = 'out'\" }\n\
          fields.text = { type = \"text\" }\n\
          fields.links = { type = \"relation_many\", entity = \"reference\" }",
     ),
-    ("bin", "soft_delete = true\naccess = { read = \"public\" }\nfields.text = { type = \"text\" }"),
+    (
+        "bin",
+        "metadata = true\nsoft_delete = true\naccess = { read = \"public\" }\nfields.text = { type = \"text\" }",
+    ),
+    (
+        "notice",
+        "metadata = true\naccess = { read = \"public\", write = \"admin\", published_when = \"text = 'out'\" }\nfields.text = { type = \"text\" }",
+    ),
 ];
 
 /// Tables with an id and a text.
@@ -91,7 +109,8 @@ impl Scene {
             "INSERT INTO \"user\" (id, name, email, role) VALUES
                ('alice', 'Alice', 'alice@example.com', 'member'), ('bob', 'Bob', 'bob@example.com', 'member'),
                ('root', 'Root', 'root@example.com', 'admin');
-             INSERT INTO reference (id, \"userId\", text) VALUES ('reference-root', 'root', 'root''s'), ('reference-spare', 'root', 'root''s');",
+             INSERT INTO reference (id, \"userId\", text) VALUES ('reference-root', 'root', 'root''s'), ('reference-spare', 'root', 'root''s');
+             INSERT INTO notice (id, \"userId\", text) VALUES ('notice-draft', 'root', 'x'), ('notice-out', 'root', 'out');",
         );
         for name in ["alice", "bob"] {
             for table in ["own", "shown", "open"] {
@@ -120,6 +139,7 @@ impl Scene {
             );
         }
         rows.push_str("INSERT INTO api_audit_logs (id, endpoint, method, \"statusCode\") VALUES ('audit-nobody', '/', 'GET', 401);");
+        rows.push_str(&metas::rows());
         database.sql(&rows).await;
         let mut options = AppOptions::new(database.logins.clone());
         options.pool.max_connections = 2;
@@ -130,6 +150,17 @@ impl Scene {
     async fn ids(&self, identity: &Identity, sql: &'static str) -> Result<Vec<String>, Error> {
         let rows = self.connections.flight(identity).rows(sql, &[]).await?;
         rows.iter().map(|row: &Row| row.get(0)).collect()
+    }
+
+    /// What a query of one column shows, in one line; `-` is no right at all.
+    async fn seen(&self, identity: &Identity, sql: &'static str) -> String {
+        match self.ids(identity, sql).await {
+            Ok(ids) => ids.join(" "),
+            Err(error) if error.server().is_some_and(|error| error.meaning() == Meaning::NotAllowed) => {
+                "-".to_owned()
+            }
+            Err(error) => format!("{error:?}"),
+        }
     }
 
     /// What a statement did: `3 rows`, or what refused it.
@@ -249,13 +280,7 @@ async fn attack(scene: &Scene) -> Vec<String> {
     ];
     for (table, sql, expected) in selects {
         for ((who, identity), expected) in readers.iter().zip(expected) {
-            let seen = match scene.ids(identity, sql).await {
-                Ok(ids) => ids.join(" "),
-                Err(error) if error.server().is_some_and(|error| error.meaning() == Meaning::NotAllowed) => {
-                    "-".to_owned()
-                }
-                Err(error) => format!("{error:?}"),
-            };
+            let seen = scene.seen(identity, sql).await;
             if seen != expected {
                 through.push(format!("SELECT {table} as {who}: {seen:?}, expected {expected:?}"));
             }

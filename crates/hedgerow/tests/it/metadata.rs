@@ -58,6 +58,38 @@ fn shown(metas: &[Meta]) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn what_another_program_wrote_is_read_as_it_is() {
+    let test = TestApp::with(ENTITIES).await;
+    let user = test.user("ann").await.user;
+    let ann = ctx(&test, &user.id);
+    let metas = MetaService::new(&ann, &test.app);
+    // A table that was adopted has no such rule.
+    let rows = format!(
+        "ALTER TABLE user_metas DROP CONSTRAINT \"user_metas_metaValue_check\", ALTER \"isPublic\" DROP NOT NULL;
+         INSERT INTO user_metas (\"userId\", \"metaKey\", \"metaValue\", \"dataType\", \"isPublic\") VALUES
+           ('{0}', 'flag', 'yes', 'boolean', NULL), ('{0}', 'list', '[1, 2]', 'array', false), ('{0}', 'on', 'true', 'boolean', true),
+           ('{0}', 'size', 'XL', 'number', NULL), ('{0}', 'spy', '007', 'number', false), ('{0}', 'ten', '1.0', 'number', false)",
+        user.id
+    );
+    test.database.sql(&rows).await;
+    let found = metas.list_metas(MetasOf::User).await.expect("metas");
+    let expected = ["flag=\"yes\"", "list=\"[1, 2]\"", "on=true", "size=\"XL\"", "spy=\"007\"", "ten=1.0"];
+    assert_eq!(shown(&found), expected);
+    assert!(!found[0].is_public);
+    let id = create(&test, &ann, "tasks", "{\"title\": \"x\"}").await.expect("a row");
+    let tasks = test.app.schema();
+    let merged = metas.get_merged_meta(tasks.entity("tasks").expect("it"), &id, MergeDepth::Shallow).await;
+    let merged = merged.expect("merged");
+    let merged: Vec<String> = (merged.iter().filter(|(_, found)| found.level == Level::User))
+        .map(|(key, found)| format!("{key}={}", found.value.json()))
+        .collect();
+    assert_eq!(merged, expected);
+    // Whatever it was, it can be changed, and is right then.
+    metas.set_meta(MetasOf::User, &input("size", "42")).await.expect("set");
+    assert_eq!(metas.get_user_meta("size").await.expect("there").value.json(), "42");
+}
+
+#[tokio::test]
 async fn values_come_back_as_they_went_in_and_flags_stay() {
     let test = TestApp::with(ENTITIES).await;
     let ann = ctx(&test, &test.user("ann").await.user.id);

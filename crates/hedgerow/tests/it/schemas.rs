@@ -507,6 +507,12 @@ fn rows(model: &Model) -> String {
             );
         }
     }
+    for (name, _) in model.iter().filter(|(_, entity)| entity.metadata) {
+        let _ = write!(
+            sql,
+            "INSERT INTO {name}_metas (\"userId\", \"entityId\", \"metaKey\", \"metaValue\") SELECT \"userId\", id, 'k', id FROM {name};"
+        );
+    }
     // Relations point at a row of the same owner.
     for (name, entity) in model {
         for (own, field) in entity.fields.iter().filter(|(_, field)| field.ty == "relation") {
@@ -522,8 +528,9 @@ fn rows(model: &Model) -> String {
 async fn values(database: &TestDatabase, columns: &[(String, String)]) -> Vec<Vec<String>> {
     let mut all = Vec::new();
     for (table, column) in columns {
+        let id = if table.ends_with("_metas") { "\"entityId\"" } else { "id" };
         let sql =
-            format!("SELECT id || '=' || coalesce(\"{column}\"::text, 'NULL') FROM {table} ORDER BY id");
+            format!("SELECT {id} || '=' || coalesce(\"{column}\"::text, 'NULL') FROM {table} ORDER BY {id}");
         all.push(database.column(&sql).await);
     }
     all
@@ -537,6 +544,10 @@ fn surviving(model: &Model, after: &Model) -> (Vec<Place>, Vec<Place>) {
         let Some(before) = model.get(table) else { continue };
         old.push((table.clone(), "userId".to_owned()));
         new.push((name.clone(), "userId".to_owned()));
+        if before.metadata && entity.metadata {
+            old.push((format!("{table}_metas"), "metaValue".to_owned()));
+            new.push((format!("{name}_metas"), "metaValue".to_owned()));
+        }
         for (column, field) in entity.fields.iter().filter(|(_, field)| field.ty != "relation_many") {
             let own = field.renamed_from.as_ref().unwrap_or(column);
             let numeric = |field: &Field| field.ty == "number" && field.limit == 2;
@@ -628,4 +639,27 @@ async fn any_schema_becomes_any_other_and_back() {
     for seed in first..first + number("HEDGEROW_PAIRS").unwrap_or(20) {
         from_one_to_another(seed).await;
     }
+}
+
+#[tokio::test]
+async fn metadata_follows_its_entity_and_is_lost_by_word_alone() {
+    let database = TestDatabase::with(&Schema::default()).await;
+    let draft = async |name: &str, text: &str, loss| {
+        let schema = schema_of(&[(name, &format!("{text}\nfields.text = {{ type = \"text\" }}"))]);
+        migrate::draft(&database.owner, &Roles::default(), &schema, loss, |_| {}).await
+    };
+    draft("tasks", "metadata = true", DataLoss::Refuse).await.expect("made");
+    let rows = "INSERT INTO \"user\" (id, name, email) VALUES ('ann', 'a', 'a@x'); INSERT INTO tasks (id, \"userId\") VALUES ('t', 'ann');
+        INSERT INTO tasks_metas (\"userId\", \"entityId\", \"metaKey\", \"metaValue\") VALUES ('ann', 't', 'k', 'v')";
+    database.sql(rows).await;
+    draft("jobs", "metadata = true\nrenamed_from = \"tasks\"", DataLoss::Refuse).await.expect("renamed");
+    let metas = "SELECT \"entityId\" || \"metaKey\" || \"metaValue\" FROM jobs_metas";
+    assert_eq!(database.column(metas).await, ["tkv"]);
+    // In the same step as another rename, too.
+    let refused = draft("works", "renamed_from = \"jobs\"", DataLoss::Refuse).await.expect_err("a loss");
+    assert!(refused.to_string().contains("table jobs_metas (1 row)"), "{refused}");
+    assert_eq!(database.column(metas).await, ["tkv"]);
+    draft("jobs", "", DataLoss::Allow).await.expect("dropped");
+    draft("jobs", "metadata = true", DataLoss::Refuse).await.expect("made again");
+    assert_eq!(database.column(metas).await, Vec::<String>::new());
 }
