@@ -9,7 +9,7 @@ mod merge;
 use crate::value::{self, Mistake, moment};
 use crate::{Decimal, Field, FieldKind, Identifier, SqlType};
 
-pub use input::{MetaChanges, MetaInput, MetaLimits, MetaRules, MetaWrite, too_long, too_many};
+pub use input::{MetaChanges, MetaInput, MetaLimits, MetaRules, MetaWrite, read_keys, too_long, too_many};
 pub use merge::{Found, Level, MergeDepth, MergedValue, defaults, merge};
 
 /// A key has at most this many characters.
@@ -240,6 +240,12 @@ impl MetaValue {
     /// What stands in a row; PostgreSQL and this program keep it valid.
     pub fn stored(data_type: DataType, text: String) -> Self {
         Self { data_type, text }
+    }
+
+    /// What is read of a row as JSON, as [`Self::json`] writes it; PostgreSQL and this program keep it valid.
+    pub fn shown(data_type: DataType, json: &str) -> Self {
+        let text = if data_type.is_json() { None } else { serde_json::from_str(json).ok() };
+        Self::stored(data_type, text.unwrap_or_else(|| json.to_owned()))
     }
 
     /// The type that a JSON text has where nothing else is said.

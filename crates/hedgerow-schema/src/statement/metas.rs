@@ -173,13 +173,15 @@ pub fn how_many(of: MetasOf<'_>, asker: Asker<'_>) -> Sql {
 pub enum Only<'a> {
     /// There is none.
     IfAbsent,
+    /// There is one.
+    IfPresent,
     /// It has one of these versions.
     IfVersion(&'a [i64]),
     /// It has this value.
     IfValue(&'a MetaValue),
 }
 
-/// Gives keys their values; returns what is there then.
+/// Gives keys their values; returns what is there then; key, version and whether it is new aside.
 pub fn put(of: MetasOf<'_>, writes: &[MetaWrite], asker: Asker<'_>) -> Query {
     let mut sql = insertion(of.table(), matches!(of, MetasOf::Row(..)));
     match of {
@@ -187,9 +189,17 @@ pub fn put(of: MetasOf<'_>, writes: &[MetaWrite], asker: Asker<'_>) -> Query {
         _ => given_plain(&mut sql, writes),
     }
     on_conflict(&mut sql, of.key(), writes);
+    returning(sql)
+}
+
+fn returning(mut sql: Sql) -> Query {
     sql.push(" RETURNING ");
     columns(&mut sql);
-    query(sql)
+    // A row that was there before was locked to be changed, and a new one never (PostgreSQL, "System Columns").
+    sql.push(", xmax = 0");
+    let mut query = query(sql);
+    query.columns.push(OutputColumn { key: None, ty: SqlType::Bool });
+    query
 }
 
 /// The same for one key, on a condition; returns nothing where it does not hold.
@@ -207,7 +217,7 @@ pub fn put_only(of: MetasOf<'_>, write: &MetaWrite, only: Only<'_>, asker: Asker
             names(&mut sql, of.key());
             sql.push(") DO NOTHING");
         }
-        Only::IfVersion(_) | Only::IfValue(_) => {
+        Only::IfPresent | Only::IfVersion(_) | Only::IfValue(_) => {
             sql = Sql::new("UPDATE public.");
             sql.name(&of.table()).push(" AS own SET ");
             changed(&mut sql, std::slice::from_ref(write), |sql| {
@@ -229,13 +239,11 @@ pub fn put_only(of: MetasOf<'_>, write: &MetaWrite, only: Only<'_>, asker: Asker
                     };
                     sql.push("\"dataType\" = ANY (").bind(Bind::list(types)).push(")");
                 }
-                Only::IfAbsent => {}
+                Only::IfAbsent | Only::IfPresent => {}
             }
         }
     }
-    sql.push(" RETURNING ");
-    columns(&mut sql);
-    query(sql)
+    returning(sql)
 }
 
 /// Deletes these keys, where they have one of these versions.
