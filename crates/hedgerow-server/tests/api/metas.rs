@@ -154,7 +154,31 @@ async fn what_is_wrong_with_a_value_is_named() {
     let key = "k".repeat(256);
     let answer = app.put(&ann, &format!("{ME}/{key}"), json!({"value": 1})).await;
     found.push_str(&format!("256 characters  {}\n", answer.problem()));
-    assert_snapshot!(found);
+    assert_snapshot!(found, @r#"
+    {}  400 required [value: required]
+    []  400 invalid_body [: invalid_body]
+    {"value":  400 invalid_json [: invalid_json]
+    {"value":null}  400 null_value [value: null_value]
+    {"value":1,"value":2}  400 repeated_field [value: repeated_field]
+    {"value":1,"colour":2,"isPublic":"yes","isSearchable":null,"dataType":"array"}  400 invalid_input [colour: unknown_field, isPublic: invalid_boolean, isSearchable: invalid_boolean, dataType: invalid_data_type]
+    {"value":1,"dataType":"boolean"}  400 wrong_data_type [value: wrong_data_type]
+    {"value":"x","dataType":"number"}  400 wrong_data_type [value: wrong_data_type]
+    {"value":"2026-02-30","dataType":"date"}  400 invalid_date [value: invalid_date]
+    {"value":"x\u0000"}  400 nul_byte [value: nul_byte]
+    long  400 too_long_to_search [isSearchable: too_long_to_search]
+    /k?x=1  400 unknown_parameter [x: unknown_parameter]
+    ?keys=  400 invalid_keys [keys: invalid_keys]
+    ?keys=a,  400 invalid_meta_key [keys: invalid_meta_key]
+    ?keys=%22a  400 invalid_keys [keys: invalid_keys]
+    ?merged=true  400 unknown_parameter [merged: unknown_parameter]
+    ?keys=a&keys=b  400 repeated_parameter [keys: repeated_parameter]
+    ?keys=%00  400 nul_byte [keys: nul_byte]
+    ?merged=yes  400 invalid_parameter [merged: invalid_parameter]
+    ?merge=deep  400 invalid_parameter [merge: invalid_parameter]
+    ?merged=true&merge=flat  400 invalid_parameter [merge: invalid_parameter]
+    ?select=id  400 unknown_parameter [select: unknown_parameter]
+    256 characters  400 invalid_meta_key [key: invalid_meta_key]
+    "#);
     assert_eq!(app.get(&ann, ME).await.text, "{}", "nothing of it was written");
     app.close().await;
 }
@@ -254,7 +278,29 @@ async fn a_key_of_the_api_needs_the_scope() {
         let merged = app.get(Who::Headers(&who), &format!("{note}?merged=true")).await.status;
         found.push_str(&format!("{scopes} merged {merged}\n"));
     }
-    assert_snapshot!(found);
+    assert_snapshot!(found, @r#"
+    metas:read me [200, 200, 403, 403, 403, 403]
+    metas:read row [403, 403, 403, 403, 403, 403]
+    metas:read merged 403
+    metas:write me [403, 403, 200, 200, 403, 403]
+    metas:write row [403, 403, 403, 403, 403, 403]
+    metas:write merged 403
+    metas:delete me [403, 403, 403, 403, 403, 404]
+    metas:delete row [403, 403, 403, 403, 403, 403]
+    metas:delete merged 403
+    notes:read me [403, 403, 403, 403, 403, 403]
+    notes:read row [200, 200, 403, 403, 403, 403]
+    notes:read merged 403
+    notes:write me [403, 403, 403, 403, 403, 403]
+    notes:write row [403, 403, 200, 200, 200, 404]
+    notes:write merged 403
+    notes:delete me [403, 403, 403, 403, 403, 403]
+    notes:delete row [403, 403, 403, 403, 403, 403]
+    notes:delete merged 403
+    notes:* me [403, 403, 403, 403, 403, 403]
+    notes:* row [200, 200, 200, 200, 200, 404]
+    notes:* merged 403
+    "#);
     app.close().await;
 }
 
@@ -295,7 +341,16 @@ async fn metadata_of_a_row_is_as_near_as_the_row() {
         let text = text.split(",\"createdAt\"").next().unwrap_or_default().to_owned();
         found.push_str(&format!("{method} {path} {text}\n"));
     }
-    assert_snapshot!("what_a_stranger_does_with_metas_of_a_row_that_is_shown", found);
+    assert_snapshot!(found, @r#"
+    GET  {"a":1}
+    GET ?merged=true {"a":{"value":1,"level":"entity"}}
+    GET /a {"key":"a","value":1,"dataType":"number","isPublic":true,"isSearchable":false
+    PATCH  403 not_owner
+    PATCH  403 not_owner
+    PUT /a 403 not_owner
+    PUT /new 403 not_owner
+    DELETE /a 403 not_owner
+    "#);
     assert_eq!(app.get(&bob, &format!("{shown}/metas/b")).await.problem(), "404 not_found");
     assert_eq!(app.get(&ann, &format!("{shown}/metas")).await.text, r#"{"a":1,"b":1}"#);
     assert_eq!(app.get(Who::Anyone, &format!("{shown}/metas")).await.problem(), "401 not_signed_in");
@@ -342,9 +397,9 @@ async fn merged_metadata_says_where_each_value_comes_from() {
     let _ = app.patch(&root, "/api/v1/metas", global).await.expect(200);
     let _ = app.patch(&ann, &note, json!({"theme": {"size": 3}, "zero": 0, "empty": ""})).await.expect(200);
     let _ = app.patch(&ann, ME, json!({"theme": {"dark": false}, "zero": false})).await.expect(200);
-    assert_snapshot!("merged", app.get(&ann, &format!("{note}?merged=true")).await.expect(200).text);
+    assert_snapshot!(app.get(&ann, &format!("{note}?merged=true")).await.expect(200).text, @r#"{"all":{"value":"g","level":"global"},"empty":{"value":"","level":"entity"},"flag":{"value":false,"level":"default"},"theme":{"value":{"dark":false},"level":"user"},"zero":{"value":false,"level":"user"}}"#);
     let deep = format!("{note}?merged=true&merge=deep&keys=theme,zero,flag");
-    assert_snapshot!("merged_deeply", app.get(&ann, &deep).await.expect(200).text);
+    assert_snapshot!(app.get(&ann, &deep).await.expect(200).text, @r#"{"flag":{"value":false,"level":"default"},"theme":{"value":{"dark":false,"size":3},"level":"user","levels":["user","entity","global"]},"zero":{"value":false,"level":"user"}}"#);
     let plain = app.get(&ann, &format!("{note}?merged=false")).await.expect(200).text;
     assert_eq!(plain, r#"{"empty":"","theme":{"size":3},"zero":0}"#);
     app.close().await;

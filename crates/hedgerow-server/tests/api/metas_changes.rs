@@ -127,7 +127,13 @@ async fn a_row_is_not_made_where_its_metadata_is_refused() {
         let answer = app.post(&ann, &format!("/api/v1/{path}"), body.clone()).await;
         found.push_str(&format!("{body}  {}\n", answer.problem()));
     }
-    assert_snapshot!(found);
+    assert_snapshot!(found, @r#"
+    {"title":"a","metas":{"a":1,"b":2,"c":3}}  400 too_many_metas [metas: too_many_metas]
+    [{"title":"a"},{"title":"b","metas":{"":1}}]  400 invalid_meta_key [[1].metas.: invalid_meta_key]
+    {"title":"a","metas":{"colour":"green"}}  400 not_an_option [metas.colour: not_an_option]
+    {"title":"a","metas":{"size":0,"due":"soon"}}  400 invalid_input [metas.size: too_small, metas.due: invalid_date]
+    {"title":"a","metas":{"color":"red"}}  400 unknown_meta_key [metas.color: unknown_meta_key]
+    "#);
     for entity in ["notes", "tags"] {
         assert_eq!(app.get(&ann, &format!("/api/v1/{entity}")).await.text, "[]", "{entity}");
     }
@@ -174,7 +180,21 @@ async fn declared_keys_keep_what_is_declared() {
     }
     let patched = app.patch(&ann, &place, json!({"size": "x", "colour": null, "other": 1})).await;
     found.push_str(&format!("PATCH {}\n", patched.problem()));
-    assert_snapshot!(found);
+    assert_snapshot!(found, @r#"
+    size {"value":4}  200 {"key":"size","value":4,"dataType":"number","isPublic":true,"isSearchable":false
+    size {"value":10}  400 400 too_large [value: too_large]
+    size {"value":"4"}  200 {"key":"size","value":4,"dataType":"number","isPublic":true,"isSearchable":false
+    size {"value":4.5}  400 400 invalid_integer [value: invalid_integer]
+    size {"value":4,"isPublic":false}  400 400 declared_flag [isPublic: declared_flag]
+    size {"value":4,"dataType":"text"}  400 400 wrong_data_type [dataType: wrong_data_type]
+    size {"value":4,"dataType":"number","isPublic":true,"isSearchable":false}  200 {"key":"size","value":4,"dataType":"number","isPublic":true,"isSearchable":false
+    colour {"value":"blue"}  201 {"key":"colour","value":"blue","dataType":"text","isPublic":false,"isSearchable":true
+    colour {"value":"green"}  400 400 not_an_option [value: not_an_option]
+    due {"value":"2026-02-28"}  201 {"key":"due","value":"2026-02-28","dataType":"date","isPublic":false,"isSearchable":false
+    due {"value":"2026-02-30"}  400 400 invalid_date [value: invalid_date]
+    colours {"value":"blue"}  400 400 unknown_meta_key [key: unknown_meta_key]
+    PATCH 400 invalid_input [size: invalid_integer, other: unknown_meta_key]
+    "#);
     // What the file does not say any more, such as a key that was renamed, can still be deleted.
     let _ = app.patch(&ann, &place, json!({"colour": null, "other": null})).await.expect(200);
     let merged = app.get(&ann, &format!("{place}?merged=true")).await.expect(200).json();
@@ -275,6 +295,17 @@ async fn the_trail_has_a_row_of_each_request_and_no_key_of_metadata() {
     let _ = wrong.expect(412);
     let _ = app.get(&ann, &format!("/api/v1/users/{}/metas/private", ann.user.id)).await.expect(200);
     let _ = app.get(&ann, "/api/v1/metas").await.expect(200);
-    assert_snapshot!(trail(&app, &ann).await.join("\n"));
+    assert_snapshot!(trail(&app, &ann).await.join("\n"), @r#"
+    POST /api/v1/notes 201
+    PUT /api/v1/notes/{id}/metas/{key} 201
+    PUT /api/v1/notes/{id}/metas/{key} 200
+    PATCH /api/v1/notes/{id}/metas 200
+    DELETE /api/v1/notes/{id}/metas/{key} 204
+    DELETE /api/v1/notes/{id}/metas/{key} 404
+    PUT /api/v1/users/me/metas/{key} 201
+    PUT /api/v1/users/me/metas/{key} 412
+    GET /api/v1/users/{id}/metas/{key} 200
+    GET /api/v1/metas 200
+    "#);
     app.close().await;
 }
