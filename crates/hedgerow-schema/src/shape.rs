@@ -6,13 +6,16 @@
 
 mod example;
 mod field;
+mod metas;
 
 use serde_json::{Map, Value, json};
 
+use crate::write::METAS;
 use crate::{Column, Entity, Field, Schema, Standard, codes};
 
 pub use example::value as example_value;
 pub use field::{is_safe_integer, read, written};
+pub use metas::{metas, metas_written};
 
 /// A row as it is read, all columns selected.
 ///
@@ -36,12 +39,14 @@ pub fn row(entity: &Entity) -> Value {
 /// The body that makes a row, with new rows of other entities within it that point at it.
 pub fn insert(schema: &Schema, entity: &Entity) -> Value {
     let mut shape = body(&needed(writable(entity)), &writable(entity).collect::<Vec<_>>());
+    with_metas(&mut shape, entity);
     for (child, by) in children(schema, entity) {
         let fields: Vec<&Field> = writable(child).filter(|field| field.name != by.name).collect();
         let mut row = body(&needed(fields.iter().copied()), &fields);
         if let Some(members) = row.as_object_mut() {
             members.remove("examples");
         }
+        with_metas(&mut row, child);
         let description = format!("New rows of {} whose `{}` is this row.", child.name, by.name);
         shape["properties"][child.name.as_str()] =
             json!({ "type": "array", "items": row, "description": description });
@@ -72,13 +77,24 @@ fn needed<'e>(fields: impl Iterator<Item = &'e Field>) -> Vec<&'e str> {
 /// The body that changes a row: fields that are not named stay.
 pub fn update(entity: &Entity) -> Value {
     let fields: Vec<&Field> = writable(entity).filter(|field| !field.immutable).collect();
-    body(&[], &fields)
+    let mut schema = body(&[], &fields);
+    with_metas(&mut schema, entity);
+    schema
+}
+
+/// Adds the metadata that a body writes along, by the name of its shared schema.
+fn with_metas(body: &mut Value, entity: &Entity) {
+    if entity.metadata.is_some() {
+        let name = format!("#/components/schemas/{}MetasUpdate", entity.name);
+        body["properties"][METAS] = json!({ "$ref": name });
+    }
 }
 
 /// The body that replaces a row: fields that are not named return to their default, immutable ones stay.
 pub fn replace(entity: &Entity) -> Value {
     let fields: Vec<&Field> = writable(entity).filter(|field| !field.immutable).collect();
     let mut schema = body(&needed(fields.iter().copied()), &fields);
+    with_metas(&mut schema, entity);
     // The one place for an id in a body: it repeats the path's.
     schema["properties"]["id"] = json!({ "type": "string", "description": "May repeat the id of the path." });
     schema
