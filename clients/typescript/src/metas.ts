@@ -68,7 +68,7 @@ export class Metas<M extends object = { [key: string]: unknown }> {
     return this.client.json({ method: "PATCH", path: this.path, body: change, ...written(options) });
   }
 
-  /** Sets one key. */
+  /** Sets one key; done once, however often it is sent. */
   async set<K extends keyof M & string>(
     key: K,
     value: NonNullable<M[K]>,
@@ -77,7 +77,8 @@ export class Metas<M extends object = { [key: string]: unknown }> {
     const { dataType, isPublic, isSearchable, isNew, ...others } = options;
     const asked = written(others);
     const body = { value, dataType, isPublic, isSearchable };
-    const headers = { ...asked.headers, ...(isNew === true && { "if-none-match": "*" }) };
+    const headers: Record<string, string> = { "idempotency-key": crypto.randomUUID(), ...asked.headers };
+    if (isNew === true) headers["if-none-match"] = "*";
     return versioned(await this.client.send({ method: "PUT", path: this.at(key), body, ...asked, headers }));
   }
 

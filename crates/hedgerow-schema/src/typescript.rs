@@ -122,7 +122,9 @@ fn write_metas(out: &mut String, entity: &Entity) {
     let Some(metadata) = &entity.metadata else { return };
     out.push_str("        Metas: {\n");
     for key in &metadata.keys {
-        describe(out, &key.field);
+        if let Some(text) = &key.field.description {
+            comment(out, 10, text);
+        }
         let value = match key.data_type() {
             // However long it is.
             DataType::Number => "number".to_owned(),
