@@ -12,6 +12,7 @@ use hedgerow_testing::{TestApp, TestUser};
 use serde_json::{Value, json};
 
 const THINGS: &str = r#"
+metadata = true
 fields.title = { type = "text", max_length = 200, searchable = true }
 fields.text = { type = "textarea", searchable = true }
 fields.story = { type = "markdown" }
@@ -45,6 +46,9 @@ fields.pattern = { type = "text", pattern = '[A-Z][a-z]*' }
 fields.secret = { type = "text", hidden = true }
 fields.stamp = { type = "text", read_only = true }
 fields.fixed = { type = "text", immutable = true }
+metas.weight = { type = "number", searchable = true }
+metas.at = { type = "datetime", searchable = true }
+metas.hidden = { type = "text" }
 "#;
 const PROJECTS: &str =
     "fields.title = { type = \"text\", max_length = 300, unique = true, searchable = true }";
@@ -55,6 +59,7 @@ fields.secret = { type = "text", hidden = true }
 "#;
 const POSTS: &str = r#"
 access = { read = "public", write = "signed_in", published_when = "state = 'out'" }
+metadata = true
 fields.title = { type = "text", searchable = true }
 fields.state = { type = "select", options = ["draft", "out"], default = "draft" }
 "#;
@@ -64,6 +69,7 @@ fields.title = { type = "text", max_length = 300, unique = true }
 "#;
 const BINS: &str = r#"
 soft_delete = true
+metadata = true
 fields.title = { type = "text", max_length = 300, unique = true }
 fields.data = { type = "json" }
 "#;
@@ -146,6 +152,13 @@ impl World {
         }
         let mut world = Self { app, attackers: all, admin, bob };
         world.admin.ids.insert("rate", rate);
+        // Everybody has metadata of their own; what all share is the administrator's.
+        for person in world.attackers.iter().chain([&world.bob]) {
+            let metas = json!({"a": 1, "note": {"of": person.mark()}, "text": person.mark()});
+            let _ = world.app.patch(&person.user, "/api/v1/users/me/metas", metas).await.expect(200);
+        }
+        let shared = json!({"a": 1, "b": {"c": 2}});
+        let _ = world.app.patch(&world.admin.user, "/api/v1/metas", shared).await.expect(200);
         world.forbid();
         world.keep().await;
         world
@@ -228,8 +241,12 @@ impl World {
         }
         for query in [
             "SELECT t::text FROM rates t",
+            "SELECT t::text FROM things_metas t WHERE \"userId\" = 'BOB'",
+            "SELECT t::text FROM posts_metas t WHERE \"userId\" = 'BOB'",
+            "SELECT t::text FROM bins_metas t WHERE \"userId\" = 'BOB'",
             "SELECT t::text FROM things_others t WHERE \"sourceId\" IN (SELECT id FROM things WHERE \"userId\" = 'BOB')",
             "SELECT (to_jsonb(t) - 'updatedAt')::text FROM \"user\" t",
+            "SELECT t::text FROM user_metas t WHERE \"userId\" = 'BOB'",
             "SELECT (to_jsonb(t) - 'lastUsed' - 'updatedAt' - 'requestCount')::text FROM api_keys t WHERE \"userId\" = 'BOB'",
             "SELECT c.relname || ' ' || c.relkind::text || c.relrowsecurity::text || c.relforcerowsecurity::text || coalesce(c.relacl::text, '')
                FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE 'api\\_audit%'",
@@ -317,6 +334,19 @@ async fn with_rows(app: &TestApp, mut person: Person, rate: &str) -> Person {
         id = user.user.id
     );
     app.database.sql(&hidden).await;
+    // Of bob's metadata a mark is in what is private, of rows that everyone reads, too.
+    for entity in ["things", "posts", "bins"] {
+        let metas = format!(
+            "INSERT INTO {entity}_metas (\"userId\", \"entityId\", \"metaKey\", \"metaValue\", \"dataType\", \"isPublic\", \"isSearchable\")
+             SELECT t.\"userId\", t.id, m.* FROM {entity} t CROSS JOIN (VALUES
+               ('a', '1', 'number', true, true), ('weight', '1.5', 'number', false, true), ('ui.theme', '{mark}', 'text', false, true),
+               ('at', '2026-02-28T10:00:00.000Z', 'datetime', false, true), ('hidden', '{mark}', 'text', false, false),
+               ('data', '{{\"a\": \"{mark}\"}}', 'json', false, true), ('day', '2026-02-28', 'date', true, true), ('done', 'true', 'boolean', false, true)
+             ) m WHERE t.\"userId\" = '{id}'",
+            id = user.user.id
+        );
+        app.database.sql(&metas).await;
+    }
     person.ids.extend([
         ("project", project),
         ("parent", parent),
