@@ -140,7 +140,9 @@ impl Error {
             Self::NotFound => "there is no such row".to_owned(),
             Self::UnknownEntity { name } => format!("there is no entity `{name}`"),
             Self::NoMetadata { entity } => {
-                format!("rows of {entity} have no metadata; `metadata = true` in its entity file gives them some")
+                format!(
+                    "rows of {entity} have no metadata; `metadata = true` in its entity file gives them some"
+                )
             }
             Self::Changed => "the row has changed since you read it; read it again".to_owned(),
             Self::KeyReused => "this Idempotency-Key was sent with another request; use a new one".to_owned(),

@@ -155,11 +155,13 @@ impl<'e> MetaRules<'e> {
             let message = format!("has more than {} bytes", limits.value_bytes);
             errors.extend(one("value", Mistake::new("value_too_large", message)));
         }
-        for key in declared {
-            errors.extend(
-                self.declared(key, input).into_iter().map(|(field, mistake)| one(field, mistake)).flatten(),
-            );
-            if let Err(mistake) = key.read(input.json) {
+        for (at, key) in declared.into_iter().enumerate() {
+            let otherwise = self.declared(key, input).into_iter();
+            errors.extend(otherwise.flat_map(|(field, mistake)| one(field, mistake)));
+            // It was read by the first one.
+            if at > 0
+                && let Err(mistake) = key.read(input.json)
+            {
                 errors.extend(one("value", mistake));
             }
             (write.is_public, write.is_searchable) = (Some(key.public), Some(key.searchable));
@@ -236,7 +238,8 @@ impl<'e> MetaRules<'e> {
             match self.check(&MetaInput { key, json: value.get(), ..MetaInput::default() }, limits) {
                 Ok(write) => changes.set.push(write),
                 Err(found) => {
-                    errors.extend(found.into_iter().map(|error| InputError { field: field.clone(), ..error }))
+                    errors
+                        .extend(found.into_iter().map(|error| InputError { field: field.clone(), ..error }));
                 }
             }
         }
@@ -284,7 +287,8 @@ pub fn too_many(field: &str) -> InputError {
 /// What is wrong with it, named `parameter`.
 pub fn read_keys(parameter: &str, text: &str) -> Result<Vec<String>, Vec<InputError>> {
     let Some(keys) = split_quoted(text).filter(|keys| !keys.is_empty()) else {
-        let message = format!("`{parameter}` is a list of keys, for example `{parameter}=color,\"ui,theme\"`");
+        let message =
+            format!("`{parameter}` is a list of keys, for example `{parameter}=color,\"ui,theme\"`");
         return Err(vec![InputError::new(parameter, "invalid_keys", message)]);
     };
     let wrong = |key: &String| {

@@ -7,8 +7,8 @@ mod batch;
 use hedgerow::config::Audience;
 use serde_json::{Map, Value, json};
 
-use super::{About, metas};
 use super::operation::{Callers, Operation, Paths};
+use super::{About, metas};
 
 /// Describes all of them.
 pub(super) fn describe(

@@ -79,7 +79,7 @@ pub(super) fn beside_rows(paths: &mut Paths, schemas: &mut Map<String, Value>) {
         entity: None,
     };
     describe(paths, &plain("myMetas", "the caller", "/api/v1/users/me/metas", &[]));
-    describe(paths, &plain("userMetas", "a user", "/api/v1/users/{id}/metas", &["id"]));
+    describe(paths, &plain("userMetas", "a user", "/api/v1/users/{id}/metas", &["UserId"]));
     describe(paths, &plain("globalMetas", "all", "/api/v1/metas", &[]));
     schemas.extend(shapes());
 }
@@ -175,7 +175,8 @@ fn shapes() -> [(String, Value); 5] {
         "enum": ["text", "string", "number", "boolean", "json", "date", "datetime"],
     });
     let mut said = types.clone();
-    said["description"] = json!("By default that of the value before, where the new one fits it, else what its JSON says.");
+    said["description"] =
+        json!("By default that of the value before, where the new one fits it, else what its JSON says.");
     let flag = |description: &str| json!({ "type": "boolean", "description": description });
     let public = "Whether whoever may read the row, or for a user's own whoever is signed in, may read it.";
     let searchable = "Whether rows are found and ordered by it.";
@@ -210,8 +211,9 @@ fn shapes() -> [(String, Value); 5] {
     changed["examples"] = json!([{ "theme": "dark", "old": null }]);
     let level = json!({ "type": "string", "enum": ["user", "entity", "global", "default"] });
     let mut levels = json!({ "type": "array", "items": level });
-    levels["description"] =
-        json!("All levels that the value has something of, the nearest first, where `merge=deep` merged several.");
+    levels["description"] = json!(
+        "All levels that the value has something of, the nearest first, where `merge=deep` merged several."
+    );
     let merged = json!({
         "type": "object",
         "description": "Key to value, and the nearest level that it comes from.",

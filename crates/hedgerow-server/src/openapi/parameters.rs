@@ -161,10 +161,21 @@ pub(super) fn shared(about: &About) -> Map<String, Value> {
             json!({ "name": "id", "in": "path", "required": true, "description": "The row's id.", "schema": { "type": "string", "minLength": 1 } }),
         ),
         (
+            "UserId",
+            json!({ "name": "id", "in": "path", "required": true, "description": "The user's id.", "schema": { "type": "string", "minLength": 1 } }),
+        ),
+        (
             "key",
             json!({ "name": "key", "in": "path", "required": true, "description": "The key of a meta, escaped: `ui.theme`, `a%2Fb`.", "schema": { "type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH } }),
         ),
-        ("keys", query("keys", "These keys alone, in quotes where one has a comma: `color,\"a,b\"`.", text.clone())),
+        (
+            "keys",
+            query(
+                "keys",
+                "These keys alone, in quotes where one has a comma: `color,\"a,b\"`.",
+                text.clone(),
+            ),
+        ),
         (
             "merged",
             query(

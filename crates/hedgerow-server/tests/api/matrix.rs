@@ -13,13 +13,19 @@ const ABSENT: &str = "01900000-0000-7000-8000-000000000000";
 /// One entity of each kind of access; `spare` is what a key of another entity is for.
 const ENTITIES: &[(&str, &str)] = &[
     ("own", "metadata = true\nfields.text = { type = \"text\" }"),
-    ("shown", "metadata = true\naccess = { read = \"signed_in\", write = \"signed_in\" }\nfields.text = { type = \"text\" }"),
+    (
+        "shown",
+        "metadata = true\naccess = { read = \"signed_in\", write = \"signed_in\" }\nfields.text = { type = \"text\" }",
+    ),
     ("open", "metadata = true\naccess = { read = \"public\" }\nfields.text = { type = \"text\" }"),
     (
         "page",
         "metadata = true\naccess = { read = \"public\", published_when = \"text = 'out'\" }\nfields.text = { type = \"text\" }",
     ),
-    ("reference", "metadata = true\naccess = { read = \"public\", write = \"admin\" }\nfields.text = { type = \"text\" }"),
+    (
+        "reference",
+        "metadata = true\naccess = { read = \"public\", write = \"admin\" }\nfields.text = { type = \"text\" }",
+    ),
     ("bin", "metadata = true\nsoft_delete = true\nfields.text = { type = \"text\" }"),
     ("spare", "fields.text = { type = \"text\" }"),
 ];
@@ -333,7 +339,8 @@ impl Scene<'_> {
 
     /// Whether the row is as it was made.
     async fn is_untouched(&self, entity: &str, id: &str) -> bool {
-        let metas = format!("SELECT \"metaKey\" || \"metaValue\" FROM {entity}_metas WHERE \"entityId\" = '{id}'");
+        let metas =
+            format!("SELECT \"metaKey\" || \"metaValue\" FROM {entity}_metas WHERE \"entityId\" = '{id}'");
         let metas = self.app.database.column(&metas).await;
         let row = self.app.database.column(&format!("SELECT text FROM {entity} WHERE id = '{id}'")).await;
         row == ["out"] && metas.iter().all(|meta| meta == "k1") && metas.len() < 2
@@ -523,10 +530,14 @@ async fn every_route_answers_every_caller_as_the_rule_says() {
                 }
                 if let Deed::Metas(whose, _) = deed
                     && whose != Whose::Row
-                    && !(caller.kind.is(if whose == Whose::All { "root" } else { "ann" }) && answer.status < 400)
+                    && !(caller.kind.is(if whose == Whose::All { "root" } else { "ann" })
+                        && answer.status < 400)
                     && !scene.are_metas_untouched(whose).await
                 {
-                    wrong.push(format!("{method} {path} as {} changed metadata that they may not", caller.name));
+                    wrong.push(format!(
+                        "{method} {path} as {} changed metadata that they may not",
+                        caller.name
+                    ));
                 }
                 // HEAD goes wherever GET goes.
                 if method == "GET" {

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 const ME: &str = "/api/v1/users/me/metas";
 const NOTES: &str = "metadata = true\nfields.title = { type = \"text\" }";
-const SHOWN: &str =
-    "metadata = true\naccess = { read = \"signed_in\", write = \"signed_in\" }\nfields.title = { type = \"text\" }";
+const SHOWN: &str = "metadata = true\naccess = { read = \"signed_in\", write = \"signed_in\" }\nfields.title = { type = \"text\" }";
 const PLAIN: &str = "fields.title = { type = \"text\" }";
 
 /// What each answer is without what is another one each time.
@@ -68,8 +67,7 @@ async fn what_is_not_said_of_a_key_stays_as_it_was() {
     let app = TestApp::with(&[("notes", NOTES)]).await;
     let ann = app.user("ann").await;
     let path = format!("{ME}/when");
-    let whole =
-        json!({"value": "2026-01-31T10:30:00+01:00", "dataType": "datetime", "isPublic": true, "isSearchable": true});
+    let whole = json!({"value": "2026-01-31T10:30:00+01:00", "dataType": "datetime", "isPublic": true, "isSearchable": true});
     let made = app.put(&ann, &path, whole).await.expect(201).json();
     assert_eq!(made["value"], "2026-01-31T09:30:00.000Z");
     let changed = app.put(&ann, &path, json!({"value": "2026-02-01T10:00:00Z"})).await.expect(200).json();
@@ -143,7 +141,8 @@ async fn what_is_wrong_with_a_value_is_named() {
     }
     let long = json!({"value": "x".repeat(2000), "isSearchable": true});
     found.push_str(&format!("long  {}\n", app.put(&ann, &format!("{ME}/k"), long).await.problem()));
-    for path in ["/k?x=1", "?keys=", "?keys=a,", "?keys=%22a", "?merged=true", "?keys=a&keys=b", "?keys=%00"] {
+    for path in ["/k?x=1", "?keys=", "?keys=a,", "?keys=%22a", "?merged=true", "?keys=a&keys=b", "?keys=%00"]
+    {
         found.push_str(&format!("{path}  {}\n", app.get(&ann, &format!("{ME}{path}")).await.problem()));
     }
     let note = row(&app, &ann, "/api/v1/notes").await;
@@ -217,7 +216,8 @@ async fn a_key_may_have_any_character() {
 async fn others_see_of_a_user_what_is_public() {
     let app = TestApp::with(&[("notes", NOTES)]).await;
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
-    let _ = app.put(&ann, &format!("{ME}/nick"), json!({"value": "Annie", "isPublic": true})).await.expect(201);
+    let _ =
+        app.put(&ann, &format!("{ME}/nick"), json!({"value": "Annie", "isPublic": true})).await.expect(201);
     let _ = app.put(&ann, &format!("{ME}/secret"), json!({"value": 1})).await.expect(201);
     let id = ann.user.id.as_str();
     let of_ann = format!("/api/v1/users/{id}/metas");
@@ -255,7 +255,9 @@ async fn a_key_of_the_api_needs_the_scope() {
     let _ = app.patch(&ann, &note, json!({"a": 1})).await.expect(200);
     let _ = app.patch(&ann, ME, json!({"a": 1})).await.expect(200);
     let mut found = String::new();
-    for scopes in ["metas:read", "metas:write", "metas:delete", "notes:read", "notes:write", "notes:delete", "notes:*"] {
+    for scopes in
+        ["metas:read", "metas:write", "metas:delete", "notes:read", "notes:write", "notes:delete", "notes:*"]
+    {
         let key = app.key(&ann.user, &[scopes]).await;
         let bearer = format!("Bearer {key}");
         let who = [("authorization", bearer.as_str())];
@@ -321,7 +323,8 @@ async fn metadata_of_a_row_is_as_near_as_the_row() {
     ];
     let note = row(&app, &ann, "/api/v1/notes").await;
     let id = note.rsplit('/').next().expect("an id");
-    let _ = app.put(&ann, &format!("{note}/metas/a"), json!({"value": 1, "isPublic": true})).await.expect(201);
+    let _ =
+        app.put(&ann, &format!("{note}/metas/a"), json!({"value": 1, "isPublic": true})).await.expect(201);
     for (method, path, body) in &requests {
         let ask = async |id: &str| {
             let path = format!("/api/v1/notes/{id}/metas{path}");
@@ -332,7 +335,8 @@ async fn metadata_of_a_row_is_as_near_as_the_row() {
         assert_eq!(neutral(&foreign, id), neutral(&nobody, absent), "{method} {path}");
     }
     let shown = row(&app, &ann, "/api/v1/shown").await;
-    let _ = app.put(&ann, &format!("{shown}/metas/a"), json!({"value": 1, "isPublic": true})).await.expect(201);
+    let _ =
+        app.put(&ann, &format!("{shown}/metas/a"), json!({"value": 1, "isPublic": true})).await.expect(201);
     let _ = app.put(&ann, &format!("{shown}/metas/b"), json!({"value": 1})).await.expect(201);
     let mut found = String::new();
     for (method, path, body) in &requests {

@@ -38,7 +38,11 @@ async fn a_change_is_about_the_version_that_was_read() {
         let put = async |value: Value, condition: (&str, &str)| {
             app.ask_with(&ann, "PUT", &path, Some(json!({"value": value})), &[condition]).await
         };
-        assert_eq!(put(json!(0), ("if-match", "*")).await.problem(), "412 precondition_failed", "there is none");
+        assert_eq!(
+            put(json!(0), ("if-match", "*")).await.problem(),
+            "412 precondition_failed",
+            "there is none"
+        );
         assert_eq!(put(json!(0), ("if-match", "\"1-00\"")).await.problem(), "412 precondition_failed");
         let first = tag(&put(json!(1), ("if-none-match", "*")).await.expect(201));
         let again = put(json!(2), ("if-none-match", "*")).await;
@@ -53,7 +57,8 @@ async fn a_change_is_about_the_version_that_was_read() {
         assert_ne!(second, first);
         assert_eq!(put(json!(3), ("if-match", &first)).await.problem(), "412 precondition_failed");
         let third = tag(&put(json!(3), ("if-match", "*")).await.expect(200));
-        let delete = async |condition: (&str, &str)| app.ask_with(&ann, "DELETE", &path, None, &[condition]).await;
+        let delete =
+            async |condition: (&str, &str)| app.ask_with(&ann, "DELETE", &path, None, &[condition]).await;
         assert_eq!(delete(("if-match", &second)).await.problem(), "412 precondition_failed");
         assert_eq!(app.get(&ann, &path).await.json()["value"], 3);
         let _ = delete(("if-match", &third)).await.expect(204);
@@ -109,12 +114,11 @@ async fn no_change_is_lost_among_fifty_writers() {
 
 #[tokio::test]
 async fn a_row_is_not_made_where_its_metadata_is_refused() {
-    let app = TestApp::with_options(
-        &[("notes", NOTES), ("tags", DECLARED)],
-        ServerOptions::default(),
-        |options| options.limits.metas.keys = 2,
-    )
-    .await;
+    let app =
+        TestApp::with_options(&[("notes", NOTES), ("tags", DECLARED)], ServerOptions::default(), |options| {
+            options.limits.metas.keys = 2;
+        })
+        .await;
     let ann = app.user("ann").await;
     let mut found = String::new();
     for (path, body) in [
@@ -137,7 +141,8 @@ async fn a_row_is_not_made_where_its_metadata_is_refused() {
     for entity in ["notes", "tags"] {
         assert_eq!(app.get(&ann, &format!("/api/v1/{entity}")).await.text, "[]", "{entity}");
     }
-    let made = app.post(&ann, "/api/v1/notes", json!({"title": "a", "metas": {"a": 1, "b": 2}})).await.expect(201);
+    let made =
+        app.post(&ann, "/api/v1/notes", json!({"title": "a", "metas": {"a": 1, "b": 2}})).await.expect(201);
     let path = made.header("location").expect("a place").to_owned();
     // Only the database knows that this is one too many.
     let change = json!({"title": "b", "metas": {"c": 3}});
@@ -262,7 +267,10 @@ async fn preferences_and_idempotency_are_those_of_rows() {
     let first = app.ask_with(&ann, "PATCH", ME, Some(json!({"k": 5})), &key).await.expect(200);
     let _ = app.patch(&ann, ME, json!({"k": 6})).await.expect(200);
     let again = app.ask_with(&ann, "PATCH", ME, Some(json!({"k": 5})), &key).await.expect(200);
-    assert_eq!((again.text.as_str(), again.header("idempotency-replayed")), (first.text.as_str(), Some("true")));
+    assert_eq!(
+        (again.text.as_str(), again.header("idempotency-replayed")),
+        (first.text.as_str(), Some("true"))
+    );
     assert_eq!(app.get(&ann, ME).await.text, r#"{"k":6}"#, "it was not done again");
     let other = app.ask_with(&ann, "PATCH", ME, Some(json!({"k": 7})), &key).await;
     assert_eq!(other.problem(), "422 idempotency_key_reused");
@@ -291,7 +299,8 @@ async fn the_trail_has_a_row_of_each_request_and_no_key_of_metadata() {
     let _ = app.delete(&ann, &format!("{note}/private")).await.expect(204);
     let _ = app.delete(&ann, &format!("{note}/private")).await.expect(404);
     let _ = app.put(&ann, &format!("{ME}/private"), value()).await.expect(201);
-    let wrong = app.ask_with(&ann, "PUT", &format!("{ME}/private"), Some(value()), &[("if-none-match", "*")]).await;
+    let wrong =
+        app.ask_with(&ann, "PUT", &format!("{ME}/private"), Some(value()), &[("if-none-match", "*")]).await;
     let _ = wrong.expect(412);
     let _ = app.get(&ann, &format!("/api/v1/users/{}/metas/private", ann.user.id)).await.expect(200);
     let _ = app.get(&ann, "/api/v1/metas").await.expect(200);

@@ -271,7 +271,10 @@ async fn declared_keys_are_as_described() {
         let answer = app.post(&ann, "/api/v1/notes", body.clone()).await;
         assert_eq!(answer.status == 201, taken, "the server on {body}: {}", answer.text);
     }
-    let made = app.post(&ann, "/api/v1/notes", json!({ "metas": { "colour": "blue", "size": 3 } })).await.expect(201);
+    let made = app
+        .post(&ann, "/api/v1/notes", json!({ "metas": { "colour": "blue", "size": 3 } }))
+        .await
+        .expect(201);
     let place = format!("{}/metas", made.header("location").expect("a place"));
     let all = app.get(&ann, &place).await.expect(200);
     assert_eq!(metas.check(&all.json()), Ok(()), "{}", all.text);

@@ -46,8 +46,7 @@ impl MetaService<'_> {
         let rows = match (only, checked.as_slice()) {
             (Some(only), [write]) => {
                 let query = metas::put_only(of, write, only, self.asker());
-                let sent =
-                    writes.send(&identity).await?.json_between(&[], &query, &self.behind(of)).await;
+                let sent = writes.send(&identity).await?.json_between(&[], &query, &self.behind(of)).await;
                 let sent = sent.map_err(|error| failed("write metadata", of, error))?;
                 if sent.rows.count == 0 {
                     return Err(self.refused(of, &sent.after).unwrap_or(Error::Changed));
@@ -64,12 +63,12 @@ impl MetaService<'_> {
     /// is to be deleted and is not there is no mistake.
     ///
     /// # Errors
-    /// As [`Self::set_metas`]; mistakes name `<prefix>.<key>`.
-    pub async fn change_metas(self, of: MetasOf<'_>, json: &str, prefix: &str) -> Result<Vec<Meta>, Error> {
-        self.change(&mut Writes::alone(self.ctx, self.app), of, &self.read_changes(of, json, prefix)?).await
+    /// As [`Self::set_metas`].
+    pub async fn change_metas(self, of: MetasOf<'_>, changes: &MetaChanges) -> Result<Vec<Meta>, Error> {
+        self.change(&mut Writes::alone(self.ctx, self.app), of, changes).await
     }
 
-    /// Reads an object of keys and values; null deletes a key. Mistakes name `<prefix>.<key>`.
+    /// Reads an object of keys and values for [`Self::change_metas`]; null deletes a key. Mistakes name `<prefix>.<key>`.
     ///
     /// # Errors
     /// [`Error::Input`] with every mistake; an object without keys is one.

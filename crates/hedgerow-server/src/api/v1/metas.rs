@@ -16,8 +16,8 @@ use hedgerow::schema::meta::MetaInput;
 use hedgerow::{Caller, Error};
 
 use asked::{Conditions, NewValue, Wanted};
-pub(crate) use work::MetaWork;
 use work::Deed;
+pub(crate) use work::MetaWork;
 
 use super::prefer::Return;
 use super::records::asked::Asked;
@@ -164,14 +164,8 @@ pub(crate) async fn write(
         }
         _ => Deed::Change(metas.read_changes(of, asked::object(&body).map_err(invalid)?, "")?),
     };
-    let work = MetaWork {
-        metas,
-        of,
-        deed,
-        prefer: &asked.prefer,
-        form: form(&asked.headers)?,
-        path: &asked.path,
-    };
+    let work =
+        MetaWork { metas, of, deed, prefer: &asked.prefer, form: form(&asked.headers)?, path: &asked.path };
     let answer = settle(&asked.ctx, &service.app, &Work::Metas(work), repeatable.as_ref()).await?;
     Ok(answer.into_response())
 }

@@ -282,7 +282,8 @@ pub(super) fn all() -> Vec<Recipe> {
     all
 }
 
-const META: &str = r#"{"value": {"a": [1, {"b": "c"}]}, "dataType": "json", "isPublic": true, "isSearchable": false}"#;
+const META: &str =
+    r#"{"value": {"a": [1, {"b": "c"}]}, "dataType": "json", "isPublic": true, "isSearchable": false}"#;
 
 const METAS: &str = r#"{"a": 2, "b": "c", "d": {"e": [null]}, "f": null}"#;
 

@@ -154,7 +154,8 @@ impl<'b> NewValue<'b> {
                     }
                 }
                 "isPublic" | "isSearchable" => {
-                    let place = if name == "isPublic" { &mut read.is_public } else { &mut read.is_searchable };
+                    let place =
+                        if name == "isPublic" { &mut read.is_public } else { &mut read.is_searchable };
                     *place = flag();
                     if place.is_none() {
                         mistake("invalid_boolean", format!("`{name}` is true or false"));

@@ -58,8 +58,7 @@ impl MetaWork<'_> {
                     (Error::Changed, Some(Only::IfAbsent)) => Failure::IsThere,
                     (error, _) => error.into(),
                 })?;
-                let reply =
-                    if written.is_new { reply(201).with_location(self.path) } else { reply(200) };
+                let reply = if written.is_new { reply(201).with_location(self.path) } else { reply(200) };
                 reply.of_one(written.row, Shown::Object)
             }
             Deed::Change(changes) => {
