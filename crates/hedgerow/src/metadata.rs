@@ -261,7 +261,7 @@ impl<'a> MetaService<'a> {
         id: &str,
         depth: MergeDepth,
     ) -> Result<BTreeMap<String, MergedValue>, Error> {
-        let of = MetasOf::Row(entity, records::possible_id(id)?);
+        let of = MetasOf::Row(entity, id);
         let identity = self.reader(of)?;
         if let Caller::User(_) = self.ctx.caller() {
             self.ctx.require_user(RESOURCE, Action::Read)?;

@@ -189,13 +189,9 @@ pub fn put(of: MetasOf<'_>, writes: &[MetaWrite], asker: Asker<'_>) -> Query {
         _ => given_plain(&mut sql, writes),
     }
     on_conflict(&mut sql, of.key(), writes);
-    returning(sql)
-}
-
-fn returning(mut sql: Sql) -> Query {
     sql.push(" RETURNING ");
     columns(&mut sql);
-    // A row that was there before was locked to be changed, and a new one never (PostgreSQL, "System Columns").
+    // ON CONFLICT locks the row that is there before it changes it, and nobody has locked a new one.
     sql.push(", xmax = 0");
     let mut query = query(sql);
     query.columns.push(OutputColumn { key: None, ty: SqlType::Bool });
@@ -243,7 +239,9 @@ pub fn put_only(of: MetasOf<'_>, write: &MetaWrite, only: Only<'_>, asker: Asker
             }
         }
     }
-    returning(sql)
+    sql.push(" RETURNING ");
+    columns(&mut sql);
+    query(sql)
 }
 
 /// Deletes these keys, where they have one of these versions.

@@ -357,7 +357,17 @@ async fn metadata_of_a_row_is_as_near_as_the_row() {
     "#);
     assert_eq!(app.get(&bob, &format!("{shown}/metas/b")).await.problem(), "404 not_found");
     assert_eq!(app.get(&ann, &format!("{shown}/metas")).await.text, r#"{"a":1,"b":1}"#);
-    assert_eq!(app.get(Who::Anyone, &format!("{shown}/metas")).await.problem(), "401 not_signed_in");
+    for path in [
+        format!("{shown}/metas"),
+        format!("{shown}/metas?merged=true"),
+        "/api/v1/shown/a%00b/metas".to_owned(),
+    ] {
+        assert_eq!(app.get(Who::Anyone, &path).await.problem(), "401 not_signed_in", "{path}");
+    }
+    for path in ["/metas", "/metas?merged=true", "/metas/a"] {
+        let answer = app.get(&ann, &format!("/api/v1/shown/a%00b{path}")).await;
+        assert_eq!(answer.problem(), "404 not_found", "{path}");
+    }
     let plain = row(&app, &ann, "/api/v1/plain").await;
     for (method, path, body) in requests {
         let answer = app.ask_with(&ann, method, &format!("{plain}/metas{path}"), body.clone(), &[]).await;

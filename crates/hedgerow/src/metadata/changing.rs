@@ -55,7 +55,10 @@ impl MetaService<'_> {
             }
             _ => self.put(writes, &identity, of, &checked).await?,
         };
-        let is_new = rows.aside.first().and_then(|aside| aside.get(2)?.as_deref()) == Some("true");
+        let is_new = match only {
+            None => rows.aside.first().and_then(|aside| aside.get(2)?.as_deref()) == Some("true"),
+            Some(only) => matches!(only, Only::IfAbsent),
+        };
         Ok(Written { row: OneRow::first(rows)?, is_new })
     }
 
