@@ -281,6 +281,23 @@ pub async fn apply(
     Ok(applied)
 }
 
+/// Tries the files that [`apply`] would run, in one transaction that is undone. A file in steps that fails in the middle stays
+/// half applied; in a development database, whose tables are small and wait for nobody, it is tried first.
+///
+/// # Errors
+/// [`MigrateError::File`] with what would have failed. `Ok` also where a file cannot be tried this way.
+pub async fn rehearse(
+    url: &DatabaseUrl,
+    roles: &Roles,
+    files: &[MigrationFile],
+    mut report: impl FnMut(MigrateEvent) + Send,
+) -> Result<(), MigrateError> {
+    let session = Session::open(url, roles, &mut report).await?;
+    let outcome = pending::rehearse(&session, files).await;
+    let closed = session.close().await;
+    outcome.and(closed)
+}
+
 /// Brings a development database to what the entities say, without a file, in one transaction. What was changed this way
 /// is a draft until [`adopt`] says that a file does the same.
 ///

@@ -200,6 +200,9 @@ pub fn read_body<'e>(
     let text = std::str::from_utf8(body).map_err(|error| {
         whole("invalid_json", format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
+    if text.trim().is_empty() {
+        return Err(whole("invalid_json", "the body is empty, and should be JSON".to_owned()));
+    }
     let json: &RawValue = serde_json::from_str(text)
         .map_err(|error| whole("invalid_json", format!("the body is no JSON: {error}")))?;
     let raw = json.get();

@@ -161,6 +161,33 @@ impl Error {
         }
     }
 
+    /// What a caller can do about it, where the message does not say so already.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotSignedIn => Some(
+                "send a key as `Authorization: Bearer hrk_…` or `x-api-key: hrk_…`, or a session's token or cookie from /api/auth",
+            ),
+            Self::InvalidCredential => {
+                Some("GET /api/v1/api-keys lists the keys that hold; make a new one, or sign in again")
+            }
+            Self::AddressNotAllowed => {
+                Some("use it from an address of its `allowedIps`, or make a key for this one")
+            }
+            Self::SessionRequired => {
+                Some("sign in, and send the session's token or cookie instead of the key")
+            }
+            Self::MissingScope { .. } => Some("use a key that has the scope, or make one"),
+            Self::AdminOnly { .. } => Some("sign in as a user whose role is admin"),
+            Self::NotOwner => Some("only its owner changes it"),
+            Self::NotFound => Some("the id may be wrong, or the row not yours to see"),
+            Self::UnknownEntity { .. } => {
+                Some("/api/v1/docs lists the entities; their names are in lower case")
+            }
+            Self::Changed => Some("GET it again, and send the ETag of that answer in If-Match"),
+            _ => None,
+        }
+    }
+
     /// What is wrong with which field of the input.
     pub fn inputs(&self) -> &[InputError] {
         match self {

@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: &Arguments, command: &Dev) -> anyhow::Result<
             "{name} makes what this database has as a draft already; it counts as applied"
         ));
     }
-    apply_files(&project, &place, DataLoss::Refuse).await?;
+    apply_tried(&project, &place).await?;
     draft(&project, &place, &schema, command).await?;
     let app = open_app(&project, &place, schema, project.config.pool, Mode::Development)?;
     if !serve::show(&examine(&app, Tolerance::DEVELOPMENT).await?) {
@@ -198,6 +198,16 @@ async fn draft(project: &Project, place: &Place, schema: &Schema, command: &Dev)
     Ok(())
 }
 
+/// Applies the files that are not yet, after they were tried: one that would fail in the middle changes nothing.
+async fn apply_tried(project: &Project, place: &Place) -> anyhow::Result<()> {
+    let tried =
+        migrate::rehearse(owner_of(place)?, &project.config.roles, &project.migrations()?, tell).await;
+    tried.context(
+        "a migration was tried and would fail, so nothing was changed; fill the rows or change the file",
+    )?;
+    apply_files(project, place, DataLoss::Refuse).await.map(drop)
+}
+
 /// Applies each change of the entity files; never done.
 async fn watch(project: &Project, place: &Place, app: &App, command: &Dev) -> Option<String> {
     let look = || (project.entity_files().ok(), project.migrations().ok());
@@ -214,7 +224,7 @@ async fn watch(project: &Project, place: &Place, app: &App, command: &Dev) -> Op
         let changed = async {
             let schema = project.schema()?;
             if new_files {
-                apply_files(project, place, DataLoss::Refuse).await?;
+                apply_tried(project, place).await?;
             }
             draft(project, place, &schema, command).await?;
             app.replace_schema(schema);

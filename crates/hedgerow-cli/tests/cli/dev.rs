@@ -98,6 +98,32 @@ fn saved_files_are_followed_within_three_seconds() {
 }
 
 #[test]
+fn a_file_that_would_fail_in_the_middle_changes_nothing() {
+    let project = Project::new();
+    let mut dev = crate::project::Running::start(project.command(&["dev", "--port", "0"]));
+    let (address, key) = dev.address_and_key();
+    assert_eq!(send(&address, &key, "POST", "/api/v1/notes", r#"{"text":"a","n":1}"#).0, 201);
+    project.run(&["migrate", "new", "init"]).expect(0);
+    let notes = std::fs::read_to_string(project.path().join("entities/notes.toml")).expect("the file");
+    // A row that is there has no value for it, and nothing says which.
+    project
+        .write("entities/notes.toml", &format!("{notes}\n[fields.lang]\ntype = \"text\"\nrequired = true\n"));
+    dev.wait_for("the API stays as it was");
+    project.run(&["migrate", "new", "lang"]).expect(0);
+    let said = dev.wait_for("a migration was tried and would fail");
+    assert!(!said.contains("0001_init.sql failed"), "{said}");
+    // Everything goes on, and the way out is to change one's mind.
+    assert_eq!(send(&address, &key, "POST", "/api/v1/notes", r#"{"text":"b","n":2}"#).0, 201);
+    for way in ["sql", "down.sql"] {
+        std::fs::remove_file(project.path().join(format!("migrations/0002_lang.{way}"))).expect("the file");
+    }
+    project.write("entities/notes.toml", &notes);
+    dev.wait_for("the API follows the changed files");
+    assert_eq!(send(&address, &key, "POST", "/api/v1/notes", r#"{"text":"c","n":3}"#).0, 201);
+    project.run(&["migrate", "check"]).expect(0);
+}
+
+#[test]
 fn data_may_be_lost_where_that_was_said() {
     let project = Project::new();
     let mut dev =

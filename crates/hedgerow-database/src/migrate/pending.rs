@@ -55,6 +55,31 @@ pub(super) async fn apply(
     if early == waiting.len() { apply_core(session, report, applied).await } else { Ok(()) }
 }
 
+/// Tries the files that are not applied yet, and leaves everything as it is.
+pub(super) async fn rehearse(session: &Session<'_>, files: &[MigrationFile]) -> Result<(), MigrateError> {
+    let known = records::all(&session.owner).await.map_err(failed("read hedgerow.migrations"))?;
+    let has = |kind: Kind, name: &str| known.iter().any(|record| record.kind == kind && record.name == name);
+    let interrupted = records::interrupted(&session.owner).await;
+    let is_interrupted = interrupted.map_err(failed("read hedgerow.migration_steps"))?.is_some();
+    // Without Hedgerow's own tables there are no rows that could be in the way.
+    if is_interrupted || ddl::core(session.roles).iter().any(|set| !has(Kind::Core, set.name)) {
+        return Ok(());
+    }
+    let mut scripts = Vec::new();
+    for file in files.iter().filter(|file| !has(Kind::File, &file.name)) {
+        let path = format!("migrations/{}.sql", file.name);
+        scripts.push((path.clone(), parse(&path, &file.text)?));
+    }
+    // What is one transaction leaves nothing by itself.
+    let leaves_something = scripts.iter().any(|(_, script)| script.in_steps);
+    if !leaves_something || scripts.iter().any(|(_, script)| script.found || !script.core.is_empty()) {
+        return Ok(());
+    }
+    let scripts: Vec<(String, &Script)> =
+        scripts.iter().map(|(path, script)| (path.clone(), script)).collect();
+    run::rehearse(&session.owner, &scripts).await
+}
+
 async fn apply_file(
     session: &Session<'_>,
     file: &MigrationFile,

@@ -7,7 +7,7 @@ use hedgerow_schema::script::{self, Block, Script};
 use tokio_postgres::error::ErrorPosition;
 
 use super::records::{self, Kind, New};
-use super::{MigrateError, MigrateEvent, Report, failed, force};
+use super::{MigrateError, MigrateEvent, Report, failed, force, server_error};
 use crate::error::Error;
 use crate::owner::{Owner, from_driver};
 
@@ -287,6 +287,35 @@ async fn run_statement(owner: &Owner, statement: &script::Statement, path: &str)
         let line = Some(statement.line + lines_before(&statement.text, &source).unwrap_or(0));
         MigrateError::File { file: path.to_owned(), line, source: from_driver("run the statement", source) }
     })
+}
+
+/// What says that statements cannot be tried in one transaction: one that runs alone, a lock that is not given, rows that wait for
+/// the end of the transaction.
+const UNTRIED: [&str; 3] = ["25001", "55P03", "55006"];
+
+/// Runs all statements of these scripts in one transaction and undoes it; `Ok` also where that cannot be done.
+pub(super) async fn rehearse(owner: &Owner, scripts: &[(String, &Script)]) -> Result<(), MigrateError> {
+    begin(owner, SHORT).await?;
+    let all = async {
+        let mut lifted = Vec::new();
+        for (path, script) in scripts {
+            for statement in script.blocks.iter().flat_map(|block| &block.statements) {
+                make_visible(owner, &statement.text, &mut lifted).await?;
+                // The same without what takes several transactions.
+                let text = statement.text.replace(" CONCURRENTLY", "");
+                run_statement(owner, &script::Statement { text, line: statement.line }, path).await?;
+            }
+        }
+        Ok(())
+    };
+    let outcome = all.await;
+    owner.run("ROLLBACK").await.map_err(failed("undo a rehearsal"))?;
+    match outcome {
+        Err(error) if server_error(&error).is_some_and(|server| UNTRIED.contains(&server.code.code())) => {
+            Ok(())
+        }
+        outcome => outcome,
+    }
 }
 
 /// How many lines of `text` end before the character that the server complains about, where it names one.

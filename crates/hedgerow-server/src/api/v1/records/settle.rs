@@ -18,7 +18,7 @@ const TRIES: usize = 3;
 
 /// What a request writes.
 pub(crate) enum Work<'r> {
-    One(Request<'r>),
+    One(Box<Request<'r>>),
     Batch(Batch<'r>),
     Metas(MetaWork<'r>),
 }
@@ -27,7 +27,7 @@ impl Work<'_> {
     /// Who does all of it, whose credential must allow it.
     fn authorize(&self, writes: &Writes<'_>) -> Result<Identity, Failure> {
         let operations = match self {
-            Self::One(request) => std::slice::from_ref(request),
+            Self::One(request) => std::slice::from_ref(request.as_ref()),
             Self::Batch(batch) => &batch.operations,
             Self::Metas(work) => return work.authorize(),
         };
