@@ -1,6 +1,7 @@
 // The client: one server, one credential; every request goes through `send`.
 import { Batch, type Operation } from "./batch.js";
 import { Entity } from "./entity.js";
+import { Metas } from "./metas.js";
 import { HedgerowError } from "./problem.js";
 import type { AnySchema } from "./schema.js";
 
@@ -46,6 +47,16 @@ export class Hedgerow<S extends AnySchema = AnySchema> {
   /** The rows of an entity. */
   entity<E extends keyof S & string>(name: E): Entity<S, E> {
     return new Entity<S, E>(this, name);
+  }
+
+  /** The metadata of whoever asks; with an id what another user shows of theirs. */
+  metas<M extends object = { [key: string]: unknown }>(userId = "me"): Metas<M> {
+    return new Metas(this, `/api/v1/users/${encodeURIComponent(userId)}/metas`);
+  }
+
+  /** The metadata that all share, which administrators write. */
+  globalMetas<M extends object = { [key: string]: unknown }>(): Metas<M> {
+    return new Metas(this, "/api/v1/metas");
   }
 
   /**

@@ -1,7 +1,10 @@
 // The rows of one entity: reading, walking, writing.
 import type { Hedgerow, Request } from "./client.js";
 import { parameters, type Where } from "./conditions.js";
-import type { AnySchema, Insert, Row, Update } from "./schema.js";
+import { RowMetas } from "./metas.js";
+import type { AnySchema, Insert, Metas, Row, Update } from "./schema.js";
+import { versioned } from "./version.js";
+import { type WriteOptions, written } from "./writing.js";
 
 export interface ListOptions<R, K extends keyof R & string = keyof R & string> {
   where?: Where<R>;
@@ -19,14 +22,6 @@ export interface ListOptions<R, K extends keyof R & string = keyof R & string> {
   signal?: AbortSignal;
 }
 
-export interface WriteOptions {
-  /** The version that the change is about (`versionOf` of a row): 412 where the row is another. */
-  version?: string;
-  /** Names the request, so that a repetition by another process does nothing; made anew when not given. */
-  idempotencyKey?: string;
-  signal?: AbortSignal;
-}
-
 /** Some rows, and the way to those behind and before them. */
 export interface Page<T> {
   rows: T[];
@@ -34,13 +29,6 @@ export interface Page<T> {
   total: number | undefined;
   next: (() => Promise<Page<T>>) | undefined;
   previous: (() => Promise<Page<T>>) | undefined;
-}
-
-const versions = new WeakMap<object, string>();
-
-/** The version of a row that was read or written by itself, for `WriteOptions.version`. */
-export function versionOf(row: object): string | undefined {
-  return versions.get(row);
 }
 
 /** The rows of an entity, as whoever asks may see and change them. */
@@ -154,16 +142,17 @@ export class Entity<S extends AnySchema, E extends keyof S & string> {
     return this.client.json({ method: "DELETE", path: this.path, query: parameters(where), signal: options.signal });
   }
 
+  /** The metadata of a row. */
+  metas(id: string): RowMetas<Metas<S, E>> {
+    return new RowMetas(this.client, `${this.at(id)}/metas`);
+  }
+
   private at(id: string): string {
     return `${this.path}/${encodeURIComponent(id)}`;
   }
 
   private async row<T extends object>(request: Request): Promise<T> {
-    const response = await this.client.send(request);
-    const row = (await response.json()) as T;
-    const version = response.headers.get("etag");
-    if (version !== null) versions.set(row, version);
-    return row;
+    return versioned(await this.client.send(request));
   }
 
   private async page<T>(request: Request): Promise<Page<T>> {
@@ -193,11 +182,4 @@ function query<R>(options: Query<R>): Omit<Request, "method" | "path"> {
   if (options.limit !== undefined) pairs.push(["limit", String(options.limit)]);
   const headers: Record<string, string> = options.count === undefined ? {} : { prefer: `count=${options.count}` };
   return { query: pairs, headers, signal: options.signal };
-}
-
-function written(options: WriteOptions): Omit<Request, "method" | "path"> {
-  const headers: Record<string, string> = {};
-  if (options.version !== undefined) headers["if-match"] = options.version;
-  if (options.idempotencyKey !== undefined) headers["idempotency-key"] = options.idempotencyKey;
-  return { headers, signal: options.signal };
 }

@@ -2,6 +2,19 @@
 export { Batch, ref, type Operation } from "./batch.js";
 export { Hedgerow, type Options } from "./client.js";
 export { Condition, Conditions, type Where } from "./conditions.js";
-export { Entity, versionOf, type ListOptions, type Page, type WriteOptions } from "./entity.js";
+export { Entity, type ListOptions, type Page } from "./entity.js";
+export {
+  Metas,
+  RowMetas,
+  type Change,
+  type DataType,
+  type Level,
+  type Merged,
+  type Meta,
+  type MetasOptions,
+  type SetOptions,
+} from "./metas.js";
 export { HedgerowError, type Mistake } from "./problem.js";
 export type { AnySchema, Insert, Row, Update } from "./schema.js";
+export { versionOf } from "./version.js";
+export type { WriteOptions } from "./writing.js";

@@ -135,3 +135,54 @@ test("whoever has no key gets an error that says so", async () => {
   const nobody = new Hedgerow<Schema>({ url, retries: 0 });
   await assert.rejects(nobody.entity("tasks").list(), (error) => error instanceof HedgerowError && error.code === "not_signed_in");
 });
+
+test("metadata of a row is typed, merged and changed by its version", async () => {
+  const task = await tasks.create({ title: "Kite", metas: { colour: "blue", "ui,theme": { dark: true } } });
+  const metas = tasks.metas(task.id);
+  assert.deepEqual(await metas.all(), { colour: "blue", "ui,theme": { dark: true } });
+  assert.deepEqual(await metas.all({ keys: ["ui,theme", 'a"b'] }), { "ui,theme": { dark: true } });
+  const set = await metas.set("weight", 1.5, { isSearchable: false });
+  assert.deepEqual([set.key, set.value, set.dataType, set.isPublic], ["weight", 1.5, "number", false]);
+  const again = await metas.set("weight", 2, { version: versionOf(set)! });
+  assert.equal(again.value, 2);
+  await assert.rejects(
+    metas.set("weight", 3, { version: versionOf(set)! }),
+    (error) => error instanceof HedgerowError && error.status === 412,
+  );
+  await assert.rejects(metas.set("weight", 3, { isNew: true }), (error) => error instanceof HedgerowError && error.status === 412);
+  assert.equal((await metas.get("weight")).value, 2);
+  // @ts-expect-error: the entity file says which colours there are
+  await assert.rejects(metas.set("colour", "green"), (error) => {
+    assert(error instanceof HedgerowError);
+    assert.deepEqual(error.errors.map(({ field, code }) => [field, code]), [["value", "not_an_option"]]);
+    return true;
+  });
+  assert.deepEqual(await metas.change({ colour: null, "ui,theme": { size: 2 } }), { "ui,theme": { size: 2 }, weight: 2 });
+  await hedgerow.metas().change({ "ui,theme": { dark: false }, beta: true });
+  const merged = await metas.merged({ depth: "deep", keys: ["ui,theme", "colour", "beta"] });
+  assert.deepEqual(merged, {
+    "ui,theme": { value: { dark: false, size: 2 }, level: "user", levels: ["user", "entity"] },
+    colour: { value: "red", level: "default" },
+    beta: { value: true, level: "user" },
+  });
+  await tasks.update(task.id, { metas: { weight: null } });
+  await metas.delete("ui,theme");
+  assert.deepEqual(await metas.all(), {});
+  await tasks.delete(task.id);
+});
+
+test("metadata of users and of all has the same form", async () => {
+  const mine = hedgerow.metas<{ nick: string; beta: boolean; [key: string]: unknown }>();
+  const nick = await mine.set("nick", "Annie", { isPublic: true });
+  assert.deepEqual([nick.value, nick.isPublic], ["Annie", true]);
+  assert.equal((await mine.change({ beta: null })).nick, "Annie");
+  const task = await tasks.create({ title: "Whose" });
+  assert.equal((await hedgerow.metas(task.userId).all())["nick"], "Annie");
+  assert.deepEqual(await hedgerow.metas("nobody").all(), {});
+  await tasks.delete(task.id);
+  await mine.delete("nick");
+  const all = hedgerow.globalMetas();
+  await all.set("theme", "light");
+  assert.deepEqual(await all.all({ keys: ["theme", "nothing"] }), { theme: "light" });
+  await all.delete("theme");
+});

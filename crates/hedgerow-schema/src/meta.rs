@@ -9,7 +9,7 @@ mod merge;
 use crate::value::{self, Mistake, moment};
 use crate::{Decimal, Field, FieldKind, Identifier, SqlType};
 
-pub use input::{MetaChanges, MetaInput, MetaLimits, MetaRules, MetaWrite, too_long, too_many};
+pub use input::{MetaChanges, MetaInput, MetaLimits, MetaRules, MetaWrite, read_keys, too_long, too_many};
 pub use merge::{Found, Level, MergeDepth, MergedValue, defaults, merge};
 
 /// A key has at most this many characters.
@@ -250,6 +250,21 @@ impl MetaValue {
             || serde_json::from_str::<&serde_json::value::RawValue>(&text).is_ok()
                 && (data_type == DataType::Json || Self::natural(&text) == data_type);
         Self::stored(if is_it { data_type } else { DataType::Text }, text)
+    }
+
+    /// What is read of a row as JSON, as PostgreSQL writes it: what is none of its type comes as a text.
+    pub fn shown(data_type: DataType, json: &str) -> Self {
+        let natural = Self::natural(json);
+        let fits = match data_type {
+            DataType::Json => true,
+            DataType::Number | DataType::Boolean => natural == data_type,
+            DataType::Text | DataType::String | DataType::Date | DataType::Datetime => {
+                natural == DataType::Text
+            }
+        };
+        let data_type = if fits { data_type } else { natural };
+        let text = if data_type.is_json() { None } else { serde_json::from_str(json).ok() };
+        Self::stored(data_type, text.unwrap_or_else(|| json.to_owned()))
     }
 
     /// The type that a JSON text has where nothing else is said.

@@ -6,14 +6,16 @@
 
 mod example;
 mod field;
+mod metas;
 
 use serde_json::{Map, Value, json};
 
-use crate::meta::{DataType, MetaKey, Metadata, UnknownKeys};
-use crate::{Column, Entity, Field, Schema, Standard, codes, query};
+use crate::write::METAS;
+use crate::{Column, Entity, Field, Schema, Standard, codes};
 
 pub use example::value as example_value;
 pub use field::{is_safe_integer, read, written};
+pub use metas::{metas, metas_written};
 
 /// A row as it is read, all columns selected.
 ///
@@ -29,7 +31,7 @@ pub fn row(entity: &Entity) -> Value {
     let mut members: Vec<(&str, Value)> =
         entity.readable().map(|column| (column.name(), column_schema(column))).collect();
     let required: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
-    members.extend(entity.metadata.as_ref().map(|metadata| (query::METAS, metas(metadata))));
+    members.extend(entity.metadata.as_ref().map(|metadata| (METAS, metas(metadata))));
     let mut schema = object(&required, &members);
     schema.insert("examples".to_owned(), json!([example_row(entity)]));
     Value::Object(schema)
@@ -38,12 +40,14 @@ pub fn row(entity: &Entity) -> Value {
 /// The body that makes a row, with new rows of other entities within it that point at it.
 pub fn insert(schema: &Schema, entity: &Entity) -> Value {
     let mut shape = body(&needed(writable(entity)), &writable(entity).collect::<Vec<_>>());
+    with_metas(&mut shape, entity);
     for (child, by) in children(schema, entity) {
         let fields: Vec<&Field> = writable(child).filter(|field| field.name != by.name).collect();
         let mut row = body(&needed(fields.iter().copied()), &fields);
         if let Some(members) = row.as_object_mut() {
             members.remove("examples");
         }
+        with_metas(&mut row, child);
         let description = format!("New rows of {} whose `{}` is this row.", child.name, by.name);
         shape["properties"][child.name.as_str()] =
             json!({ "type": "array", "items": row, "description": description });
@@ -74,13 +78,24 @@ fn needed<'e>(fields: impl Iterator<Item = &'e Field>) -> Vec<&'e str> {
 /// The body that changes a row: fields that are not named stay.
 pub fn update(entity: &Entity) -> Value {
     let fields: Vec<&Field> = writable(entity).filter(|field| !field.immutable).collect();
-    body(&[], &fields)
+    let mut schema = body(&[], &fields);
+    with_metas(&mut schema, entity);
+    schema
+}
+
+/// Adds the metadata that a body writes along, by the name of its shared schema.
+fn with_metas(body: &mut Value, entity: &Entity) {
+    if entity.metadata.is_some() {
+        let name = format!("#/components/schemas/{}MetasUpdate", entity.name);
+        body["properties"][METAS] = json!({ "$ref": name });
+    }
 }
 
 /// The body that replaces a row: fields that are not named return to their default, immutable ones stay.
 pub fn replace(entity: &Entity) -> Value {
     let fields: Vec<&Field> = writable(entity).filter(|field| !field.immutable).collect();
     let mut schema = body(&needed(fields.iter().copied()), &fields);
+    with_metas(&mut schema, entity);
     // The one place for an id in a body: it repeats the path's.
     schema["properties"]["id"] = json!({ "type": "string", "description": "May repeat the id of the path." });
     schema
@@ -94,29 +109,6 @@ pub fn writable(entity: &Entity) -> impl Iterator<Item = &Field> {
 /// The lists of codes that fields of the types `country` and `currency` refer to, by the name they refer to them with.
 pub fn code_lists() -> [(&'static str, Value); 2] {
     [("Country", codes::countries().collect()), ("Currency", codes::currencies().collect())]
-}
-
-/// The metadata of a row: the declared keys with their types, and others where there may be any.
-fn metas(metadata: &Metadata) -> Value {
-    let of_key = |key: &MetaKey| {
-        if key.data_type() != DataType::Number {
-            return read(&Field { required: true, ..key.field.clone() });
-        }
-        // However long it is.
-        let mut schema = json!({ "type": "number" });
-        if let Some(text) = &key.field.description {
-            schema["description"] = json!(text);
-        }
-        schema
-    };
-    let members: Vec<(&str, Value)> = metadata.keys.iter().map(|key| (key.name(), of_key(key))).collect();
-    let mut schema = object(&[], &members);
-    if metadata.unknown == UnknownKeys::Refused {
-        schema.insert("additionalProperties".to_owned(), json!(false));
-    }
-    let description = "Metadata, key to value; there where the request says `metas=all` or `metas=key,key`.";
-    schema.insert("description".to_owned(), json!(description));
-    Value::Object(schema)
 }
 
 fn column_schema(column: Column<'_>) -> Value {

@@ -6,8 +6,8 @@
 
 use std::fmt::Write as _;
 
-use crate::meta::{DataType, Metadata, UnknownKeys};
-use crate::query::METAS;
+use crate::meta::{DataType, UnknownKeys};
+use crate::write::METAS;
 use crate::{Column, Entity, Field, FieldKind, Schema, Standard, ddl, shape};
 
 /// The types of all entities, as one file.
@@ -65,6 +65,9 @@ export type Insert<E extends keyof Schema> = Schema[E][\"Insert\"];
 
 /** The body that changes a row. */
 export type Update<E extends keyof Schema> = Schema[E][\"Update\"];
+
+/** The metadata of a row. */
+export type Metas<E extends keyof Schema> = Schema[E] extends { Metas: infer M } ? M : never;
 ";
 
 fn write_entity(out: &mut String, schema: &Schema, entity: &Entity) {
@@ -76,8 +79,10 @@ fn write_entity(out: &mut String, schema: &Schema, entity: &Entity) {
         }
         let _ = writeln!(out, "          {}: {};", column.name(), column_type(column));
     }
-    if let Some(metadata) = &entity.metadata {
-        write_metas(out, metadata);
+    if entity.metadata.is_some() {
+        comment(out, 10, "Metadata, with `metas=all` or `metas=key,key`.");
+        let own = format!("Database[\"public\"][\"Tables\"][\"{}\"][\"Metas\"]", entity.name);
+        let _ = writeln!(out, "          {METAS}?: {own};");
     }
     out.push_str(
         "        };\n        Insert: {\n          /** Only to upsert by it. */\n          id?: string;\n",
@@ -92,11 +97,15 @@ fn write_entity(out: &mut String, schema: &Schema, entity: &Entity) {
         let own = format!("Database[\"public\"][\"Tables\"][\"{}\"][\"Insert\"]", child.name);
         let _ = writeln!(out, "          {}?: Omit<{own}, \"{}\">[];", child.name, by.name);
     }
+    write_metas_of_body(out, entity);
     out.push_str("        };\n        Update: {\n");
     for field in shape::writable(entity).filter(|field| !field.immutable) {
         let _ = writeln!(out, "          {}?: {};", field.name, written(field));
     }
-    out.push_str("        };\n        Relationships: [\n");
+    write_metas_of_body(out, entity);
+    out.push_str("        };\n");
+    write_metas(out, entity);
+    out.push_str("        Relationships: [\n");
     for (field, relation) in entity.relations() {
         let key = ddl::foreign_key_name(entity, field);
         write_relationship(out, key.as_str(), field.name.as_str(), relation.entity.as_str());
@@ -104,20 +113,34 @@ fn write_entity(out: &mut String, schema: &Schema, entity: &Entity) {
     out.push_str("        ];\n      };\n");
 }
 
-fn write_metas(out: &mut String, metadata: &Metadata) {
-    comment(out, 10, "Metadata, with `metas=all` or `metas=key,key`.");
-    let _ = writeln!(out, "          {METAS}?: {{");
+/// The metadata that a body writes along.
+fn write_metas_of_body(out: &mut String, entity: &Entity) {
+    if entity.metadata.is_some() {
+        comment(out, 10, "Metadata; null deletes a key.");
+        let own = format!("Database[\"public\"][\"Tables\"][\"{}\"][\"Metas\"]", entity.name);
+        let _ = writeln!(out, "          {METAS}?: {{ [K in keyof {own}]: {own}[K] | null }};");
+    }
+}
+
+/// The keys of its rows' metadata: those that are declared, and others where there may be others.
+fn write_metas(out: &mut String, entity: &Entity) {
+    let Some(metadata) = &entity.metadata else { return };
+    out.push_str("        Metas: {\n");
     for key in &metadata.keys {
+        if let Some(text) = &key.field.description {
+            comment(out, 10, text);
+        }
         let value = match key.data_type() {
+            // However long it is.
             DataType::Number => "number".to_owned(),
             _ => value(&key.field, Side::Read),
         };
-        let _ = writeln!(out, "            {}?: {value};", key.name());
+        let _ = writeln!(out, "          {}?: {value};", key.name());
     }
     if metadata.unknown == UnknownKeys::Allowed {
-        out.push_str("            [key: string]: Json | undefined;\n");
+        out.push_str("          [key: string]: Json | undefined;\n");
     }
-    out.push_str("          };\n");
+    out.push_str("        };\n");
 }
 
 fn write_relationship(out: &mut String, key: &str, column: &str, target: &str) {

@@ -96,5 +96,7 @@ mod tests {
         check(&Method::DELETE, "/api/v1/{entity}", 200);
         check(&Method::DELETE, "/api/v1/{entity}/{id}", 204);
         check(&Method::DELETE, "/api/v1/{entity}/trash/{id}", 204);
+        check(&Method::DELETE, "/api/v1/users/me/metas/{key}", 204);
+        check(&Method::PATCH, "/api/v1/{entity}/{id}/metas", 200);
     }
 }

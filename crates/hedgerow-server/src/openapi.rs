@@ -4,6 +4,7 @@
 
 mod answers;
 mod built_in;
+mod metas;
 mod operation;
 mod page;
 mod parameters;
@@ -72,6 +73,7 @@ pub fn document(schema: &Schema, about: &About) -> Value {
             "description": format!("{}. {}", entity.label.plural, rows::access_in_words(entity)),
         }));
         rows::describe(entity, &mut paths);
+        metas::of_rows(entity, &mut paths);
         for (suffix, shape) in [
             ("", shape::row(entity)),
             ("Insert", shape::insert(schema, entity)),
@@ -80,6 +82,7 @@ pub fn document(schema: &Schema, about: &About) -> Value {
         ] {
             schemas.insert(format!("{}{suffix}", entity.name), shape);
         }
+        schemas.extend(metas::schemas_of(entity));
         parameters.extend(parameters::of_fields(entity));
     }
     built_in::describe(about, &mut paths, &mut tags, &mut schemas, &mut parameters);

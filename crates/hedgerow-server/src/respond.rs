@@ -41,6 +41,8 @@ pub(crate) enum Failure {
     },
     /// One row was asked for, and so many are there.
     NotOneRow(usize),
+    /// What was to be made only where it is not is there.
+    IsThere,
     /// The rows that were asked for begin behind the last one.
     BeyondEnd {
         /// Where they would begin.
@@ -107,6 +109,7 @@ impl Failure {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotAcceptable { .. } | Self::NotOneRow(_) => StatusCode::NOT_ACCEPTABLE,
+            Self::IsThere => StatusCode::PRECONDITION_FAILED,
             Self::BeyondEnd { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::InBatch(_, failure) => failure.status(),
             Self::NoSuchPath => StatusCode::NOT_FOUND,
@@ -183,6 +186,11 @@ impl Failure {
                     Some("accept application/json for a list of any number of rows"),
                 )
             },
+            Self::IsThere => plain(
+                "precondition_failed",
+                "there is one already, and `If-None-Match: *` asks for a new one".to_owned(),
+                Some("leave the header out to change it"),
+            ),
             Self::BeyondEnd { offset, total } => Problem {
                 details: Some(format!(
                     "An offset of {offset} was requested, but there are only {total} rows."
@@ -268,7 +276,7 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::AdminOnly { .. }
         | Error::NotOwner
         | Error::NotAllowed(_) => StatusCode::FORBIDDEN,
-        Error::NotFound | Error::UnknownEntity { .. } => StatusCode::NOT_FOUND,
+        Error::NotFound | Error::UnknownEntity { .. } | Error::NoMetadata { .. } => StatusCode::NOT_FOUND,
         // PostgREST's answer where a relation has several meanings: the choices are in the message.
         Error::Input(inputs) if inputs.iter().all(|input| input.code == AMBIGUOUS) => {
             StatusCode::MULTIPLE_CHOICES

@@ -7,7 +7,7 @@ use axum::routing::{delete, get, post};
 use hedgerow::App;
 
 use crate::api::auth;
-use crate::api::v1::{api_keys, batch, records};
+use crate::api::v1::{api_keys, batch, metas, records};
 use crate::service::{ServerOptions, Service};
 use crate::{cors, health, limit, middleware, openapi, pages, proof, protect, respond};
 
@@ -17,6 +17,8 @@ pub fn router(app: App, options: ServerOptions) -> Router {
     let rows =
         get(records::list).post(records::write_rows).patch(records::write_rows).delete(records::write_rows);
     let row = get(records::get).patch(records::write_row).put(records::write_row).delete(records::write_row);
+    let object = get(metas::list).patch(metas::write);
+    let meta = get(metas::get).put(metas::write).delete(metas::write);
     Router::new()
         .route("/api/v1/audit-logs", get(records::audit_logs))
         .route("/api/v1/batch", post(batch::batch))
@@ -27,6 +29,14 @@ pub fn router(app: App, options: ServerOptions) -> Router {
         .route("/api/v1/{entity}/{id}/restore", post(records::restore))
         .route("/api/v1/{entity}/trash", get(records::trash))
         .route("/api/v1/{entity}/trash/{id}", delete(records::purge))
+        .route("/api/v1/{entity}/{id}/metas", object.clone())
+        .route("/api/v1/{entity}/{id}/metas/{key}", meta.clone())
+        .route("/api/v1/users/me/metas", object.clone())
+        .route("/api/v1/users/me/metas/{key}", meta.clone())
+        .route("/api/v1/users/{id}/metas", object.clone())
+        .route("/api/v1/users/{id}/metas/{key}", meta.clone())
+        .route("/api/v1/metas", object)
+        .route("/api/v1/metas/{key}", meta)
         .route("/api/v1/api-keys", get(api_keys::list).post(api_keys::create))
         .route("/api/v1/api-keys/{id}", get(api_keys::get).patch(api_keys::rename).delete(api_keys::delete))
         .route("/api/v1/api-keys/{id}/rotate", post(api_keys::rotate))

@@ -48,6 +48,12 @@ pub enum Error {
         /// As asked.
         name: String,
     },
+    /// The entity's rows have no metadata.
+    #[error("rows of {entity} have no metadata")]
+    NoMetadata {
+        /// The entity.
+        entity: String,
+    },
     /// The row is there, and not in the version that the caller means.
     #[error("the row has changed")]
     Changed,
@@ -102,6 +108,7 @@ impl Error {
             Self::NotOwner => "not_owner",
             Self::NotFound => "not_found",
             Self::UnknownEntity { .. } => "unknown_entity",
+            Self::NoMetadata { .. } => "no_metadata",
             Self::Changed => "precondition_failed",
             Self::KeyReused => "idempotency_key_reused",
             Self::KeyInUse => "idempotency_key_in_use",
@@ -132,6 +139,11 @@ impl Error {
             Self::NotOwner => "the row belongs to somebody else".to_owned(),
             Self::NotFound => "there is no such row".to_owned(),
             Self::UnknownEntity { name } => format!("there is no entity `{name}`"),
+            Self::NoMetadata { entity } => {
+                format!(
+                    "rows of {entity} have no metadata; `metadata = true` in its entity file gives them some"
+                )
+            }
             Self::Changed => "the row has changed since you read it; read it again".to_owned(),
             Self::KeyReused => "this Idempotency-Key was sent with another request; use a new one".to_owned(),
             Self::KeyInUse => {

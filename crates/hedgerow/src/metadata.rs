@@ -12,7 +12,7 @@ use hedgerow_schema::meta::{
 };
 use hedgerow_schema::statement::metas;
 use hedgerow_schema::write::members;
-use hedgerow_schema::{Action, Entity, Limits, ListQuery, Sql, Write};
+use hedgerow_schema::{Action, Entity, Limits, ListQuery, Schema, Sql, Write};
 use serde_json::value::RawValue;
 
 use crate::app::App;
@@ -20,6 +20,9 @@ use crate::context::{Caller, Ctx, SignedIn};
 use crate::error::Error;
 use crate::records::{self, Expected, OneRow, Wanted, Writes};
 
+mod changing;
+
+pub use changing::Written;
 pub use hedgerow_schema::meta::DataType;
 pub use hedgerow_schema::statement::metas::{MetasOf, Only};
 
@@ -168,33 +171,8 @@ impl<'a> MetaService<'a> {
         input: &MetaInput<'_>,
         only: Only<'_>,
     ) -> Result<Meta, Error> {
-        parsed(&self.write_one(of, input, Some(only)).await?.object)
-    }
-
-    /// Gives a key its value, on a condition where there is one; returns it as JSON with its entity tag.
-    ///
-    /// # Errors
-    /// As [`Self::compare_and_set`].
-    pub async fn write_one(
-        self,
-        of: MetasOf<'_>,
-        input: &MetaInput<'_>,
-        only: Option<Only<'_>>,
-    ) -> Result<OneRow, Error> {
-        let identity = self.writer(of, Action::Write)?;
-        let writes = self.checked(of, std::slice::from_ref(input))?;
-        let mut together = Writes::alone(self.ctx, self.app);
-        let (Some(only), [write]) = (only, writes.as_slice()) else {
-            return OneRow::first(self.put(&mut together, &identity, of, &writes).await?);
-        };
-        let query = metas::put_only(of, write, only, self.asker());
-        let after = self.behind(of);
-        let sent = together.send(&identity).await?.json_between(&[], &query, &after).await;
-        let sent = sent.map_err(|error| failed("write metadata", of, error))?;
-        if sent.rows.count == 0 {
-            return Err(self.why_none(of, &sent.after, Error::Changed));
-        }
-        OneRow::first(sent.rows)
+        let mut alone = Writes::alone(self.ctx, self.app);
+        parsed(&self.put_one(&mut alone, of, input, Some(only)).await?.row.object)
     }
 
     async fn put(
@@ -209,7 +187,7 @@ impl<'a> MetaService<'a> {
         let sent = together.send(identity).await?.json_between(&[], &query, &after).await;
         let sent = sent.map_err(|error| failed("write metadata", of, error))?;
         if sent.rows.count < writes.len() {
-            return Err(self.why_none(of, &sent.after, Error::NotFound));
+            return Err(self.refused(of, &sent.after).unwrap_or(Error::NotFound));
         }
         Ok(sent.rows)
     }
@@ -219,21 +197,7 @@ impl<'a> MetaService<'a> {
     /// # Errors
     /// [`Error::NotFound`] where there is none, [`Error::Changed`] where it has another version than expected.
     pub async fn delete_meta(self, of: MetasOf<'_>, key: &str, expected: &Expected) -> Result<(), Error> {
-        let identity = self.writer(of, Action::Delete)?;
-        let key = possible_key(key)?;
-        let removal = metas::remove(of, &[key], expected.of_statement(), self.asker());
-        // Behind a condition that was not met, there may be one of another version.
-        let mut after = vec![removal, metas::one(of, key, self.asker()).sql];
-        after.extend(self.may_write(of));
-        let mut together = Writes::alone(self.ctx, self.app);
-        let counts = together.send(&identity).await?.execute_each(&after).await;
-        let counts = counts.map_err(|error| failed("delete metadata", of, error))?;
-        match counts.as_slice() {
-            [deleted, ..] if *deleted > 0 => Ok(()),
-            [_, _, 0, readable] if *readable > 0 => Err(Error::NotOwner),
-            [_, seen, ..] if *seen > 0 => Err(Error::Changed),
-            _ => Err(Error::NotFound),
-        }
+        self.delete_one(&mut Writes::alone(self.ctx, self.app), of, key, expected).await
     }
 
     /// Gives `to` all keys that the caller reads of `from`, with values, types and flags; keys that only `to` has stay. Returns how
@@ -297,7 +261,7 @@ impl<'a> MetaService<'a> {
         id: &str,
         depth: MergeDepth,
     ) -> Result<BTreeMap<String, MergedValue>, Error> {
-        let of = MetasOf::Row(entity, records::possible_id(id)?);
+        let of = MetasOf::Row(entity, id);
         let identity = self.reader(of)?;
         if let Caller::User(_) = self.ctx.caller() {
             self.ctx.require_user(RESOURCE, Action::Read)?;
@@ -326,11 +290,7 @@ impl<'a> MetaService<'a> {
     /// The checked values.
     fn checked(self, of: MetasOf<'_>, inputs: &[MetaInput<'_>]) -> Result<Vec<MetaWrite>, Error> {
         let schema = self.app.schema();
-        let rules = match of {
-            MetasOf::Row(entity, _) => MetaRules::of(entity).ok_or_else(|| no_metadata(entity))?,
-            MetasOf::User | MetasOf::Other(_) => MetaRules::User(&schema),
-            MetasOf::Global => MetaRules::Global(&schema),
-        };
+        let rules = rules(of, &schema)?;
         let (mut writes, mut errors) = (Vec::new(), Vec::new());
         for (at, input) in inputs.iter().enumerate() {
             if inputs[..at].iter().any(|before| before.key == input.key) {
@@ -367,12 +327,12 @@ impl<'a> MetaService<'a> {
         }
     }
 
-    /// Why a write did nothing, by the answers to [`Self::behind`].
-    fn why_none(self, of: MetasOf<'_>, answers: &[u64], otherwise: Error) -> Error {
+    /// Why a write did nothing, by the answers to [`Self::behind`], where that was for the row.
+    fn refused(self, of: MetasOf<'_>, answers: &[u64]) -> Option<Error> {
         match (of, answers) {
-            (MetasOf::Row(..), [_, 0, 0]) => Error::NotFound,
-            (MetasOf::Row(..), [_, 0, _]) => Error::NotOwner,
-            _ => otherwise,
+            (MetasOf::Row(..), [_, 0, 0]) => Some(Error::NotFound),
+            (MetasOf::Row(..), [_, 0, _]) => Some(Error::NotOwner),
+            _ => None,
         }
     }
 
@@ -388,12 +348,14 @@ impl<'a> MetaService<'a> {
         match of {
             MetasOf::User | MetasOf::Other(_) | MetasOf::Global => {
                 let user = self.ctx.require_user(RESOURCE, Action::Read)?;
+                if let MetasOf::Other(other) = of {
+                    records::possible_id(other)?;
+                }
                 Ok(Identity::User(user.id.clone()))
             }
             MetasOf::Row(entity, id) => {
-                entity.metadata.as_ref().ok_or_else(|| no_metadata(entity))?;
-                records::possible_id(id)?;
                 let identity = records::reader(self.ctx, entity)?;
+                possible_row(entity, id)?;
                 // What one administrator wrote of reference data, another one changes.
                 Ok(match self.ctx.caller() {
                     Caller::User(user) if entity.access.write == Write::Admin && user.is_admin => {
@@ -408,15 +370,13 @@ impl<'a> MetaService<'a> {
     fn writer(self, of: MetasOf<'_>, action: Action) -> Result<Identity, Error> {
         match of {
             MetasOf::User => Ok(Identity::User(self.ctx.require_user(RESOURCE, action)?.id.clone())),
-            MetasOf::Other(_) => {
-                self.ctx.require_user(RESOURCE, action)?;
-                Err(Error::NotOwner)
-            }
+            // Whether there is such a user is not told.
+            MetasOf::Other(_) => self.ctx.require_user(RESOURCE, action).and(Err(Error::NotFound)),
             MetasOf::Row(entity, id) => {
-                entity.metadata.as_ref().ok_or_else(|| no_metadata(entity))?;
-                records::possible_id(id)?;
                 // A key that is deleted is a change of its row.
-                records::writer(self.ctx, entity, Action::Write)
+                let identity = records::writer(self.ctx, entity, Action::Write)?;
+                possible_row(entity, id)?;
+                Ok(identity)
             }
             MetasOf::Global => {
                 let SignedIn { id, is_admin, .. } = self.ctx.require_user(RESOURCE, action)?;
@@ -430,17 +390,28 @@ impl<'a> MetaService<'a> {
     }
 }
 
+/// A row that may have metadata.
+fn possible_row(entity: &Entity, id: &str) -> Result<(), Error> {
+    entity.metadata.as_ref().ok_or_else(|| no_metadata(entity))?;
+    records::possible_id(id).map(drop)
+}
+
+/// What holds for keys and values there.
+fn rules<'e>(of: MetasOf<'e>, schema: &'e Schema) -> Result<MetaRules<'e>, Error> {
+    Ok(match of {
+        MetasOf::Row(entity, _) => MetaRules::of(entity).ok_or_else(|| no_metadata(entity))?,
+        MetasOf::User | MetasOf::Other(_) => MetaRules::User(schema),
+        MetasOf::Global => MetaRules::Global(schema),
+    })
+}
+
 /// A key that PostgreSQL could not even read, or that nothing can have, names no meta.
 fn possible_key(key: &str) -> Result<&str, Error> {
     meta::check_key(key).map(|()| key).map_err(|_| Error::NotFound)
 }
 
 fn no_metadata(entity: &Entity) -> Error {
-    let message = format!(
-        "rows of {} have no metadata; `metadata = true` in its entity file gives them some",
-        entity.name
-    );
-    Error::input("metas", "no_metadata", message)
+    Error::NoMetadata { entity: entity.name.to_string() }
 }
 
 /// One row of [`metas::merged`]: its level, and what it says.
@@ -463,12 +434,7 @@ fn all(rows: &JsonRows) -> Result<Vec<Meta>, Error> {
 fn parsed(object: &[u8]) -> Result<Meta, Error> {
     let members = Members::of(std::str::from_utf8(object).map_err(|error| unreadable(error.into()))?)?;
     let data_type = DataType::parse(&members.text("dataType")?).unwrap_or(DataType::Text);
-    let value = match members.json("value") {
-        "null" => MetaValue::stored(DataType::Json, "null".to_owned()),
-        json => MetaValue::read_as(data_type, json)
-            .or_else(|_| MetaValue::read_as(DataType::Text, json))
-            .map_err(|mistake| unreadable(mistake.message.into()))?,
-    };
+    let value = MetaValue::shown(data_type, members.json("value"));
     Ok(Meta {
         key: members.text("key")?,
         value,

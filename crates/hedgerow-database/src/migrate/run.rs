@@ -373,7 +373,7 @@ pub(super) async fn again(
         let Err(error) = outcome else { return Ok(()) };
         let _ = owner.run("ROLLBACK").await;
         attempts += 1;
-        let code = super::server_error(&error).map(|server| server.code.code().to_owned());
+        let code = server_error(&error).map(|server| server.code.code().to_owned());
         // lock_not_available, deadlock_detected
         if !matches!(code.as_deref(), Some("55P03" | "40P01")) {
             return Err(error);

@@ -4,7 +4,7 @@
 //! was, and so does the type of a value that fits it.
 
 use super::{DataType, Level, MetaKey, MetaValue, Metadata, UnknownKeys, check_key};
-use crate::query::InputError;
+use crate::query::{InputError, split_quoted};
 use crate::reader::nearest;
 use crate::write::members;
 use crate::{Entity, Mistake, Schema};
@@ -135,10 +135,6 @@ impl<'e> MetaRules<'e> {
             }
             return Err(vec![InputError::new("key", "unknown_meta_key", message)]);
         }
-        if input.json.len() > limits.value_bytes {
-            let message = format!("has more than {} bytes", limits.value_bytes);
-            return Err(one("value", Mistake::new("value_too_large", message)));
-        }
         let mut write = match (declared.first(), input.data_type) {
             (Some(key), _) => {
                 let value = key.read(input.json).map_err(|mistake| one("value", mistake))?;
@@ -154,6 +150,11 @@ impl<'e> MetaRules<'e> {
             }
         };
         let mut errors = Vec::new();
+        // Of what is stored: how a text is escaped on its way is nobody's business.
+        if write.value.text().len() > limits.value_bytes {
+            let message = format!("has more than {} bytes", limits.value_bytes);
+            errors.extend(one("value", Mistake::new("value_too_large", message)));
+        }
         for (at, key) in declared.into_iter().enumerate() {
             let otherwise = self.declared(key, input).into_iter();
             errors.extend(otherwise.flat_map(|(field, mistake)| one(field, mistake)));
@@ -197,7 +198,7 @@ impl<'e> MetaRules<'e> {
         wrong
     }
 
-    /// Reads an object of keys and values; null deletes a key. Mistakes name `<prefix>.<key>`.
+    /// Reads an object of keys and values; null deletes a key. Mistakes name `<prefix>.<key>`, and without a prefix the key.
     ///
     /// # Errors
     /// Every mistake.
@@ -217,7 +218,8 @@ impl<'e> MetaRules<'e> {
         let mut changes = MetaChanges { most: limits.keys, ..MetaChanges::default() };
         let mut errors = Vec::new();
         for (at, (key, value)) in members.iter().enumerate() {
-            let field = format!("{prefix}.{}", shown(key));
+            let dot = if prefix.is_empty() { "" } else { "." };
+            let field = format!("{prefix}{dot}{}", shown(key));
             if members[..at].iter().any(|(before, _)| before == key) {
                 errors.push(InputError::new(
                     field,
@@ -271,6 +273,30 @@ pub fn too_long() -> Mistake {
 pub fn too_many(field: &str) -> InputError {
     let message = "this would be more keys of metadata than there may be (`api.max_metas`)";
     InputError::new(field, "too_many_metas", message)
+}
+
+/// Reads a list of keys, in quotes or without: `color,"a,b"`.
+///
+/// ```
+/// use hedgerow_schema::meta::read_keys;
+/// assert_eq!(read_keys("keys", "color,\"a,b\"").unwrap(), ["color", "a,b"]);
+/// assert_eq!(read_keys("keys", "color,").unwrap_err()[0].field, "keys");
+/// ```
+///
+/// # Errors
+/// What is wrong with it, named `parameter`.
+pub fn read_keys(parameter: &str, text: &str) -> Result<Vec<String>, Vec<InputError>> {
+    let Some(keys) = split_quoted(text).filter(|keys| !keys.is_empty()) else {
+        let message =
+            format!("`{parameter}` is a list of keys, for example `{parameter}=color,\"ui,theme\"`");
+        return Err(vec![InputError::new(parameter, "invalid_keys", message)]);
+    };
+    let wrong = |key: &String| {
+        let mistake = check_key(key).err()?;
+        Some(InputError::new(parameter, mistake.code, mistake.message))
+    };
+    let errors: Vec<InputError> = keys.iter().filter_map(wrong).collect();
+    if errors.is_empty() { Ok(keys) } else { Err(errors) }
 }
 
 /// A key as a message shows it.

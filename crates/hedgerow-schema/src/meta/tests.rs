@@ -1,3 +1,5 @@
+//! Values, declarations and the laws of merging.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -13,6 +15,7 @@ fn a_value_comes_back_as_it_went_in() {
         let value = read(json);
         assert_eq!((value.json().as_str(), value.data_type()), (json, data_type));
         assert_eq!(MetaValue::of_text(data_type, value.text()).unwrap(), value);
+        assert_eq!(MetaValue::shown(data_type, json), value);
     };
     check("false", DataType::Boolean);
     check("true", DataType::Boolean);

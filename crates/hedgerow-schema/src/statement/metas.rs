@@ -180,13 +180,15 @@ pub fn how_many(of: MetasOf<'_>, asker: Asker<'_>) -> Sql {
 pub enum Only<'a> {
     /// There is none.
     IfAbsent,
+    /// There is one.
+    IfPresent,
     /// It has one of these versions.
     IfVersion(&'a [i64]),
     /// It has this value.
     IfValue(&'a MetaValue),
 }
 
-/// Gives keys their values; returns what is there then.
+/// Gives keys their values; returns what is there then; key, version and whether it is new aside.
 pub fn put(of: MetasOf<'_>, writes: &[MetaWrite], asker: Asker<'_>) -> Query {
     let mut sql = insertion(of.table(), matches!(of, MetasOf::Row(..)));
     match of {
@@ -196,7 +198,11 @@ pub fn put(of: MetasOf<'_>, writes: &[MetaWrite], asker: Asker<'_>) -> Query {
     on_conflict(&mut sql, of.key(), writes);
     sql.push(" RETURNING ");
     columns(&mut sql);
-    query(sql)
+    // ON CONFLICT locks the row that is there before it changes it, and nobody has locked a new one.
+    sql.push(", xmax = 0");
+    let mut query = query(sql);
+    query.columns.push(OutputColumn { key: None, ty: SqlType::Bool });
+    query
 }
 
 /// The same for one key, on a condition; returns nothing where it does not hold.
@@ -214,7 +220,7 @@ pub fn put_only(of: MetasOf<'_>, write: &MetaWrite, only: Only<'_>, asker: Asker
             names(&mut sql, of.key());
             sql.push(") DO NOTHING");
         }
-        Only::IfVersion(_) | Only::IfValue(_) => {
+        Only::IfPresent | Only::IfVersion(_) | Only::IfValue(_) => {
             sql = Sql::new("UPDATE public.");
             sql.name(&of.table()).push(" AS own SET ");
             changed(&mut sql, std::slice::from_ref(write), |sql| {
@@ -236,7 +242,7 @@ pub fn put_only(of: MetasOf<'_>, write: &MetaWrite, only: Only<'_>, asker: Asker
                     };
                     sql.push("\"dataType\" = ANY (").bind(Bind::list(types)).push(")");
                 }
-                Only::IfAbsent => {}
+                Only::IfAbsent | Only::IfPresent => {}
             }
         }
     }

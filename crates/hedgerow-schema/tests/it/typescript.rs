@@ -52,3 +52,19 @@ fn the_same_entities_make_the_same_text() {
         ("name = \"a\"\nfields.x = { type = \"text\" }", "name = \"b\"\nfields.x = { type = \"text\" }");
     assert_eq!(typescript::types(&schema(&[a, b])), typescript::types(&schema(&[b, a])));
 }
+
+#[test]
+fn metadata_is_in_bodies_and_in_a_type_of_its_own() {
+    let keys = "[metas.colour]\ntype = \"select\"\noptions = [\"red\", \"it's\"]\ndescription = \"Of its card.\"\n\
+                [metas.size]\ntype = \"integer\"\n[metas.data]\ntype = \"json\"\n[metas.due]\ntype = \"date\"";
+    let of = |metadata: &str| {
+        let text =
+            format!("name = \"notes\"\nmetadata = {metadata}\nfields.title = {{ type = \"text\" }}\n{keys}");
+        let types = typescript::types(&schema(&[&text]));
+        let lines = types.lines().skip_while(|line| !line.contains("Insert: {"));
+        lines.take_while(|line| !line.contains("Relationships")).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(of("\"strict\""));
+    let open = of("true");
+    assert!(open.contains("          [key: string]: Json | undefined;\n        };"), "{open}");
+}

@@ -2,5 +2,6 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod batch;
+pub(crate) mod metas;
 pub(crate) mod prefer;
 pub(crate) mod records;

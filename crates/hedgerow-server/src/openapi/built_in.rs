@@ -1,4 +1,4 @@
-//! What is below `/api/v1` beside entities: the description itself, API keys, the audit trail and batches.
+//! What is below `/api/v1` beside entities: the description itself, metadata, API keys, the audit trail and batches.
 
 mod api_keys;
 mod audit_logs;
@@ -7,8 +7,8 @@ mod batch;
 use hedgerow::config::Audience;
 use serde_json::{Map, Value, json};
 
-use super::About;
 use super::operation::{Callers, Operation, Paths};
+use super::{About, metas};
 
 /// Describes all of them.
 pub(super) fn describe(
@@ -23,6 +23,7 @@ pub(super) fn describe(
         Audience::SignedIn => Callers::SignedIn,
     };
     batch::describe(paths, schemas);
+    metas::beside_rows(paths, schemas);
     api_keys::describe(paths, schemas);
     audit_logs::describe(paths, schemas, parameters);
     let path = "/api/v1/openapi.json";
@@ -44,6 +45,7 @@ pub(super) fn describe(
     paths.add("GET", path, path, page);
     for (name, description) in [
         ("batch", "Several operations as one."),
+        ("metas", "What an application keeps beside rows: for users, and for all."),
         ("api-keys", "Keys for programs."),
         ("audit-logs", "Who asked for what."),
         ("description", "The description of this API."),

@@ -214,7 +214,7 @@ fn is_filter(parameter: &Value) -> bool {
 /// A request to copy.
 fn curl(document: &Value, call: &Call<'_>) -> String {
     let Call { path, method, operation, base } = call;
-    let path = path.replace("{id}", "ID");
+    let path = path.replace("{id}", "ID").replace("{key}", "NAME");
     let parameters =
         || operation["parameters"].as_array().into_iter().flatten().map(|one| resolved(document, one));
     let has = |name: &str| parameters().any(|one| one["name"] == *name);

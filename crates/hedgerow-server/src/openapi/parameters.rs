@@ -1,5 +1,6 @@
 //! The parameters of the grammar, and one for each field with the form of its filter.
 
+use hedgerow::schema::meta::MAX_KEY_LENGTH;
 use hedgerow::schema::{Column, Entity, SqlType};
 use serde_json::{Map, Value, json};
 
@@ -173,6 +174,46 @@ pub(super) fn shared(about: &About) -> Map<String, Value> {
         (
             "id",
             json!({ "name": "id", "in": "path", "required": true, "description": "The row's id.", "schema": { "type": "string", "minLength": 1 } }),
+        ),
+        (
+            "UserId",
+            json!({ "name": "id", "in": "path", "required": true, "description": "The user's id.", "schema": { "type": "string", "minLength": 1 } }),
+        ),
+        (
+            "key",
+            json!({ "name": "key", "in": "path", "required": true, "description": "The key of a meta, escaped: `ui.theme`, `a%2Fb`.", "schema": { "type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH } }),
+        ),
+        (
+            "keys",
+            query(
+                "keys",
+                "These keys alone, in quotes where one has a comma: `color,\"a,b\"`.",
+                text.clone(),
+            ),
+        ),
+        (
+            "merged",
+            query(
+                "merged",
+                "`true`: the levels of metadata as one.",
+                json!({ "type": "string", "enum": ["true", "false"] }),
+            ),
+        ),
+        (
+            "merge",
+            query(
+                "merge",
+                "`deep` merges objects member by member; with `merged=true`.",
+                json!({ "type": "string", "enum": ["shallow", "deep"] }),
+            ),
+        ),
+        (
+            "IfNoneMatchAny",
+            header(
+                "If-None-Match",
+                "`*`: 412 where there is one already.",
+                json!({ "type": "string", "const": "*" }),
+            ),
         ),
         (
             "PreferReading",

@@ -167,7 +167,7 @@ async fn insist_on_all_routes(world: &World, recipes: &[Recipe]) {
     let mut client = Client::to(world.app.address());
     let mut routes = BTreeSet::new();
     for template in recipes::templates() {
-        let path = template.replace("{entity}", "things").replace("{id}", "nothing");
+        let path = template.replace("{entity}", "things").replace("{id}", "nothing").replace("{key}", "a");
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"] {
             let request = Request { method, target: path.clone().into_bytes(), ..Request::default() };
             if client.ask(&request).await.expect("an answer").status != 405 {

@@ -16,6 +16,8 @@ mod idempotency;
 mod keys;
 mod limits;
 mod matrix;
+mod metas;
+mod metas_changes;
 mod metas_in_rows;
 mod openapi;
 mod pages;

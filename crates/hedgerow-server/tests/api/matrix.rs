@@ -12,15 +12,21 @@ const ABSENT: &str = "01900000-0000-7000-8000-000000000000";
 
 /// One entity of each kind of access; `spare` is what a key of another entity is for.
 const ENTITIES: &[(&str, &str)] = &[
-    ("own", "fields.text = { type = \"text\" }"),
-    ("shown", "access = { read = \"signed_in\", write = \"signed_in\" }\nfields.text = { type = \"text\" }"),
-    ("open", "access = { read = \"public\" }\nfields.text = { type = \"text\" }"),
+    ("own", "metadata = true\nfields.text = { type = \"text\" }"),
+    (
+        "shown",
+        "metadata = true\naccess = { read = \"signed_in\", write = \"signed_in\" }\nfields.text = { type = \"text\" }",
+    ),
+    ("open", "metadata = true\naccess = { read = \"public\" }\nfields.text = { type = \"text\" }"),
     (
         "page",
-        "access = { read = \"public\", published_when = \"text = 'out'\" }\nfields.text = { type = \"text\" }",
+        "metadata = true\naccess = { read = \"public\", published_when = \"text = 'out'\" }\nfields.text = { type = \"text\" }",
     ),
-    ("reference", "access = { read = \"public\", write = \"admin\" }\nfields.text = { type = \"text\" }"),
-    ("bin", "soft_delete = true\nfields.text = { type = \"text\" }"),
+    (
+        "reference",
+        "metadata = true\naccess = { read = \"public\", write = \"admin\" }\nfields.text = { type = \"text\" }",
+    ),
+    ("bin", "metadata = true\nsoft_delete = true\nfields.text = { type = \"text\" }"),
     ("spare", "fields.text = { type = \"text\" }"),
 ];
 
@@ -48,6 +54,21 @@ enum Deed {
     Trail,
     /// A batch with one new row.
     Batch,
+    /// Of metadata.
+    Metas(Whose, &'static str),
+}
+
+/// Whose metadata a route is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Whose {
+    /// That of a row, of which one key is public.
+    Row,
+    /// That of the caller; ann alone has some.
+    Me,
+    /// That of ann, of which one key is public.
+    Ann,
+    /// What all share.
+    All,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,8 +101,28 @@ fn deed(method: &str, path: &str) -> Option<Deed> {
         ("DELETE", "/api/v1/api-keys/{id}") => Deed::Keys("delete", OneKey::Ann),
         ("POST", "/api/v1/api-keys/{id}/revoke") => Deed::Keys("delete", OneKey::Ann),
         ("POST", "/api/v1/api-keys/{id}/rotate") => Deed::MakesKeys(OneKey::Ann),
-        _ => return None,
+        _ => return of_metas(method, path),
     })
+}
+
+fn of_metas(method: &str, path: &str) -> Option<Deed> {
+    let (of, rest) = path.split_once("/metas")?;
+    let whose = match of {
+        "/api/v1/{entity}/{id}" => Whose::Row,
+        "/api/v1/users/me" => Whose::Me,
+        "/api/v1/users/{id}" => Whose::Ann,
+        "/api/v1" => Whose::All,
+        _ => return None,
+    };
+    let deed = match (method, rest) {
+        ("GET", "") => "list",
+        ("PATCH", "") => "change",
+        ("GET", "/{key}") => "get",
+        ("PUT", "/{key}") => "put",
+        ("DELETE", "/{key}") => "remove",
+        _ => return None,
+    };
+    Some(Deed::Metas(whose, deed))
 }
 
 impl Deed {
@@ -92,20 +133,34 @@ impl Deed {
             Self::DeleteMany | Self::Delete | Self::Purge => "delete",
             Self::Keys(action, _) => action,
             Self::MakesKeys(_) | Self::Batch => "write",
+            Self::Metas(_, "list" | "get") => "read",
+            // A key that is deleted is a change of its row.
+            Self::Metas(Whose::Row, _) => "write",
+            Self::Metas(_, "remove") => "delete",
+            Self::Metas(..) => "write",
         }
     }
 
     fn success(self) -> u16 {
         match self {
             Self::Create | Self::MakesKeys(_) => 201,
-            Self::Delete | Self::Purge | Self::Keys("delete", OneKey::Ann) => 204,
+            Self::Delete | Self::Purge | Self::Keys("delete", OneKey::Ann) | Self::Metas(_, "remove") => 204,
             _ => 200,
         }
     }
 
     /// Whether it is about one row.
     fn names_a_row(self) -> bool {
-        matches!(self, Self::Get | Self::Update | Self::Replace | Self::Delete | Self::Restore | Self::Purge)
+        matches!(
+            self,
+            Self::Get
+                | Self::Update
+                | Self::Replace
+                | Self::Delete
+                | Self::Restore
+                | Self::Purge
+                | Self::Metas(Whose::Row, _)
+        )
     }
 
     fn is_of_the_trash(self) -> bool {
@@ -142,7 +197,7 @@ fn routes() -> Vec<(&'static str, String)> {
         let value =
             piece.split_once(',').expect("what answers").1.split("\n        .").next().expect("its end");
         let mut found = methods(value);
-        let word = value.trim().trim_end_matches([')', ',']).trim();
+        let word = value.trim().trim_end_matches([')', ',']).trim().trim_end_matches(".clone(");
         found.extend(named.get(word).into_iter().flatten());
         assert!(!found.is_empty(), "{path} has no method that this test understands: {value}");
         all.extend(found.into_iter().map(|method| (method, path.clone())));
@@ -205,9 +260,10 @@ impl Kind {
 /// What must be answered.
 fn expected(deed: Deed, entity: &str, caller: Kind) -> u16 {
     let is_public = matches!(entity, "open" | "page" | "reference");
+    let reads = matches!(deed, Deed::List | Deed::Get | Deed::Metas(Whose::Row, "list" | "get"));
     match (caller, deed) {
         (Kind::Dead, _) => return 401,
-        (Kind::Nobody, Deed::List | Deed::Get) if is_public => return 200,
+        (Kind::Nobody, _) if is_public && reads => return 200,
         (Kind::Nobody, _) => return 401,
         (_, Deed::Describe) => return deed.success(),
         (Kind::Key { .. }, Deed::MakesKeys(_)) => return 403,
@@ -216,12 +272,14 @@ fn expected(deed: Deed, entity: &str, caller: Kind) -> u16 {
         (_, Deed::Keys(..) | Deed::MakesKeys(_) | Deed::Trail) => {
             return deed.success();
         }
+        (_, Deed::Metas(Whose::Me | Whose::Ann | Whose::All, _)) if !caller.has_all_scopes() => return 403,
+        (_, Deed::Metas(whose, what)) if whose != Whose::Row => return of_others(whose, what, deed, caller),
         _ => {}
     }
     if !caller.may(deed.action()) {
         return 403;
     }
-    let writes = !matches!(deed, Deed::List | Deed::Get);
+    let writes = !reads;
     if entity == "reference" {
         // Only administrators write, and their trash would be theirs too.
         return match (writes, caller.is("root")) {
@@ -239,8 +297,20 @@ fn expected(deed: Deed, entity: &str, caller: Kind) -> u16 {
     // Somebody else's row.
     match (entity, deed) {
         ("own" | "bin", _) => 404,
-        (_, Deed::Get) => 200,
+        _ if reads => 200,
         _ => 403,
+    }
+}
+
+/// What must be answered to a request about metadata that is no row's.
+fn of_others(whose: Whose, what: &str, deed: Deed, caller: Kind) -> u16 {
+    match (whose, what) {
+        (_, "list") => 200,
+        (Whose::Me, "put") if !caller.is("ann") => 201,
+        (Whose::Me, "get" | "remove") if !caller.is("ann") => 404,
+        (Whose::Ann, "put" | "change" | "remove") if !caller.is("ann") => 404,
+        (Whose::All, "put" | "change" | "remove") if !caller.is("root") => 403,
+        _ => deed.success(),
     }
 }
 
@@ -257,6 +327,10 @@ impl Scene<'_> {
         let path = format!("/api/v1/{entity}");
         let row = self.app.post(owner, &path, json!({"text": "out"})).await.expect(201).json();
         let id = row["id"].as_str().expect("an id").to_owned();
+        if matches!(deed, Deed::Metas(..)) {
+            let key = json!({"value": 1, "isPublic": true});
+            let _ = self.app.put(owner, &format!("{path}/{id}/metas/k"), key).await.expect(201);
+        }
         if deed.is_of_the_trash() && entity == "bin" {
             let _ = self.app.delete(owner, &format!("{path}/{id}")).await.expect(204);
         }
@@ -265,7 +339,36 @@ impl Scene<'_> {
 
     /// Whether the row is as it was made.
     async fn is_untouched(&self, entity: &str, id: &str) -> bool {
-        self.app.database.column(&format!("SELECT text FROM {entity} WHERE id = '{id}'")).await == ["out"]
+        let metas =
+            format!("SELECT \"metaKey\" || \"metaValue\" FROM {entity}_metas WHERE \"entityId\" = '{id}'");
+        let metas = self.app.database.column(&metas).await;
+        let row = self.app.database.column(&format!("SELECT text FROM {entity} WHERE id = '{id}'")).await;
+        row == ["out"] && metas.iter().all(|meta| meta == "k1") && metas.len() < 2
+    }
+
+    /// Gives ann one key, and all of them one; nobody else has any.
+    async fn metas(&self) -> String {
+        let id = self.ann.user.id.as_str();
+        let columns = "(\"metaKey\", \"metaValue\", \"dataType\", \"isPublic\"";
+        self.app
+            .database
+            .sql(&format!(
+                "DELETE FROM user_metas; DELETE FROM global_metas;
+                 INSERT INTO user_metas {columns}, \"userId\") VALUES ('k', '1', 'number', true, '{id}');
+                 INSERT INTO global_metas {columns}) VALUES ('k', '1', 'number', true)"
+            ))
+            .await;
+        id.to_owned()
+    }
+
+    /// Whether both are as they were made.
+    async fn are_metas_untouched(&self, whose: Whose) -> bool {
+        let table = if whose == Whose::All {
+            "global_metas".to_owned()
+        } else {
+            format!("user_metas WHERE \"userId\" = '{}'", self.ann.user.id)
+        };
+        self.app.database.column(&format!("SELECT \"metaKey\" || \"metaValue\" FROM {table}")).await == ["k1"]
     }
 
     async fn key(&self) -> String {
@@ -289,6 +392,8 @@ impl Scene<'_> {
             Deed::UpdateMany | Deed::Update | Deed::Replace => Some(json!({"text": "taken"})),
             Deed::MakesKeys(OneKey::None) => Some(json!({"name": "k", "scopes": ["own:read"]})),
             Deed::Keys("write", _) => Some(json!({"name": "k"})),
+            Deed::Metas(_, "put") => Some(json!({"value": 2})),
+            Deed::Metas(_, "change") => Some(json!({"k": 2, "more": 3})),
             _ => None,
         };
         let query = match deed {
@@ -387,9 +492,10 @@ async fn every_route_answers_every_caller_as_the_rule_says() {
                 let id = match deed {
                     Deed::Keys(_, OneKey::Ann) | Deed::MakesKeys(OneKey::Ann) => scene.key().await,
                     Deed::Keys(..) | Deed::MakesKeys(_) | Deed::Describe | Deed::Trail => String::new(),
+                    Deed::Metas(Whose::Me | Whose::Ann | Whose::All, _) => scene.metas().await,
                     _ => scene.row(deed, entity).await,
                 };
-                let path = template.replace("{entity}", entity);
+                let path = template.replace("{entity}", entity).replace("{key}", "k");
                 let answer = scene.ask(caller, method, &path.replace("{id}", &id), deed).await;
                 asked += 1;
                 let want = match (template.as_str(), expected(deed, entity, caller.kind)) {
@@ -421,6 +527,17 @@ async fn every_route_answers_every_caller_as_the_rule_says() {
                 let may_change = caller.kind.is(owner) && answer.status < 400;
                 if is_about_rows && !may_change && !scene.is_untouched(entity, &id).await {
                     wrong.push(format!("{method} {path} as {} changed a row that they may not", caller.name));
+                }
+                if let Deed::Metas(whose, _) = deed
+                    && whose != Whose::Row
+                    && !(caller.kind.is(if whose == Whose::All { "root" } else { "ann" })
+                        && answer.status < 400)
+                    && !scene.are_metas_untouched(whose).await
+                {
+                    wrong.push(format!(
+                        "{method} {path} as {} changed metadata that they may not",
+                        caller.name
+                    ));
                 }
                 // HEAD goes wherever GET goes.
                 if method == "GET" {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 const NOTES: (&str, &str) = (
     "notes",
-    "soft_delete = true\n[fields.title]\ntype = \"text\"\nrequired = true\nmax_length = 9\n[fields.pin]\ntype = \"text\"\n\
+    "soft_delete = true\nmetadata = true\n[fields.title]\ntype = \"text\"\nrequired = true\nmax_length = 9\n[fields.pin]\ntype = \"text\"\n\
      hidden = true\n[fields.code]\ntype = \"text\"\nimmutable = true\n[fields.score]\ntype = \"integer\"\nread_only = true",
 );
 
@@ -127,9 +127,9 @@ fn fields_stand_where_they_are_read_and_written() {
         names("notes"),
         ["id", "userId", "title", "code", "score", "createdAt", "updatedAt", "deletedAt"]
     );
-    assert_eq!(names("notesInsert"), ["title", "pin", "code"]);
-    assert_eq!(names("notesUpdate"), ["title", "pin"]);
-    assert_eq!(names("notesReplace"), ["title", "pin", "id"]);
+    assert_eq!(names("notesInsert"), ["title", "pin", "code", "metas"]);
+    assert_eq!(names("notesUpdate"), ["title", "pin", "metas"]);
+    assert_eq!(names("notesReplace"), ["title", "pin", "metas", "id"]);
     assert_eq!(document["components"]["schemas"]["notesInsert"]["required"], json!(["title"]));
     let parameters = document["components"]["parameters"].as_object().expect("parameters");
     assert!(parameters.contains_key("notes.title") && !parameters.contains_key("notes.pin"));
@@ -276,6 +276,67 @@ fn metadata_is_described_where_rows_have_some() {
     let row = &document["components"]["schemas"]["notes"];
     assert_eq!(row["properties"]["metas"]["properties"]["weight"]["type"], "number");
     assert!(!row["required"].as_array().expect("names").contains(&json!("metas")));
+}
+
+/// What the document says of metadata is what the server takes and answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn declared_keys_are_as_described() {
+    let strict = "metadata = \"strict\"\nfields.title = { type = \"text\" }\n[metas.colour]\ntype = \"select\"\n\
+        options = [\"red\", \"blue\"]\ndefault = \"red\"\ndescription = \"Of its card.\"\n[metas.size]\ntype = \"integer\"\n\
+        min = 1\nmax = 9\n[metas.beta]\ntype = \"boolean\"\ndefault = false\nrollout = 20\nlevel = \"user\"";
+    let app = TestApp::with(&[("notes", strict), ("plain", "fields.title = { type = \"text\" }")]).await;
+    let ann = app.user("ann").await;
+    let document = app.get(&ann, "/api/v1/openapi.json").await.json();
+    let keys = &document["components"]["schemas"]["notesMetasUpdate"]["properties"];
+    assert_eq!(
+        keys["colour"],
+        json!({ "type": ["string", "null"], "enum": ["red", "blue", null], "default": "red", "description": "Of its card." })
+    );
+    assert_eq!(keys["beta"]["description"], "For 20 of 100 users the opposite of its default.");
+    assert!(document["paths"].get("/api/v1/plain/{id}/metas").is_none(), "plain rows have none");
+    assert!(document["components"]["schemas"]["plainInsert"]["properties"].get("metas").is_none());
+
+    let insert = compiled(&document, "notesInsert");
+    let (metas, meta) = (compiled(&document, "notesMetas"), compiled(&document, "Meta"));
+    for (metas, taken) in [
+        (json!({ "colour": "blue", "size": 3 }), true),
+        (json!({ "colour": null }), true),
+        (json!({ "colour": "green" }), false),
+        (json!({ "size": 10 }), false),
+        (json!({ "size": "3" }), true),
+        (json!({ "other": 1 }), false),
+        (json!([1]), false),
+    ] {
+        let body = json!({ "metas": metas });
+        assert_eq!(insert.check(&body).is_ok(), taken, "the document on {body}");
+        let answer = app.post(&ann, "/api/v1/notes", body.clone()).await;
+        assert_eq!(answer.status == 201, taken, "the server on {body}: {}", answer.text);
+    }
+    let made = app
+        .post(&ann, "/api/v1/notes", json!({ "metas": { "colour": "blue", "size": 3 } }))
+        .await
+        .expect(201);
+    let place = format!("{}/metas", made.header("location").expect("a place"));
+    let all = app.get(&ann, &place).await.expect(200);
+    assert_eq!(metas.check(&all.json()), Ok(()), "{}", all.text);
+    let merged = app.get(&ann, &format!("{place}?merged=true")).await.expect(200);
+    assert_eq!(compiled(&document, "MergedMetas").check(&merged.json()), Ok(()), "{}", merged.text);
+    let one = app.get(&ann, &format!("{place}/size")).await.expect(200);
+    assert_eq!(meta.check(&one.json()), Ok(()), "{}", one.text);
+    let put = compiled(&document, "MetaInsert");
+    for (body, taken) in [
+        (json!({ "value": 4 }), true),
+        (json!({ "value": 4, "dataType": "number", "isPublic": false, "isSearchable": false }), true),
+        (json!({}), false),
+        (json!({ "value": 4, "dataType": "array" }), false),
+        (json!({ "value": 4, "isPublic": null }), false),
+        (json!({ "value": 4, "colour": 1 }), false),
+    ] {
+        assert_eq!(put.check(&body).is_ok(), taken, "the document on {body}");
+        let answer = app.put(&ann, &format!("{place}/size"), body.clone()).await;
+        assert_eq!(answer.status < 300, taken, "the server on {body}: {}", answer.text);
+    }
+    app.close().await;
 }
 
 /// Held in the repository, so that a change of the API is seen in review. `HEDGEROW_GOLDEN=write` writes it anew.

@@ -129,6 +129,18 @@ impl Preferences {
         }
         if mistakes.is_empty() { Ok(read) } else { Err(Error::Input(mistakes)) }
     }
+
+    /// For a request that makes no rows: with `handling=strict`, a preference that means nothing for it is a mistake.
+    pub(crate) fn are_not_of_new_rows(&self) -> Result<(), Error> {
+        for (name, given) in [("resolution", self.resolution.is_some()), ("missing", self.missing.is_some())]
+        {
+            if given && self.strict {
+                let message = format!("the preference `{name}` is for new rows");
+                return Err(Error::input("Prefer", "invalid_preference", message));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Names those preferences that were kept.

@@ -22,7 +22,7 @@ pub(crate) use paging::{Pages, content_range};
 pub(crate) use reading::*;
 pub(crate) use writing::*;
 
-fn invalid(errors: Vec<InputError>) -> Failure {
+pub(crate) fn invalid(errors: Vec<InputError>) -> Failure {
     Error::Input(errors).into()
 }
 fn json(status: StatusCode, body: Vec<u8>) -> Response {

@@ -281,8 +281,66 @@ pub(super) fn all() -> Vec<Recipe> {
         row("DELETE", "/api/v1/things/{thing}").words(),
         row("DELETE", "/api/v1/bins/{bin}").words(),
     ];
+    all.extend(of_metas());
     all.extend(beside_rows());
     all.extend(plain_pages());
+    all
+}
+
+const META: &str =
+    r#"{"value": {"a": [1, {"b": "c"}]}, "dataType": "json", "isPublic": true, "isSearchable": false}"#;
+
+const METAS: &str = r#"{"a": 2, "b": "c", "d": {"e": [null]}, "f": null}"#;
+
+/// The metadata of a row, of oneself by two paths, and of all.
+fn of_metas() -> Vec<Recipe> {
+    let asked = shapes(r#"keys=~ keys=a,~ keys="~" keys="a~" merged=~ merge=~ ~=1 select=~"#);
+    let mut all = Vec::new();
+    for (template, one, path, reader, writer) in [
+        (
+            "/api/v1/{entity}/{id}/metas",
+            "/api/v1/{entity}/{id}/metas/{key}",
+            "/api/v1/things/{thing}/metas",
+            As::Key,
+            As::Session,
+        ),
+        (
+            "/api/v1/users/me/metas",
+            "/api/v1/users/me/metas/{key}",
+            "/api/v1/users/me/metas",
+            As::Session,
+            As::Key,
+        ),
+        (
+            "/api/v1/users/{id}/metas",
+            "/api/v1/users/{id}/metas/{key}",
+            "/api/v1/users/{user}/metas",
+            As::Key,
+            As::Key,
+        ),
+        ("/api/v1/metas", "/api/v1/metas/{key}", "/api/v1/metas", As::Session, As::Admin),
+    ] {
+        let of_all = |method| Recipe::new(method, template, path);
+        let of_one = |method| Recipe::new(method, one, &format!("{path}/a")).words();
+        all.extend([
+            of_all("GET").shapes(&asked).by(reader),
+            of_all("HEAD").shapes(&asked).by(reader),
+            of_all("PATCH").body(METAS).words().by(writer),
+            of_one("GET").by(reader),
+            of_one("HEAD").by(reader),
+            of_one("PUT").body(META).by(writer),
+            of_one("PUT").body(r#"{"value": "a"}"#).headers(&[("if-match", "*")]).by(writer),
+            of_one("DELETE").by(writer),
+        ]);
+    }
+    let merged = [("merged", "true"), ("merge", "deep")];
+    all.push(
+        Recipe::new("GET", "/api/v1/{entity}/{id}/metas", "/api/v1/things/{thing}/metas")
+            .query(&merged)
+            .shapes(&asked),
+    );
+    let post = Recipe::new("GET", "/api/v1/{entity}/{id}/metas", "/api/v1/posts/{post}/metas");
+    all.push(post.query(&merged).shapes(&asked).by(As::Nobody));
     all
 }
 

@@ -152,6 +152,13 @@ impl World {
         }
         let mut world = Self { app, attackers: all, admin, bob };
         world.admin.ids.insert("rate", rate);
+        // Everybody has metadata of their own; what all share is the administrator's.
+        for person in world.attackers.iter().chain([&world.bob]) {
+            let metas = json!({"a": 1, "note": {"of": person.mark()}, "text": person.mark()});
+            let _ = world.app.patch(&person.user, "/api/v1/users/me/metas", metas).await.expect(200);
+        }
+        let shared = json!({"a": 1, "b": {"c": 2}});
+        let _ = world.app.patch(&world.admin.user, "/api/v1/metas", shared).await.expect(200);
         world.forbid();
         world.keep().await;
         world
@@ -239,6 +246,7 @@ impl World {
             "SELECT t::text FROM bins_metas t WHERE \"userId\" = 'BOB'",
             "SELECT t::text FROM things_others t WHERE \"sourceId\" IN (SELECT id FROM things WHERE \"userId\" = 'BOB')",
             "SELECT (to_jsonb(t) - 'updatedAt')::text FROM \"user\" t",
+            "SELECT t::text FROM user_metas t WHERE \"userId\" = 'BOB'",
             "SELECT (to_jsonb(t) - 'lastUsed' - 'updatedAt' - 'requestCount')::text FROM api_keys t WHERE \"userId\" = 'BOB'",
             "SELECT c.relname || ' ' || c.relkind::text || c.relrowsecurity::text || c.relforcerowsecurity::text || coalesce(c.relacl::text, '')
                FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname NOT LIKE 'api\\_audit%'",

@@ -26,7 +26,7 @@ pub(crate) struct Asked {
     pub(crate) limits: Limits,
     pub(super) entity: String,
     pub(super) id: String,
-    pub(super) method: Method,
+    pub(crate) method: Method,
     /// As it came.
     pub(crate) query: String,
     /// Decoded, in the order of the query string.
@@ -64,6 +64,11 @@ impl Asked {
 
     /// What is about several entities at once; each must be there when it is named.
     pub(crate) async fn of_batch(service: &Service, request: Request) -> Result<Self, Failure> {
+        Self::begin(service, String::new(), String::new(), request).await
+    }
+
+    /// What is about the metadata of something.
+    pub(crate) async fn of_metas(service: &Service, request: Request) -> Result<Self, Failure> {
         Self::begin(service, String::new(), String::new(), request).await
     }
 

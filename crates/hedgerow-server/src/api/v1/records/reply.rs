@@ -77,6 +77,12 @@ impl<'p> Reply<'p> {
         }
     }
 
+    /// Shows a document that is no row.
+    pub(crate) fn of_document(self, document: Vec<u8>) -> Result<Answer, Failure> {
+        self.insist(1)?;
+        Ok(self.finish(1, document))
+    }
+
     /// Shows nothing.
     pub(crate) fn of_nothing(mut self) -> Answer {
         self.status = StatusCode::NO_CONTENT.as_u16();

@@ -143,7 +143,9 @@ impl Request<'_> {
 
     /// Does it.
     pub(crate) async fn perform(&self, writes: &mut Writes<'_>) -> Result<Answer, Failure> {
-        self.insist_on_preferences()?;
+        if self.method != Method::POST || self.target != Target::Rows {
+            self.prefer.are_not_of_new_rows()?;
+        }
         let (post, patch) = (self.method == Method::POST, self.method == Method::PATCH);
         match &self.target {
             Target::Rows if post && self.prefer.resolution.is_some() => self.upsert(writes).await,
@@ -177,19 +179,6 @@ impl Request<'_> {
             }
             _ => Err(Failure::NoSuchMethod),
         }
-    }
-
-    /// With `handling=strict`, a preference that means nothing for this request is a mistake.
-    fn insist_on_preferences(&self) -> Result<(), Failure> {
-        let creates = self.method == Method::POST && self.target == Target::Rows;
-        let (resolution, missing) = (self.prefer.resolution.is_some(), self.prefer.missing.is_some());
-        for (name, given) in [("resolution", resolution), ("missing", missing)] {
-            if given && !creates && self.prefer.strict {
-                let message = format!("the preference `{name}` is for new rows");
-                return Err(Error::input("Prefer", "invalid_preference", message).into());
-            }
-        }
-        Ok(())
     }
 
     fn reply(&self, status: u16) -> Reply<'_> {

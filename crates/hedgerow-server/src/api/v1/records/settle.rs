@@ -1,6 +1,7 @@
 //! How the writes of a request come to their end: once, all or nothing, and with an `Idempotency-Key` never twice.
 
 use axum::http::HeaderMap;
+use hedgerow::database::Identity;
 use hedgerow::idempotency::{self, Claim, Key, Repeatable};
 use hedgerow::records::{Outcome, Writes};
 use hedgerow::{App, Ctx, Error};
@@ -9,6 +10,7 @@ use super::asked::Asked;
 use super::reply::Answer;
 use super::request::Request;
 use crate::api::v1::batch::Batch;
+use crate::api::v1::metas::MetaWork;
 use crate::respond::Failure;
 
 /// How often what collides with another transaction is tried.
@@ -18,21 +20,39 @@ const TRIES: usize = 3;
 pub(crate) enum Work<'r> {
     One(Box<Request<'r>>),
     Batch(Batch<'r>),
+    Metas(MetaWork<'r>),
 }
 
 impl Work<'_> {
-    /// All of its operations, of which there is at least one.
-    fn operations(&self) -> &[Request<'_>] {
-        match self {
-            Self::One(request) => std::slice::from_ref(request),
+    /// Who does all of it, whose credential must allow it.
+    fn authorize(&self, writes: &Writes<'_>) -> Result<Identity, Failure> {
+        let operations = match self {
+            Self::One(request) => std::slice::from_ref(request.as_ref()),
             Self::Batch(batch) => &batch.operations,
+            Self::Metas(work) => return work.authorize(),
+        };
+        let mut identity = None;
+        for operation in operations {
+            let own = writes.authorize(operation.entity, operation.action());
+            identity = Some(own.map_err(|error| operation.failed(error.into()))?);
         }
+        identity.ok_or(Failure::NoSuchMethod)
     }
 
     async fn perform(&self, writes: &mut Writes<'_>) -> Result<Answer, Failure> {
         match self {
             Self::One(request) => request.perform(writes).await,
             Self::Batch(batch) => batch.perform(writes).await,
+            Self::Metas(work) => work.perform(writes).await,
+        }
+    }
+
+    /// The status of its answer, where it is one statement and that meets something.
+    fn success(&self) -> Option<u16> {
+        match self {
+            Self::One(request) => Some(request.success()),
+            Self::Batch(_) => None,
+            Self::Metas(work) => work.success(),
         }
     }
 
@@ -40,6 +60,7 @@ impl Work<'_> {
         let undone = match self {
             Self::One(request) => request.prefer.rollback,
             Self::Batch(batch) => batch.is_trial,
+            Self::Metas(work) => work.prefer.rollback,
         };
         if undone { Outcome::Undone } else { Outcome::Kept }
     }
@@ -48,6 +69,7 @@ impl Work<'_> {
         match self {
             Self::One(request) => request.decides(),
             Self::Batch(_) => true,
+            Self::Metas(work) => work.prefer.rollback || work.success().is_none(),
         }
     }
 }
@@ -99,8 +121,8 @@ async fn once(
         Writes::alone(ctx, app)
     };
     // Of one statement, the row of the audit trail goes with it; of several, before the commit, when the answer is known.
-    if let Work::One(request) = work {
-        ctx.succeeds_with(request.success());
+    if let Some(status) = work.success() {
+        ctx.succeeds_with(status);
     }
     let Some(asked) = repeatable else {
         let answer = work.perform(&mut writes).await?;
@@ -109,12 +131,7 @@ async fn once(
         return Ok(answer);
     };
     // Whoever may not do it does not hear what came of it either.
-    let mut identity = None;
-    for operation in work.operations() {
-        let own = writes.authorize(operation.entity, operation.action());
-        identity = Some(own.map_err(|error| operation.failed(error.into()))?);
-    }
-    let identity = identity.ok_or(Failure::NoSuchMethod)?;
+    let identity = work.authorize(&writes)?;
     if let Claim::Again(kept) = idempotency::claim(&mut writes, &identity, asked).await? {
         writes.finish(Outcome::Undone).await?;
         return Ok(Answer::again(kept));
