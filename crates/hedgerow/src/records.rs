@@ -20,6 +20,7 @@ use crate::error::Error;
 
 pub(crate) use cursor::CursorKey;
 pub use each::update_each;
+pub(crate) use reading::reader;
 pub use reading::*;
 pub use upsert::{Conflict, UniqueKey, Upserted, upsert};
 pub use version::{Expected, OneRow};

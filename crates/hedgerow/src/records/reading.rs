@@ -191,7 +191,7 @@ pub async fn get(
 }
 
 /// Who reads: nobody reads only what is public, a user needs the scope.
-pub(super) fn reader(ctx: &Ctx, entity: &Entity) -> Result<Identity, Error> {
+pub(crate) fn reader(ctx: &Ctx, entity: &Entity) -> Result<Identity, Error> {
     if let Some(identity) = audit::reader(ctx, entity) {
         return identity;
     }
