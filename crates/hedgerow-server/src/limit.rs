@@ -76,7 +76,6 @@ fn tier_of(request: &Request) -> Option<Tier> {
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     Some(match (reads, is_export(request.headers())) {
-        _ if route.ends_with("/import") => Tier::Export,
         (true, true) => Tier::Export,
         (true, false) => Tier::Read,
         (false, _) => Tier::Write,

@@ -88,6 +88,8 @@ const KEYS: &[Key] = &[
     Key { variables: &["HOST"], ..key("server", "host", "127.0.0.1", Takes::Text) },
     Key { variables: &["PORT"], ..key("server", "port", "4400", Takes::Port) },
     key("server", "body_limit", "1MiB", Takes::Size),
+    key("server", "import_limit", "256MiB", Takes::Size),
+    key("server", "import_timeout", "15min", Takes::Duration),
     key("server", "request_timeout", "30s", Takes::Duration),
     key("server", "header_timeout", "10s", Takes::Duration),
     key("server", "body_timeout", "10s", Takes::Duration),

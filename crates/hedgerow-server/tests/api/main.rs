@@ -13,6 +13,7 @@ mod fuzz;
 mod grammar;
 mod hostile;
 mod idempotency;
+mod imports;
 mod keys;
 mod limits;
 mod matrix;
