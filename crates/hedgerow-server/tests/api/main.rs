@@ -23,6 +23,7 @@ mod proof;
 mod records;
 mod rows;
 mod streams;
+mod timeouts;
 mod trees;
 mod upserts;
 mod versions;
