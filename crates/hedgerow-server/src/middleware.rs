@@ -39,6 +39,7 @@ struct FactsInner {
     kind: OnceLock<limit::Kind>,
     standing: Mutex<Option<Standing>>,
     is_body_slow: AtomicBool,
+    was_weighed: AtomicBool,
 }
 
 impl Facts {
@@ -91,6 +92,11 @@ impl Facts {
 
     fn standing(&self) -> Option<Standing> {
         *self.0.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this was asked before.
+    pub(crate) fn was_weighed(&self) -> bool {
+        self.0.was_weighed.swap(true, Ordering::Relaxed)
     }
 
     pub(crate) fn body_was_slow(&self) {
