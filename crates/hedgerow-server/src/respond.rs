@@ -95,6 +95,9 @@ impl From<Error> for Failure {
     }
 }
 
+/// So many mistakes are described; whoever made more knows what kind they are.
+const MOST_MISTAKES: usize = 100;
+
 /// Marks an answer of a request that did nothing because its caller is not who they were remembered as.
 #[derive(Clone, Copy)]
 pub(crate) struct CredentialChanged;
@@ -404,7 +407,13 @@ impl Problem {
         Response::from_parts(parts, Body::from(document.to_string()))
     }
 
-    fn document(self, status: StatusCode, path: &str, request_id: &str) -> Value {
+    fn document(mut self, status: StatusCode, path: &str, request_id: &str) -> Value {
+        let more = self.errors.len().saturating_sub(MOST_MISTAKES);
+        if more > 0 {
+            self.errors.truncate(MOST_MISTAKES);
+            let message = format!("and {more} more");
+            self.errors.push(InputError { field: String::new(), code: "more_mistakes", message });
+        }
         let details: Vec<String> = self.errors.iter().map(|error| error.message.clone()).collect();
         let mut document = json!({
             "type": format!("urn:hedgerow:problem:{}", self.code),
