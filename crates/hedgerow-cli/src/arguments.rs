@@ -306,7 +306,7 @@ pub(crate) enum KeyCommand {
         #[arg(long)]
         name: String,
         /// What it allows, such as tasks:read, tasks:* or *.
-        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        #[arg(long = "scope", value_name = "SCOPE", required = true, value_delimiter = ',')]
         scopes: Vec<Scope>,
         /// When it ends, from now, such as 90d or 12h.
         #[arg(long, value_name = "DURATION")]

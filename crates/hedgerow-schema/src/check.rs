@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use crate::meta::{Level, MetaKey};
 use crate::reader::allowed;
 use crate::{Entity, EntityFile, Field, FieldKind, OnDelete, Problem, Standard, StoredType};
 
@@ -89,6 +90,7 @@ pub(crate) fn across(drafts: &[Draft<'_>]) -> Vec<Problem> {
         problems.extend(check_indexes(draft));
     }
     problems.extend(check_link_tables(drafts, &by_name));
+    problems.extend(check_shared_metas(drafts));
     let names: Vec<&str> = by_name.keys().copied().collect();
     for draft in drafts {
         if let Some(old) = draft.entity.renamed_from.as_ref().filter(|old| by_name.contains_key(old.as_str()))
@@ -142,6 +144,28 @@ fn check_link_tables(drafts: &[Draft<'_>], entities: &HashMap<&str, &Draft<'_>>)
             };
             let message = format!("the links of `{}` would be the table {table:?}, but {what}", field.name);
             problems.push(draft.problem(span, message, Some("give the field another name".to_owned())));
+        }
+    }
+    problems
+}
+
+/// A key that users or administrators set for several entities at once is the same key everywhere.
+fn check_shared_metas(drafts: &[Draft<'_>]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut seen: HashMap<&str, (&Draft<'_>, &MetaKey)> = HashMap::new();
+    for draft in drafts {
+        let keys = draft.entity.metadata.iter().flat_map(|metadata| &metadata.keys);
+        for key in keys.filter(|key| key.level != Level::Entity) {
+            let Some((first, other)) = seen.insert(key.name(), (draft, key)) else { continue };
+            if other != key {
+                let message = format!(
+                    "the key `{}` is declared otherwise in {}, and at the level {:?} it is the same key",
+                    key.name(),
+                    first.file.name,
+                    key.level.name()
+                );
+                problems.push(draft.problem(&draft.name_span, message, Some("declare it alike".to_owned())));
+            }
         }
     }
     problems

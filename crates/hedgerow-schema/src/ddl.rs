@@ -5,6 +5,7 @@
 pub mod audit;
 pub(crate) mod idempotency;
 mod keys;
+pub(crate) mod metas;
 mod rate_limits;
 pub(crate) mod sign_in;
 
@@ -70,6 +71,7 @@ pub fn core(roles: &Roles) -> Vec<CoreMigration> {
         CoreMigration { name: "0004_keys", statements: keys::statements(roles) },
         CoreMigration { name: "0005_idempotency", statements: idempotency::statements(roles) },
         CoreMigration { name: RATE_LIMITS, statements: rate_limits::statements(roles) },
+        CoreMigration { name: "0007_metas", statements: metas::statements(roles) },
     ]
 }
 
@@ -145,6 +147,11 @@ pub fn foreign_key_name(entity: &Entity, field: &Field) -> Identifier {
 /// The table of a `relation_many` field.
 pub fn link_table(entity: &Entity, field: &Field) -> Identifier {
     Identifier::joined(&[entity.name.as_str(), field.name.as_str()])
+}
+
+/// The table of the metadata of an entity's rows.
+pub fn metas_table(entity: &Entity) -> Identifier {
+    Identifier::joined(&[entity.name.as_str(), "metas"])
 }
 
 /// What the names of constraints end in that Hedgerow makes for a field: `<table>_<field>_<rule>`.

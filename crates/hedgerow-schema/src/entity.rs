@@ -2,6 +2,7 @@
 //! (`check.rs`), so code that gets one does not check again.
 
 use crate::field::Field;
+use crate::meta::Metadata;
 use crate::model::DELETED_COLUMN;
 use crate::{Access, Condition, Identifier, SqlType, StoredType};
 
@@ -26,6 +27,8 @@ pub struct Entity {
     pub indexes: Vec<Index>,
     /// Deleting moves a row to its owner's trash.
     pub soft_delete: bool,
+    /// Rows have metadata, in a table of its own.
+    pub metadata: Option<Metadata>,
     /// What the table was called before.
     pub renamed_from: Option<Identifier>,
 }

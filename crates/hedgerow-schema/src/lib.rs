@@ -19,6 +19,7 @@ mod field;
 mod identifier;
 mod json_schema;
 mod keyset;
+pub mod meta;
 pub mod model;
 mod parse;
 mod pattern;

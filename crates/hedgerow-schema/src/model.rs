@@ -5,6 +5,7 @@
 
 mod keys;
 mod links;
+pub(crate) mod metas;
 mod own;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,13 +31,18 @@ pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
             let links = links::table(entity, field, relation, schema, roles, owner);
             catalog.tables.insert(ddl::link_table(entity, field).to_string(), links);
         }
+        if entity.metadata.is_some() {
+            let metas = metas::table(entity, roles, owner);
+            catalog.tables.insert(ddl::metas_table(entity).to_string(), metas);
+        }
     }
     // A parent has the key that children point at, whoever they are.
     for entity in schema.entities() {
         let targets =
             entity.relations().chain(entity.links()).filter_map(|(_, to)| schema.entity(to.entity.as_str()));
         let targets = targets.filter(|target| !target.access.is_shared());
-        let source = entity.links().next().filter(|_| !links::lead_by_id(entity)).map(|_| entity);
+        let has_own = entity.metadata.is_some() || entity.links().next().is_some();
+        let source = Some(entity).filter(|_| has_own && !links::lead_by_id(entity));
         for parent in targets.chain(source) {
             let name = Identifier::joined(&[parent.name.as_str(), "userId", "id", "key"]);
             if let Some(parent) = catalog.tables.get_mut(parent.name.as_str()) {

@@ -3,6 +3,7 @@
 mod default;
 mod field;
 mod kind;
+mod meta;
 
 use std::ops::Range;
 
@@ -66,12 +67,7 @@ fn read_entity<'f>(reader: &mut Reader<'_>, file: &'f EntityFile) -> Option<Draf
     };
     let label = read_label(reader, &mut top);
     let (access, published_when) = read_access(reader, &mut top);
-    if reader.flag(&mut top, "metadata")
-        && let Some(entry) = top.get("metadata")
-    {
-        let message = "`metadata = true` is not supported by this version of Hedgerow".to_owned();
-        reader.note(entry.key_span(), message, Some("remove it for now".into()));
-    }
+    let metadata = meta::read(reader, &mut top);
     let soft_delete = reader.flag(&mut top, "soft_delete");
     let mut fields = Vec::new();
     let mut field_spans = Vec::new();
@@ -89,7 +85,8 @@ fn read_entity<'f>(reader: &mut Reader<'_>, file: &'f EntityFile) -> Option<Draf
     reader.finish(&top, "an entity file", &[]);
     let (name, name_span) = name?;
     let label = label.unwrap_or_else(|| Label { singular: name.to_string(), plural: name.to_string() });
-    let mut entity = Entity { name, label, access, fields, indexes: Vec::new(), soft_delete, renamed_from };
+    let mut entity =
+        Entity { name, label, access, fields, indexes: Vec::new(), soft_delete, metadata, renamed_from };
     // Of a field that could not be read nobody knows what it is compared with.
     let all_read = reader.is_clean();
     let condition = |reader: &mut Reader<'_>, text: &Option<Text<'_>>| {

@@ -8,7 +8,7 @@
 //!
 //! `(SELECT …)` around the identity makes it an InitPlan: evaluated once for each statement, usable by an index.
 
-use crate::{Entity, Field, Identifier, Read, Sql, Standard, Write, ddl};
+use crate::{Entity, Field, Identifier, Read, Sql, Standard, Write, ddl, meta};
 
 /// The four roles that requests take; none logs in, owns anything or bypasses row-level security.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,6 +163,9 @@ fn names(columns: &[&str]) -> Option<Vec<Identifier>> {
     Some(columns.iter().map(|column| Identifier::joined(&[column])).collect())
 }
 
+/// What holds for everyone who is signed in.
+const SIGNED_IN: &str = "(SELECT public.get_auth_user_id()) IS NOT NULL";
+
 /// What holds for a row that is not in the trash.
 pub(crate) const LIVES: &str = "\"deletedAt\" IS NULL";
 
@@ -188,7 +191,6 @@ fn reading(entity: &Entity, roles: &Roles) -> Sql {
 }
 
 fn reading_with_trash(entity: &Entity, roles: &Roles) -> Sql {
-    const SIGNED_IN: &str = "(SELECT public.get_auth_user_id()) IS NOT NULL";
     let own = || owned("\"userId\"");
     let Some(published) = &entity.access.published_when else {
         return match entity.access.read {
@@ -296,6 +298,102 @@ pub fn for_links(entity: &Entity, field: &Field, roles: &Roles) -> Protection {
     }
     let policies = policies(expression);
     Protection { table, policies, grants }
+}
+
+/// What a request writes of a meta, besides what it is a meta of.
+const META_COLUMNS: &[&str] = &["metaKey", "metaValue", "dataType", "isPublic", "isSearchable"];
+const META_CHANGES: &[&str] = &["metaValue", "dataType", "isPublic", "isSearchable"];
+
+/// How the metadata of an entity's rows is protected: written by whoever writes the row, read by its owner, and what is
+/// public by whoever reads the row.
+pub fn for_metas(entity: &Entity, roles: &Roles) -> Protection {
+    let table = ddl::metas_table(entity);
+    let own = || owned("\"userId\"");
+    let admin_writes = entity.access.write == Write::Admin;
+    let read = || {
+        let mut sql = own();
+        let everyone = match entity.access.read {
+            Read::Owner => return sql,
+            Read::SignedIn => SIGNED_IN,
+            Read::Public => "true",
+        };
+        sql.push(" OR (\"isPublic\" AND ");
+        if entity.access.published_when.is_some() || entity.soft_delete {
+            // Where others see only some rows, these are asked for through their own policies.
+            sql.push("EXISTS (SELECT FROM public.").name(&entity.name);
+            sql.push(" s WHERE s.id = ").name(&table).push(".\"entityId\")");
+        } else {
+            sql.push(everyone);
+        }
+        sql.push(")");
+        if admin_writes { or_role(sql, &[&roles.admin]) } else { sql }
+    };
+    let expression = |command| match command {
+        Command::Select => read(),
+        Command::Insert if admin_writes => {
+            let mut sql = own();
+            sql.push(" AND ").append(&is_role(&roles.admin));
+            sql
+        }
+        Command::Update | Command::Delete if admin_writes => is_role(&roles.admin),
+        Command::Insert | Command::Update | Command::Delete => own(),
+    };
+    let writer = if admin_writes { &roles.admin } else { &roles.app };
+    let mut grants = vec![
+        grant(&roles.app, Command::Select, None),
+        grant(writer, Command::Insert, names(&[&["entityId"], META_COLUMNS].concat())),
+        grant(writer, Command::Update, names(META_CHANGES)),
+        grant(writer, Command::Delete, None),
+    ];
+    if admin_writes {
+        grants.push(grant(&roles.admin, Command::Select, None));
+    }
+    if entity.access.read == Read::Public {
+        grants.push(grant(&roles.anon, Command::Select, None));
+    }
+    Protection { policies: policies(expression), table, grants }
+}
+
+/// How `user_metas` is protected: everyone writes their own, and what is public is read by everyone who is signed in.
+pub fn for_user_metas(roles: &Roles) -> Protection {
+    let expression = |command| {
+        let mut sql = owned("\"userId\"");
+        if command == Command::Select {
+            sql.push(" OR (\"isPublic\" AND ").push(SIGNED_IN).push(")");
+        }
+        sql
+    };
+    let grants = vec![
+        grant(&roles.app, Command::Select, None),
+        grant(&roles.app, Command::Insert, names(META_COLUMNS)),
+        grant(&roles.app, Command::Update, names(META_CHANGES)),
+        grant(&roles.app, Command::Delete, None),
+        // An administrator's request for merged metadata of what administrators write runs with that role.
+        grant(&roles.admin, Command::Select, None),
+    ];
+    Protection { table: meta::user_table(), policies: policies(expression), grants }
+}
+
+/// How `global_metas` is protected: administrators write it, everyone who is signed in reads it, and what is public
+/// everybody.
+pub fn for_global_metas(roles: &Roles) -> Protection {
+    let expression = |command| match command {
+        Command::Select => {
+            let mut sql = Sql::new("\"isPublic\" OR ");
+            sql.push(SIGNED_IN);
+            sql
+        }
+        Command::Insert | Command::Update | Command::Delete => is_role(&roles.admin),
+    };
+    let grants = vec![
+        grant(&roles.app, Command::Select, None),
+        grant(&roles.anon, Command::Select, None),
+        grant(&roles.admin, Command::Select, None),
+        grant(&roles.admin, Command::Insert, names(META_COLUMNS)),
+        grant(&roles.admin, Command::Update, names(META_CHANGES)),
+        grant(&roles.admin, Command::Delete, None),
+    ];
+    Protection { table: meta::global_table(), policies: policies(expression), grants }
 }
 
 /// How `"user"` is protected: everyone sees themselves, sign-in does the writing.

@@ -14,6 +14,7 @@ mod select;
 mod values;
 mod words;
 
+use crate::meta::MetaLimits;
 use crate::{Bind, Entity, Schema};
 
 use parameters::{Parameter, Reading};
@@ -58,6 +59,8 @@ pub struct Limits {
     pub regex: Switch,
     /// `count()`, `sum()` and the like, which read all rows to answer with few.
     pub aggregates: Switch,
+    /// How much metadata it may leave.
+    pub metas: MetaLimits,
 }
 
 /// Whether something is offered.
@@ -77,7 +80,13 @@ impl Switch {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { default: 1000, max: 1000, regex: Switch::Off, aggregates: Switch::On }
+        Self {
+            default: 1000,
+            max: 1000,
+            regex: Switch::Off,
+            aggregates: Switch::On,
+            metas: MetaLimits::default(),
+        }
     }
 }
 

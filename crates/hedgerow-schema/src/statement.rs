@@ -6,6 +6,7 @@
 
 mod conditions;
 mod keyset;
+pub mod metas;
 mod operand;
 mod place;
 mod reading;

@@ -45,6 +45,7 @@ fn entity(read: Read) -> Entity {
         fields: fields.into_iter().map(|field| Field { read_only: true, ..field }).collect(),
         indexes: Vec::new(),
         soft_delete: false,
+        metadata: None,
         renamed_from: None,
     }
 }

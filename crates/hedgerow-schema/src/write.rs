@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::meta::{MetaChanges, MetaLimits, MetaRules};
 use crate::query::{InputError, split_quoted};
 use crate::{Bind, Entity, Field, Schema, value};
 
@@ -19,6 +20,9 @@ use row::Row;
 
 /// A request writes at most this many rows.
 pub const MAX_ROWS: usize = 1000;
+
+/// The member of a row's object that has its metadata.
+pub const METAS: &str = "metas";
 
 /// A `relation_many` field of a row points at so many rows at most.
 pub const MAX_LINKS: usize = 1000;
@@ -60,13 +64,15 @@ pub struct BodyRules<'a, 'e> {
     pub columns: Option<Vec<&'e str>>,
     /// What fields get that are missing.
     pub missing: Missing,
+    /// How much metadata a row may have.
+    pub metas: MetaLimits,
     /// Where the entities are whose rows may stand within a new one; `None` takes none.
     pub children: Option<&'e Schema>,
 }
 
 impl<'a> From<WriteKind<'a>> for BodyRules<'a, '_> {
     fn from(kind: WriteKind<'a>) -> Self {
-        Self { kind, columns: None, missing: Missing::Default, children: None }
+        Self { kind, columns: None, missing: Missing::Default, metas: MetaLimits::default(), children: None }
     }
 }
 
@@ -81,6 +87,8 @@ pub struct RowInput<'e> {
     pub to_default: Vec<&'e Field>,
     /// The rows that `relation_many` fields point at from then on.
     pub links: Vec<(&'e Field, Vec<String>)>,
+    /// What becomes of the row's metadata.
+    pub metas: MetaChanges,
     /// New rows that point at this one.
     pub children: Vec<Children<'e>>,
 }
@@ -137,7 +145,12 @@ impl<'e> RowInput<'e> {
 
     /// Whether nothing is written.
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty() && self.to_default.is_empty() && self.links.is_empty()
+        self.values.is_empty() && self.to_default.is_empty() && !self.has_attached()
+    }
+
+    /// Whether something is written that hangs on the row.
+    pub fn has_attached(&self) -> bool {
+        !self.links.is_empty() || !self.metas.is_empty()
     }
 }
 
@@ -187,6 +200,9 @@ pub fn read_body<'e>(
     let text = std::str::from_utf8(body).map_err(|error| {
         whole("invalid_json", format!("the body is not UTF-8 at byte {}", error.valid_up_to()))
     })?;
+    if text.trim().is_empty() {
+        return Err(whole("invalid_json", "the body is empty, and should be JSON".to_owned()));
+    }
     let json: &RawValue = serde_json::from_str(text)
         .map_err(|error| whole("invalid_json", format!("the body is no JSON: {error}")))?;
     let raw = json.get();
@@ -256,6 +272,7 @@ pub fn read_columns<'e>(entity: &'e Entity, text: &str) -> Result<Vec<&'e str>, 
         match entity.field(name.trim()) {
             Some(field) => fields.push(field.name.as_str()),
             None if name == "id" => fields.push("id"),
+            None if name == METAS && entity.metadata.is_some() => fields.push(METAS),
             None => {
                 let message = format!("`{name}` is no field of {}", entity.name);
                 errors.push(InputError::new("columns", "unknown_field", message));
@@ -306,6 +323,13 @@ fn read_row_within<'e>(
             }
         } else if within.by.is_some_and(|by| by.name.as_str() == name) {
             row.error(name, "read_only_field", format!("`{name}` is the row around this one"));
+        } else if name == METAS
+            && let Some(known) = MetaRules::of(entity)
+        {
+            match known.read_object(json.get(), METAS, rules.metas) {
+                Ok(metas) => row.metas = metas,
+                Err(errors) => row.errors.extend(errors),
+            }
         } else if let Some(children) = within.children(entity, rules, name, json) {
             match children {
                 Ok(children) => row.children.push(children),

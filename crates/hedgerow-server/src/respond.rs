@@ -178,7 +178,7 @@ impl Failure {
         match self {
             Self::Operation(error) => Problem {
                 errors: error.inputs().to_vec(),
-                ..plain(error.code(), error.public_message(), None)
+                ..plain(error.code(), error.public_message(), error.hint())
             },
             Self::TwoCredentials => plain(
                 "two_credentials",
@@ -206,7 +206,7 @@ impl Failure {
             Self::UnsupportedMediaType(found) => plain(
                 "unsupported_media_type",
                 format!("a body of {found} is not understood"),
-                Some("send application/json without Content-Encoding"),
+                Some("send JSON, with Content-Type: application/json and without Content-Encoding"),
             ),
             Self::UnsupportedFile(found) => plain(
                 "unsupported_media_type",
@@ -254,8 +254,10 @@ impl Failure {
             },
             Self::UnsupportedHeader(header) => plain(
                 "unsupported_header",
-                format!("`{header}` is not supported by this version, and nothing was done"),
-                Some("leave the header out"),
+                format!("`{header}` does not count here, and nothing was done"),
+                Some(
+                    "leave the header out; If-Match and If-None-Match are for one row, /api/v1/{entity}/{id}",
+                ),
             ),
             Self::InBatch(place, failure) => failure.problem().of_operation(place),
             Self::NoSuchPath => plain(
@@ -263,9 +265,13 @@ impl Failure {
                 "there is nothing at this path".to_owned(),
                 Some("rows are at /api/v1/{entity} and /api/v1/{entity}/{id}"),
             ),
-            Self::NoSuchMethod => {
-                plain("no_such_method", "this path does not know the method".to_owned(), None)
-            }
+            Self::NoSuchMethod => plain(
+                "no_such_method",
+                "this path does not know the method".to_owned(),
+                Some(
+                    "`Allow` says which methods it knows, and /api/v1/docs what each of them does; there are no functions to call (rpc)",
+                ),
+            ),
             Self::TooMany(exceeded) => {
                 let Standing { tier, quota, .. } = exceeded.standing;
                 let Quota { requests, window } = quota;

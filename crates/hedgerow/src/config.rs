@@ -17,6 +17,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hedgerow_database::{DatabaseUrl, PoolSettings, StatementMode, WorkTimeouts};
+use hedgerow_schema::meta::MetaLimits;
 use hedgerow_schema::query::Switch;
 use hedgerow_schema::reader::{Reader, Table};
 use hedgerow_schema::{Identifier, Limits, Problem, Problems, Roles};
@@ -134,6 +135,8 @@ const KEYS: &[Key] = &[
     key("api", "default_limit", "1000", Takes::Count),
     key("api", "max_limit", "1000", Takes::Count),
     key("api", "max_keys", "100", Takes::Count),
+    key("api", "max_metas", "100", Takes::Count),
+    key("api", "max_meta_value", "1MiB", Takes::Size),
     key("api", "openapi", "", Takes::OneOf(&["", "public", "signed_in"])),
     key("api", "max_parameters", "100", Takes::Count),
     key("api", "regex", "false", Takes::Flag),
@@ -598,6 +601,10 @@ fn build(
             max,
             regex: switch("regex"),
             aggregates: switch("aggregates"),
+            metas: MetaLimits {
+                value_bytes: parse_size(text("api", "max_meta_value")).unwrap_or(1),
+                keys: count("api", "max_metas"),
+            },
         },
         sign_in: SignInConfig::of(&text, user_fields),
         audit: audit::options(&text),

@@ -2,6 +2,7 @@
 //! and what an operator reads (the chain of sources) are two things.
 
 use hedgerow_database::{Error as DatabaseError, Meaning, ServerError};
+use hedgerow_schema::write::METAS;
 use hedgerow_schema::{Entity, InputError, ddl};
 
 /// Why an operation did not happen.
@@ -148,6 +149,33 @@ impl Error {
         }
     }
 
+    /// What a caller can do about it, where the message does not say so already.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotSignedIn => Some(
+                "send a key as `Authorization: Bearer hrk_…` or `x-api-key: hrk_…`, or a session's token or cookie from /api/auth",
+            ),
+            Self::InvalidCredential => {
+                Some("GET /api/v1/api-keys lists the keys that hold; make a new one, or sign in again")
+            }
+            Self::AddressNotAllowed => {
+                Some("use it from an address of its `allowedIps`, or make a key for this one")
+            }
+            Self::SessionRequired => {
+                Some("sign in, and send the session's token or cookie instead of the key")
+            }
+            Self::MissingScope { .. } => Some("use a key that has the scope, or make one"),
+            Self::AdminOnly { .. } => Some("sign in as a user whose role is admin"),
+            Self::NotOwner => Some("only its owner changes it"),
+            Self::NotFound => Some("the id may be wrong, or the row not yours to see"),
+            Self::UnknownEntity { .. } => {
+                Some("/api/v1/docs lists the entities; their names are in lower case")
+            }
+            Self::Changed => Some("GET it again, and send the ETag of that answer in If-Match"),
+            _ => None,
+        }
+    }
+
     /// What is wrong with which field of the input.
     pub fn inputs(&self) -> &[InputError] {
         match self {
@@ -159,6 +187,10 @@ impl Error {
 
     /// What a database error means for an operation on `entity`.
     pub(crate) fn from_database(doing: &'static str, entity: &Entity, error: DatabaseError) -> Self {
+        let error = match Self::of_metas(error) {
+            Ok(told) => return told,
+            Err(error) => error,
+        };
         let Some(server) = error.server() else { return Self::without_entity(doing, error) };
         // The row of the audit trail goes with a write; it is nothing that a caller could put right.
         if server.table.as_deref().is_some_and(|table| table.starts_with(ddl::audit::TABLE)) {
@@ -248,7 +280,9 @@ fn field_of(entity: &Entity, server: &ServerError) -> Option<String> {
         // The links of a field are a table of their own.
         let mut links = entity.links().map(|(field, _)| field);
         let own = links.find(|field| ddl::link_table(entity, field).as_str() == table);
-        return own.map(|field| field.name.to_string());
+        let own = own.map(|field| field.name.to_string());
+        let is_metas = entity.metadata.is_some() && ddl::metas_table(entity).as_str() == table;
+        return own.or_else(|| is_metas.then(|| METAS.to_owned()));
     }
     if let Some(column) = &server.column {
         return Some(column.clone());

@@ -162,7 +162,6 @@ pub async fn new(
     } else {
         replayed.files(schema, roles, &note)
     };
-    let written_up = project.write(&format!("migrations/{full}.sql"), &up)?;
     let written_down = project.write(&format!("migrations/{full}.down.sql"), &down)?;
     let file = MigrationFile { name: full.clone(), text: up, down: Some(down) };
     let mut adopted = false;
@@ -175,6 +174,8 @@ pub async fn new(
             adopted = true;
         }
     }
+    // Last, and counted already where it is: a `dev` that runs beside this applies what it sees and does not know.
+    let written_up = project.write(&format!("migrations/{full}.sql"), &file.text)?;
     Ok(NewMigration { name: full, up: written_up, down: written_down, plan, adopted })
 }
 

@@ -28,7 +28,7 @@ pub use writes::{Outcome, Writes};
 pub use writing::*;
 pub(crate) use writing::{group_by_fields, writer};
 
-fn asker(ctx: &Ctx) -> Asker<'_> {
+pub(crate) fn asker(ctx: &Ctx) -> Asker<'_> {
     match ctx.caller() {
         Caller::Anonymous => Asker::Anonymous,
         Caller::User(user) => Asker::User(user.id.as_str()),

@@ -43,8 +43,11 @@ fn show(report: &Report, json: bool) -> Exit {
         }));
     } else {
         output::data(&format!(
-            "{} rows are as {} seals say; {} wait to be sealed",
-            report.rows, report.seals, report.unsealed
+            "{}{} rows are as {} seals say; {} wait to be sealed",
+            if fault.is_some() { "up to the first fault, " } else { "" },
+            report.rows,
+            report.seals,
+            report.unsealed
         ));
         if let Some(head) = &report.head {
             output::data(&format!("head {head}"));

@@ -24,7 +24,7 @@ fn serve_starts_only_with_what_production_needs() {
 /// An empty database whose owner has a password, as on any host.
 pub(crate) async fn own_database() -> (TestDatabase, String) {
     let test = TestDatabase::with(&hedgerow::Schema::default()).await;
-    test.sql("DROP TABLE api_audit_logs, api_idempotency, session, account, verification, jwks, \"twoFactor\", api_keys, \"user\"; DROP FUNCTION get_auth_user_id(), update_updated_at_column(); DROP SCHEMA hedgerow CASCADE").await;
+    test.sql("DROP TABLE api_audit_logs, api_idempotency, user_metas, global_metas, session, account, verification, jwks, \"twoFactor\", api_keys, \"user\"; DROP FUNCTION get_auth_user_id(), update_updated_at_column(); DROP SCHEMA hedgerow CASCADE").await;
     // Once: PostgreSQL refuses to change a role twice at the same time.
     static PASSWORD: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
     PASSWORD.get_or_init(|| test.sql("ALTER ROLE hedgerow_owner PASSWORD 'owner'")).await;

@@ -30,8 +30,9 @@ pub enum MigrateError {
     },
     /// Another file was interrupted, and must be ended first.
     #[error(
-        "{path} was interrupted, and part of it is done; `hedgerow migrate {command}` with that file as it was goes on \
-         from there"
+        "{path} was interrupted, and part of it is done: put right what stopped it (its statements behind those that are \
+         done may be changed, and rows be filled with `hedgerow psql`), then `hedgerow migrate {command}` goes on from \
+         there; where the file is gone, restore it first"
     )]
     Interrupted {
         /// The file, from the project's folder.

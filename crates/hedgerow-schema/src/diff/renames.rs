@@ -37,6 +37,15 @@ impl Renames {
                     renames.columns.insert((name.clone(), field.name.to_string()), old.to_string());
                 }
             }
+            let (new, old) =
+                (ddl::metas_table(entity).to_string(), Identifier::joined(&[&table, "metas"]).to_string());
+            if entity.metadata.is_some()
+                && old != new
+                && !is.tables.contains_key(&new)
+                && is.tables.get(&old).is_some_and(Table::is_managed)
+            {
+                renames.tables.insert(new, old);
+            }
             // A field that is a table of its own goes by the names of its entity and itself.
             for (field, _) in entity.links() {
                 let new = ddl::link_table(entity, field).to_string();

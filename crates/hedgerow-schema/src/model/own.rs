@@ -18,6 +18,8 @@ pub const OWN_TABLES: &[&str] = &[
     "jwks",
     "twoFactor",
     "api_idempotency",
+    "user_metas",
+    "global_metas",
     ddl::audit::TABLE,
 ];
 
@@ -33,6 +35,8 @@ pub(super) fn catalog(roles: &Roles, owner: &str) -> Catalog {
         policy::for_api_keys(roles),
         policy::for_audit(roles),
         policy::for_idempotency(roles),
+        policy::for_user_metas(roles),
+        policy::for_global_metas(roles),
     ];
     for protection in others.into_iter().chain(sign_in) {
         let mut made = table(&protection);
@@ -75,6 +79,7 @@ fn table(protection: &Protection) -> Table {
             let key = check(Expression::read("key ~ '^[0-9a-f]{64}$'"));
             table.constraints.insert("api_keys_key_check".into(), key);
         }
+        "user_metas" | "global_metas" => table.constraints.extend(super::metas::checks(name)),
         "api_idempotency" => {
             let key = check(Expression::read("key ~ '^[!-~]{1,255}$'"));
             table.constraints.insert("api_idempotency_key_check".into(), key);
@@ -82,7 +87,7 @@ fn table(protection: &Protection) -> Table {
         _ => {}
     }
     // What sign-in changes, it dates itself.
-    if matches!(name, "user" | "api_keys") {
+    if matches!(name, "user" | "api_keys" | "user_metas" | "global_metas") {
         updated_at(&mut table, name);
     }
     if table.columns.contains_key("userId") {
@@ -92,7 +97,11 @@ fn table(protection: &Protection) -> Table {
     }
     // Of a trail that others made the key is another one: parts need their time in it.
     if name != ddl::audit::TABLE {
-        let keys: &[&str] = if name == "api_idempotency" { &["userId", "route", "key"] } else { &["id"] };
+        let keys: &[&str] = match name {
+            "api_idempotency" => &["userId", "route", "key"],
+            "global_metas" => &["metaKey"],
+            _ => &["id"],
+        };
         let primary = Index { primary: true, comment: None, ..index(keys, true) };
         table.indexes.insert(format!("{name}_pkey"), primary);
     }
@@ -182,6 +191,14 @@ fn columns(table: &str) -> Vec<(&'static str, Column)> {
             ("alg", maybe("text")),
             ("crv", maybe("text")),
         ],
+        "user_metas" => {
+            let own = [
+                ("id", some("text", Some("gen_random_uuid()::text"))),
+                ("userId", some("text", Some("public.get_auth_user_id()"))),
+            ];
+            own.into_iter().chain(super::metas::columns()).collect()
+        }
+        "global_metas" => super::metas::columns().collect(),
         "api_idempotency" => vec![
             ("userId", some("text", Some("public.get_auth_user_id()"))),
             ("route", text()),
@@ -243,6 +260,7 @@ fn indexes(table: &str) -> &'static [(&'static str, &'static [&'static str], boo
             ("verification_identifier_idx", &["identifier"], false),
             ("verification_expiresAt_idx", &["expiresAt"], false),
         ],
+        "user_metas" => &[("user_metas_userId_metaKey_key", &["userId", "metaKey"], true)],
         "api_idempotency" => &[("idx_api_idempotency_createdAt", &["createdAt"], false)],
         "twoFactor" => {
             &[("twoFactor_secret_idx", &["secret"], false), ("twoFactor_userId_idx", &["userId"], false)]

@@ -82,7 +82,7 @@ fn read_renamed_from(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<I
     old.map_err(|error| reader.note(span, format!("{text:?} was no field's name: {error}"), None)).ok()
 }
 
-fn read_pattern(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<Pattern> {
+pub(super) fn read_pattern(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<Pattern> {
     let (text, span) = reader.string(table, "pattern")?;
     let hint = || {
         Some("a pattern is for Rust's regex crate and for PostgreSQL, and matches the whole value".to_owned())
@@ -90,7 +90,7 @@ fn read_pattern(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<Patter
     Pattern::parse(text).map_err(|why| reader.note(span, why, hint())).ok()
 }
 
-fn read_schema(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<JsonSchema> {
+pub(super) fn read_schema(reader: &mut Reader<'_>, table: &mut Table<'_>) -> Option<JsonSchema> {
     reader.table(table, "schema")?;
     let entry = table.get("schema")?;
     let schema =

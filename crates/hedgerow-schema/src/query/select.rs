@@ -225,10 +225,12 @@ impl<'e> Reading<'e> {
     /// Reads items until the end, or until the parenthesis that closes them.
     fn items(&mut self, entity: &'e Entity, scan: &mut Scan<'_>, depth: u32) -> Vec<Selected<'e>> {
         let mut selected = Vec::new();
+        let mut stars = Vec::new();
         loop {
             scan.skip_spaces();
             let start = *scan;
             if scan.eat("*") {
+                stars.push(selected.len());
                 selected.extend(select_all(entity));
             } else if let Some(item) = self.item(entity, scan, depth) {
                 selected.push(item);
@@ -247,6 +249,17 @@ impl<'e> Reading<'e> {
             if !scan.eat(",") {
                 break;
             }
+        }
+        // `*,author(name)`: where a relation and what is embedded by it have one name, the latter is what was asked for by
+        // name.
+        if let [at] = stars[..] {
+            let all = at..at + select_all(entity).len();
+            let is_named =
+                |key: &str| selected[..at].iter().chain(&selected[all.end..]).any(|item| item.key == key);
+            let lost: Vec<bool> =
+                (0..selected.len()).map(|n| all.contains(&n) && is_named(&selected[n].key)).collect();
+            let mut lost = lost.into_iter();
+            selected.retain(|_| !lost.next().unwrap_or_default());
         }
         self.check_keys(&selected, depth);
         selected

@@ -157,7 +157,7 @@ fn update(
     let mut sql = Sql::new("UPDATE public.");
     sql.name(&entity.name).push(" SET ");
     if row.values.is_empty() && row.to_default.is_empty() {
-        // Only links change. Writing a column as it is moves `updatedAt`; where none can be written, nothing does.
+        // Only what hangs on it changes. Writing a column as it is moves `updatedAt`; where none can be written, nothing does.
         let Some(field) = entity.columns().find(|field| !field.read_only && !field.immutable) else {
             return (rows_and_aside(entity, select, asker), Returning::Itself);
         };
@@ -189,7 +189,7 @@ pub fn update_each(entity: &Entity, ids: &[&str], rows: &[&RowInput<'_>], asker:
         sql.name(&field.name).push(" = ").push(GIVEN).push(".").name(&field.name).push(item_cast(field));
     });
     if fields.is_empty() {
-        // Only links change, as in `update`.
+        // Only what hangs on it changes, as in `update`.
         let own = entity.columns().find(|field| !field.read_only && !field.immutable);
         let own = own.map_or_else(|| Identifier::joined(&["id"]), |field| field.name.clone());
         sql.name(&own).push(" = ").name(&entity.name).push(".").name(&own);
@@ -212,8 +212,8 @@ pub fn by_ids(entity: &Entity, ids: &[String], select: &[Selected<'_>], asker: A
     Query { sql, columns: output_and_aside(select) }
 }
 
-/// The links of new rows, one statement for each field that has any; `ids` and `rows` go together.
-pub fn link_new(entity: &Entity, ids: &[String], rows: &[&RowInput<'_>]) -> Vec<Sql> {
+/// What hangs on new rows, one statement for each field that has links and one for metadata; `ids` and `rows` go together.
+pub fn attach_new(entity: &Entity, ids: &[String], rows: &[&RowInput<'_>]) -> Vec<Sql> {
     let mut statements = Vec::new();
     for (field, _) in entity.links() {
         let pairs: Vec<(&str, &str)> = ids
@@ -235,6 +235,8 @@ pub fn link_new(entity: &Entity, ids: &[String], rows: &[&RowInput<'_>]) -> Vec<
         sql.bind(Bind::array(SqlType::Text, pairs.iter().map(|(_, target)| Some(*target)))).push(")");
         statements.push(sql);
     }
+    let metas = ids.iter().zip(rows).map(|(id, row)| (id.as_str(), &row.metas)).collect::<Vec<_>>();
+    statements.extend(super::metas::of_new(entity, &metas));
     statements
 }
 
@@ -244,15 +246,15 @@ fn insert_links(entity: &Entity, field: &Field) -> Sql {
     sql
 }
 
-/// Makes the links of one row what `row` says; to be sent before [`update_one`], which shows them.
-pub fn link_one(
+/// Makes the links and the metadata of one row what `row` says; to be sent before [`update_one`], which shows them.
+pub fn attach_one(
     entity: &Entity,
     id: &str,
     row: &RowInput<'_>,
     expected: Expected<'_>,
     asker: Asker<'_>,
 ) -> Vec<Sql> {
-    relink(entity, row, |sql| {
+    attach(entity, row, |sql| {
         let mut conditions = Conditions::new();
         conditions.id(sql, id);
         conditions.writable(sql, entity, asker);
@@ -261,16 +263,21 @@ pub fn link_one(
 }
 
 /// The same for all rows that the filters match, before [`update_many`] changes what they match.
-pub fn link_many(entity: &Entity, filters: &[Filter<'_>], row: &RowInput<'_>, asker: Asker<'_>) -> Vec<Sql> {
-    relink(entity, row, |sql| {
+pub fn attach_many(
+    entity: &Entity,
+    filters: &[Filter<'_>],
+    row: &RowInput<'_>,
+    asker: Asker<'_>,
+) -> Vec<Sql> {
+    attach(entity, row, |sql| {
         let mut conditions = Conditions::new();
         conditions.writable(sql, entity, asker);
         conditions.filters(sql, Place::own(entity, asker), filters);
     })
 }
 
-/// Only rows that the asker may write are linked; a link that stays is not written anew.
-fn relink(entity: &Entity, row: &RowInput<'_>, which: impl Fn(&mut Sql)) -> Vec<Sql> {
+/// Only rows that the asker may write are reached; a link that stays is not written anew.
+fn attach(entity: &Entity, row: &RowInput<'_>, which: impl Fn(&mut Sql)) -> Vec<Sql> {
     let mut statements = Vec::new();
     for (field, ids) in &row.links {
         let all = || Bind::array(SqlType::Text, ids.iter().map(|id| Some(id.as_str())));
@@ -291,6 +298,7 @@ fn relink(entity: &Entity, row: &RowInput<'_>, which: impl Fn(&mut Sql)) -> Vec<
             .push(") AS target (id) ON CONFLICT DO NOTHING");
         statements.push(sql);
     }
+    statements.extend(super::metas::beside(entity, &row.metas, which));
     statements
 }
 

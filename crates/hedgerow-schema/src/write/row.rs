@@ -1,6 +1,7 @@
 //! One row under inspection: which fields may be named, what their values are, and what is missing.
 
 use super::{Children, MAX_LINKS, RowInput, WriteKind};
+use crate::meta::MetaChanges;
 use crate::query::InputError;
 use crate::reader::nearest;
 use crate::{Bind, Entity, Field, value};
@@ -10,6 +11,7 @@ pub(super) struct Row<'e, 'k> {
     entity: &'e Entity,
     kind: WriteKind<'k>,
     pub(super) id: Option<String>,
+    pub(super) metas: MetaChanges,
     pub(super) children: Vec<Children<'e>>,
     values: Vec<(&'e Field, Bind)>,
     links: Vec<(&'e Field, Vec<String>)>,
@@ -24,6 +26,7 @@ impl<'e, 'k> Row<'e, 'k> {
             entity,
             kind,
             id: None,
+            metas: MetaChanges::default(),
             children: Vec::new(),
             values: Vec::new(),
             links: Vec::new(),
@@ -136,8 +139,8 @@ impl<'e, 'k> Row<'e, 'k> {
             }
             return Err(self.errors);
         }
-        let Self { entity, id, values, links, children, .. } = self;
-        let mut row = RowInput { id, values, to_default, links, children };
+        let Self { entity, id, values, links, metas, children, .. } = self;
+        let mut row = RowInput { id, values, to_default, links, metas, children };
         row.order(entity);
         Ok(row)
     }

@@ -284,6 +284,8 @@ const GRAMMAR: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("tasks", &[("select", "count()")]),
+    // The relation as a row, in place of its id.
+    ("tasks", &[("select", "*,project(code)")]),
     ("projects", &[("select", "code,tasks(status,estimate.avg(),count())"), ("tasks.order", "status")]),
     (
         "everything",

@@ -8,7 +8,7 @@ const PROBLEMS: &[(u16, &str, &str, [&str; 3])] = &[
         300,
         "Ambiguous",
         "An embedded relation that could be one of several.",
-        ["ambiguous_embed", "`companies` could be several relations of deals", "select"],
+        ["ambiguous_relation", "`companies` could be several relations of deals", "select"],
     ),
     (
         400,
@@ -44,7 +44,7 @@ const PROBLEMS: &[(u16, &str, &str, [&str; 3])] = &[
         408,
         "RequestTimeout",
         "The body did not arrive in time.",
-        ["request_timeout", "the body did not arrive in time", ""],
+        ["body_too_slow", "the body comes too slowly, and nothing was done", ""],
     ),
     (
         409,
@@ -56,7 +56,7 @@ const PROBLEMS: &[(u16, &str, &str, [&str; 3])] = &[
         412,
         "PreconditionFailed",
         "The row is another than `If-Match` says; nothing was done.",
-        ["precondition_failed", "the row was changed meanwhile", "If-Match"],
+        ["precondition_failed", "the row has changed since you read it; read it again", ""],
     ),
     (
         413,
@@ -80,13 +80,13 @@ const PROBLEMS: &[(u16, &str, &str, [&str; 3])] = &[
         416,
         "RangeNotSatisfiable",
         "The offset lies behind the last row, and the rows were counted.",
-        ["offset_out_of_range", "there are 3 rows", "offset"],
+        ["PGRST103", "the rows that were asked for begin behind the last one", ""],
     ),
     (
         422,
         "Unprocessable",
         "The `Idempotency-Key` was used for another request, or rows of a file were refused.",
-        ["idempotency_key_reused", "the key was used for another request", "Idempotency-Key"],
+        ["idempotency_key_reused", "this Idempotency-Key was sent with another request; use a new one", ""],
     ),
     (
         429,

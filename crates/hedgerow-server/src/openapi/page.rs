@@ -226,7 +226,12 @@ fn curl(document: &Value, call: &Call<'_>) -> String {
         ""
     };
     let verb = if *method == "get" { String::new() } else { format!("-X {} ", method.to_uppercase()) };
-    let mut line = format!("curl {verb}-H 'Authorization: Bearer hrk_…' '{base}{path}{query}'");
+    let by_key = |way: &Value| way.get("apiKey").is_some() || way.get("apiKeyHeader").is_some();
+    let credential = match operation["security"].as_array() {
+        Some(ways) if !ways.iter().any(by_key) => "SESSION_TOKEN",
+        _ => "hrk_…",
+    };
+    let mut line = format!("curl {verb}-H 'Authorization: Bearer {credential}' '{base}{path}{query}'");
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
     if schema.is_object() {
         let first = schema["anyOf"].get(0).unwrap_or(schema);

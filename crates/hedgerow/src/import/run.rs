@@ -306,7 +306,7 @@ impl<'a> Import<'a> {
             let rows: Vec<&RowInput<'_>> = part.iter().map(|&at| &inputs[at]).collect();
             let mut statements =
                 vec![statement::insert(self.entity, &ids, &rows, None, Asker::Anonymous).sql];
-            statements.extend(statement::link_new(self.entity, &ids, &rows));
+            statements.extend(statement::attach_new(self.entity, &ids, &rows));
             let Some(transaction) = &mut self.transaction else { return Ok(()) };
             let attempt = transaction.attempt(identity, &statements).await;
             match attempt.map_err(|error| Error::without_entity("import rows", error))? {

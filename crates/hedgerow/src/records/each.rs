@@ -42,7 +42,13 @@ pub(super) async fn change(
         if row.is_empty() {
             return Err(Error::input(&format!("[{at}]"), "empty_change", "the row names no field to change"));
         }
-        statements.extend(statement::link_one(entity, id, row, statement::Expected::Any, asker(writes.ctx)));
+        statements.extend(statement::attach_one(
+            entity,
+            id,
+            row,
+            statement::Expected::Any,
+            asker(writes.ctx),
+        ));
     }
     let links = statements.len();
     for group in group_by_fields(rows) {

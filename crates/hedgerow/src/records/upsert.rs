@@ -72,7 +72,7 @@ async fn by_id(
     let groups = group_by_fields(&new);
     let inserted = |group: &Vec<usize>| insert(entity, &new_ids, &new, group, None, asker(writes.ctx)).sql;
     let mut statements: Vec<Sql> = groups.iter().map(inserted).collect();
-    statements.extend(statement::link_new(entity, &new_ids, &new));
+    statements.extend(statement::attach_new(entity, &new_ids, &new));
     let done = writes.send(identity).await?.execute_each(&statements).await;
     done.map_err(|error| Error::from_database("write rows", entity, error))?;
     let created = new_ids.len();
@@ -129,12 +129,17 @@ async fn by_key(
     placed.sort_by_key(|(at, _)| *at);
     let mut links: Vec<Sql> = Vec::new();
     for (at, id) in &placed {
-        links.extend(statement::link_one(entity, id, rows[*at], statement::Expected::Any, asker(writes.ctx)));
+        links.extend(statement::attach_one(
+            entity,
+            id,
+            rows[*at],
+            statement::Expected::Any,
+            asker(writes.ctx),
+        ));
     }
     if !links.is_empty() && conflict == Conflict::Ignore {
         // Which row a link belongs to would be a guess.
-        let message =
-            "fields that point at several rows cannot be written with `resolution=ignore-duplicates`";
+        let message = "metadata and fields that point at several rows cannot be written with `resolution=ignore-duplicates`";
         return Err(Error::input("", "unsupported_upsert", message));
     }
     let done = writes.send(identity).await?.execute_each(&links).await;

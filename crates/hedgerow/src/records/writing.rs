@@ -25,7 +25,7 @@ pub async fn create(
     let rows: Vec<&RowInput<'_>> = body.rows().iter().collect();
     let ids: Vec<String> = rows.iter().map(|_| writes.ctx.world().new_id()).collect();
     let fail = |error| Error::from_database("create rows", entity, error);
-    if rows.iter().any(|row| !row.links.is_empty() || !row.children.is_empty()) {
+    if rows.iter().any(|row| row.has_attached() || !row.children.is_empty()) {
         // Rows, then what hangs on them, then the rows as they are with it, all in one flight.
         let mut before = Vec::new();
         for (entity, statements) in family(writes, &identity, entity, &ids, &rows)? {
@@ -77,7 +77,7 @@ pub(super) fn picked<'r, 'e>(
     group.iter().map(|&at| (ids[at].clone(), rows[at])).unzip()
 }
 
-/// The statements that create rows, their links and the rows within them, parents first, each with whose rows it makes.
+/// The statements that create rows, what hangs on them and the rows within them, parents first, each with whose rows it makes.
 fn family<'e>(
     writes: &Writes<'_>,
     identity: &Identity,
@@ -88,7 +88,7 @@ fn family<'e>(
     let groups = group_by_fields(rows);
     let mut statements: Vec<Sql> =
         groups.iter().map(|group| insert(entity, ids, rows, group, None, asker(writes.ctx)).sql).collect();
-    statements.extend(statement::link_new(entity, ids, rows));
+    statements.extend(statement::attach_new(entity, ids, rows));
     let mut all = vec![(entity, statements)];
     for (id, row) in ids.iter().zip(rows) {
         for children in &row.children {
@@ -143,7 +143,7 @@ pub async fn update_one(
     let asker = asker(writes.ctx);
     let version = expected.of_statement();
     let built = statement::update_one(entity, id, row, select, version, asker);
-    let links = statement::link_one(entity, id, row, version, asker);
+    let links = statement::attach_one(entity, id, row, version, asker);
     let otherwise = otherwise(writes.ctx, entity, id, &expected);
     let answer = writes.send(&identity).await?.json_between(&links, &built, &otherwise).await;
     let answer = answer.map_err(|error| Error::from_database("change a row", entity, error))?;
@@ -194,7 +194,7 @@ pub async fn update_many(
     refuse_no_filter(filters)?;
     refuse_nothing(row)?;
     let built = statement::update_many(entity, filters, row, select, asker(writes.ctx));
-    let links = statement::link_many(entity, filters, row, asker(writes.ctx));
+    let links = statement::attach_many(entity, filters, row, asker(writes.ctx));
     let answer = writes.send(&identity).await?.json_between(&links, &built, &[]).await;
     answer.map(|answer| answer.rows).map_err(|error| Error::from_database("change rows", entity, error))
 }

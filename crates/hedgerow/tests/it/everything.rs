@@ -22,6 +22,8 @@ fn everything(access: &str) -> String {
     format!(
         r#"
         soft_delete = true
+        metadata = "strict"
+        metas.weight = {{ type = "integer", default = 3, searchable = true, public = true }}
         access = {{ {access}{with_condition} }}
         fields.title = {{ type = "text", searchable = true, max_length = 100, unique = true }}
         fields.body = {{ type = "markdown", searchable = true, description = "It's what is read" }}

@@ -164,9 +164,9 @@ async fn a_database_without_anything_is_told_what_to_run() {
     test.database.sql("DROP TABLE jwks; ALTER TABLE \"user\" DROP COLUMN username").await;
     assert_eq!(findings(&test.app).await, "error missing_table, error schema_differs");
     test.database
-        .sql("DROP TABLE api_audit_logs, api_idempotency, session, account, verification, \"twoFactor\", api_keys, \"user\"; DROP FUNCTION get_auth_user_id()")
+        .sql("DROP TABLE api_audit_logs, api_idempotency, user_metas, global_metas, session, account, verification, \"twoFactor\", api_keys, \"user\"; DROP FUNCTION get_auth_user_id()")
         .await;
-    let missing = ", error missing_table".repeat(9);
+    let missing = ", error missing_table".repeat(11);
     assert_eq!(findings(&test.app).await, format!("error no_tables{missing}"));
     test.close().await;
 }
@@ -175,8 +175,8 @@ async fn a_database_without_anything_is_told_what_to_run() {
 async fn a_database_that_was_only_set_up_is_told_what_to_run() {
     let test = TestDatabase::empty().await;
     let app = app_with(test.logins.clone(), schema_of(&[NOTES]));
-    // The nine of Hedgerow's own, and notes.
-    let nothing = format!("error no_tables{}", ", error missing_table".repeat(10));
+    // The eleven of Hedgerow's own, and notes.
+    let nothing = format!("error no_tables{}", ", error missing_table".repeat(12));
     assert_eq!(findings(&app).await, nothing);
     // Requests may not look into schema hedgerow yet, so no migration excuses a table without FORCE.
     test.sql("CREATE TABLE half (); ALTER TABLE half ENABLE ROW LEVEL SECURITY").await;

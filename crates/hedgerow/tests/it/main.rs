@@ -7,5 +7,6 @@ mod exchange;
 mod fitness;
 mod isolation;
 mod library;
+mod metadata;
 mod plans;
 mod schemas;

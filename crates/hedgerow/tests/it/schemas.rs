@@ -51,6 +51,7 @@ struct Field {
 struct Entity {
     access: usize,
     soft_delete: bool,
+    metadata: bool,
     fields: BTreeMap<String, Field>,
     index: Vec<String>,
     renamed_from: Option<String>,
@@ -126,6 +127,7 @@ fn entity(dice: &mut Dice, entities: &[String]) -> Entity {
     Entity {
         access: dice.roll(ACCESS.len()),
         soft_delete: dice.chance(20),
+        metadata: dice.chance(25),
         fields,
         index,
         renamed_from: None,
@@ -285,6 +287,7 @@ fn mutate_entity(
             let field = entity.fields.get_mut(&name).expect("it is there");
             (field.has_default, field.limit) = (dice.chance(50), dice.roll(4));
         }
+        12 if dice.chance(50) => entity.metadata = !entity.metadata,
         12 => entity.soft_delete = !entity.soft_delete,
         _ => {
             let field = entity.fields.get_mut(&name).expect("it is there");
@@ -351,6 +354,9 @@ fn text_of(entity: &Entity, old: Option<&Entity>, has_rows: bool) -> String {
     }
     if entity.soft_delete {
         text.push_str("soft_delete = true\n");
+    }
+    if entity.metadata {
+        text.push_str("metadata = true\n");
     }
     let (read, write) = ACCESS[entity.access];
     let _ = writeln!(text, "access = {{ read = \"{read}\", write = \"{write}\" }}");

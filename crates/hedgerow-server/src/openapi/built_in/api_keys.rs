@@ -113,11 +113,16 @@ fn shapes() -> [(String, Value); 5] {
     };
     let whole = |properties: Value| json!({ "type": "object", "required": all(&properties), "properties": properties });
     let body = |required: &[&str], properties: Value| json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false });
+    let (mut insert, name) =
+        (body(&["name", "scopes"], written), json!({ "type": "string", "minLength": 1 }));
+    insert["examples"] = json!([{ "name": "build", "scopes": ["*"] }]);
+    let mut update = body(&["name"], json!({ "name": name }));
+    update["examples"] = json!([{ "name": "deploy" }]);
     [
         ("ApiKey".to_owned(), whole(key)),
         ("NewApiKey".to_owned(), whole(with_secret)),
-        ("ApiKeyInsert".to_owned(), body(&["name", "scopes"], written)),
-        ("ApiKeyUpdate".to_owned(), body(&["name"], json!({ "name": { "type": "string", "minLength": 1 } }))),
+        ("ApiKeyInsert".to_owned(), insert),
+        ("ApiKeyUpdate".to_owned(), update),
         (
             "ApiKeyRotation".to_owned(),
             body(

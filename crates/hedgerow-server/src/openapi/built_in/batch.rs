@@ -24,6 +24,7 @@ pub(super) fn describe(paths: &mut Paths, schemas: &mut Map<String, Value>) {
         "type": "object",
         "required": ["operations"],
         "additionalProperties": false,
+        "examples": [{ "operations": [{ "method": "DELETE", "path": "/tasks/ID" }] }],
         "properties": { "operations": {
             "type": "array", "minItems": 1, "maxItems": 100,
             "items": {

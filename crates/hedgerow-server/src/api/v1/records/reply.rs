@@ -88,7 +88,9 @@ impl<'p> Reply<'p> {
     fn insist(&self, count: u64) -> Result<(), Failure> {
         match self.prefer.max_affected {
             Some(most) if count > most => {
-                let message = format!("this is about {count} rows, and `max-affected` allows {most}");
+                let message = format!(
+                    "this would change {count} rows, and `max-affected` allows {most}; nothing was done"
+                );
                 Err(Error::input("Prefer", "max_affected_exceeded", message).into())
             }
             _ => Ok(()),

@@ -256,7 +256,7 @@ impl Request<'_> {
     }
 
     async fn update_each(&self, writes: &mut Writes<'_>) -> Result<Answer, Failure> {
-        let rules = BodyRules::from(WriteKind::UpdateEach);
+        let rules = self.rules(WriteKind::UpdateEach);
         let (body, select) =
             self.together(write::read_body(self.entity, &rules, self.body), self.select(&[]))?;
         let Body::Many(rows) = body else { return Err(self.not_an_object()) };
@@ -264,7 +264,7 @@ impl Request<'_> {
     }
 
     async fn update_many(&self, writes: &mut Writes<'_>) -> Result<Answer, Failure> {
-        let body = write::read_body(self.entity, &WriteKind::Update.into(), self.body);
+        let body = write::read_body(self.entity, &self.rules(WriteKind::Update), self.body);
         let (body, query) = self.together(body, self.query())?;
         let row = self.one(body)?;
         let rows = records::update_many(writes, self.entity, &query.filters, &row, &query.select).await?;
@@ -283,7 +283,7 @@ impl Request<'_> {
         id: &str,
         kind: WriteKind<'_>,
     ) -> Result<Answer, Failure> {
-        let body = write::read_body(self.entity, &kind.into(), self.body);
+        let body = write::read_body(self.entity, &self.rules(kind), self.body);
         let (body, select) = self.together(body, self.select(&[]))?;
         let row = self.one(body)?;
         let expected = self.expected.clone();
@@ -307,8 +307,13 @@ impl Request<'_> {
             Some(prefer::Missing::Null) => write::Missing::Null,
             Some(prefer::Missing::Default) | None => write::Missing::Default,
         };
-        let rules = BodyRules { kind, columns, missing, children };
+        let rules = BodyRules { columns, missing, children, ..self.rules(kind) };
         self.together(write::read_body(self.entity, &rules, self.body), select)
+    }
+
+    /// How a body is read that says nothing else.
+    fn rules<'s>(&self, kind: WriteKind<'s>) -> BodyRules<'s, 's> {
+        BodyRules { metas: self.limits.metas, ..kind.into() }
     }
 
     fn parameter(&self, wanted: &str) -> Option<&str> {

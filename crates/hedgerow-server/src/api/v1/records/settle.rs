@@ -16,7 +16,7 @@ const TRIES: usize = 3;
 
 /// What a request writes.
 pub(crate) enum Work<'r> {
-    One(Request<'r>),
+    One(Box<Request<'r>>),
     Batch(Batch<'r>),
 }
 

@@ -82,6 +82,6 @@ async fn write(service: &Service, mut asked: Asked, target: Target) -> Result<Re
         body: &body,
         place: String::new(),
     };
-    let answer = settle(&asked.ctx, &service.app, &Work::One(request), repeatable.as_ref()).await?;
+    let answer = settle(&asked.ctx, &service.app, &Work::One(Box::new(request)), repeatable.as_ref()).await?;
     Ok(answer.into_response())
 }

@@ -1,0 +1,532 @@
+//! Metadata: what an application keeps beside the fields of rows, for users, and for all, without a change of its schema.
+//!
+//! Always holds: a write of several keys happens as a whole or not at all; what a caller does not say of a key stays as it was;
+//! merged metadata is read by one statement, and says of each key where its value comes from.
+
+use std::collections::BTreeMap;
+
+use hedgerow_database::{Error as DatabaseError, Identity, JsonRows, Meaning, Row};
+use hedgerow_schema::meta::{
+    self, Found, Level, MergeDepth, MergedValue, MetaInput, MetaRules, MetaValue, MetaWrite, merge, too_long,
+    too_many,
+};
+use hedgerow_schema::statement::metas;
+use hedgerow_schema::write::members;
+use hedgerow_schema::{Action, Entity, Limits, ListQuery, Sql, Write};
+use serde_json::value::RawValue;
+
+use crate::app::App;
+use crate::context::{Caller, Ctx, SignedIn};
+use crate::error::Error;
+use crate::records::{self, Expected, OneRow, Wanted, Writes};
+
+pub use hedgerow_schema::meta::DataType;
+pub use hedgerow_schema::statement::metas::{MetasOf, Only};
+
+/// The scope's resource of the metadata of users and of what all share.
+const RESOURCE: &str = "metas";
+
+/// One key with its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// The key, 1 to 255 characters.
+    pub key: String,
+    /// The value with its type.
+    pub value: MetaValue,
+    /// Whether whoever may read the row, or the user, may read it.
+    pub is_public: bool,
+    /// Whether rows are found and ordered by it.
+    pub is_searchable: bool,
+}
+
+/// What somebody does with metadata; cheap to make for each request.
+///
+/// ```no_run
+/// # async fn example(ctx: hedgerow::Ctx, app: hedgerow::App) -> Result<(), hedgerow::Error> {
+/// use hedgerow::metadata::{MetaService, MetasOf};
+/// use hedgerow::schema::meta::{MergeDepth, MetaInput};
+///
+/// let metas = MetaService::new(&ctx, &app);
+/// metas.create_meta(MetasOf::User, &MetaInput { key: "theme", json: "\"dark\"", ..MetaInput::default() }).await?;
+/// assert_eq!(metas.get_user_meta("theme").await?.value.json(), "\"dark\"");
+///
+/// let schema = app.schema();
+/// let tasks = schema.entity("tasks").expect("the entity");
+/// let merged = metas.get_merged_meta(tasks, "0190…", MergeDepth::Shallow).await?;
+/// println!("{} comes from {:?}", merged["theme"].value.json(), merged["theme"].level);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy)]
+pub struct MetaService<'a> {
+    ctx: &'a Ctx,
+    app: &'a App,
+}
+
+impl<'a> MetaService<'a> {
+    /// For one request.
+    pub fn new(ctx: &'a Ctx, app: &'a App) -> Self {
+        Self { ctx, app }
+    }
+
+    /// A key that is new.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where it is there already, and what [`Self::set_meta`] has.
+    pub async fn create_meta(self, of: MetasOf<'_>, input: &MetaInput<'_>) -> Result<Meta, Error> {
+        let created = self.compare_and_set(of, input, Only::IfAbsent).await;
+        created.map_err(|error| match error {
+            Error::Changed => {
+                let message = format!("the key `{}` exists already", input.key);
+                Error::Conflict(hedgerow_schema::InputError::new("key", "already_exists", message))
+            }
+            other => other,
+        })
+    }
+
+    /// The meta of the user who asks.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none.
+    pub async fn get_user_meta(self, key: &str) -> Result<Meta, Error> {
+        self.get_meta(MetasOf::User, key).await
+    }
+
+    /// One meta.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none, or no such row.
+    pub async fn get_meta(self, of: MetasOf<'_>, key: &str) -> Result<Meta, Error> {
+        parsed(&self.read_one(of, key).await?.object)
+    }
+
+    /// The same as JSON, with its entity tag.
+    ///
+    /// # Errors
+    /// As [`Self::get_meta`].
+    pub async fn read_one(self, of: MetasOf<'_>, key: &str) -> Result<OneRow, Error> {
+        let identity = self.reader(of)?;
+        let query = metas::one(of, possible_key(key)?, self.asker());
+        let rows = self.ctx.reads(self.app, &identity).json(&query, 1).await;
+        OneRow::first(rows.map_err(|error| failed("read metadata", of, error))?)
+    }
+
+    /// All metas in order of their keys, or those with these keys.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such row.
+    pub async fn list_metas(self, of: MetasOf<'_>, keys: Option<&[&str]>) -> Result<Vec<Meta>, Error> {
+        let identity = self.reader(of)?;
+        let query = metas::all(of, keys, self.asker());
+        let there = self.there(of);
+        let found = self.ctx.reads(self.app, &identity).json_between(&[], &query, &there).await;
+        let found = found.map_err(|error| failed("read metadata", of, error))?;
+        if found.rows.count == 0 && found.after.contains(&0) {
+            return Err(Error::NotFound);
+        }
+        all(&found.rows)
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// [`Error`]
+    pub async fn count_metas(self, of: MetasOf<'_>) -> Result<u64, Error> {
+        let identity = self.reader(of)?;
+        let rows = self.ctx.reads(self.app, &identity).sql_rows(&metas::how_many(of, self.asker())).await;
+        let rows = rows.map_err(|error| failed("count metadata", of, error))?;
+        let count = rows.first().map(|row| row.get::<i64>(0)).transpose();
+        Ok(count.map_err(|error| failed("count metadata", of, error))?.unwrap_or_default().unsigned_abs())
+    }
+
+    /// Gives a key its value, whether it has one or not.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such row, [`Error::NotOwner`] where it is somebody else's.
+    pub async fn set_meta(self, of: MetasOf<'_>, input: &MetaInput<'_>) -> Result<Meta, Error> {
+        let written = self.set_metas(of, std::slice::from_ref(input)).await?;
+        written.into_iter().next().ok_or(Error::NotFound)
+    }
+
+    /// The same for several keys, all or none.
+    ///
+    /// # Errors
+    /// As [`Self::set_meta`]; every mistake of every key.
+    pub async fn set_metas(self, of: MetasOf<'_>, inputs: &[MetaInput<'_>]) -> Result<Vec<Meta>, Error> {
+        let identity = self.writer(of, Action::Write)?;
+        let writes = self.checked(of, inputs)?;
+        let mut together = Writes::alone(self.ctx, self.app);
+        all(&self.put(&mut together, &identity, of, &writes).await?)
+    }
+
+    /// Gives a key its value, where it is as the caller expects; two who change it at once cannot both.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] where it is not, and what [`Self::set_meta`] has.
+    pub async fn compare_and_set(
+        self,
+        of: MetasOf<'_>,
+        input: &MetaInput<'_>,
+        only: Only<'_>,
+    ) -> Result<Meta, Error> {
+        parsed(&self.write_one(of, input, Some(only)).await?.object)
+    }
+
+    /// Gives a key its value, on a condition where there is one; returns it as JSON with its entity tag.
+    ///
+    /// # Errors
+    /// As [`Self::compare_and_set`].
+    pub async fn write_one(
+        self,
+        of: MetasOf<'_>,
+        input: &MetaInput<'_>,
+        only: Option<Only<'_>>,
+    ) -> Result<OneRow, Error> {
+        let identity = self.writer(of, Action::Write)?;
+        let writes = self.checked(of, std::slice::from_ref(input))?;
+        let mut together = Writes::alone(self.ctx, self.app);
+        let (Some(only), [write]) = (only, writes.as_slice()) else {
+            return OneRow::first(self.put(&mut together, &identity, of, &writes).await?);
+        };
+        let query = metas::put_only(of, write, only, self.asker());
+        let after = self.behind(of);
+        let sent = together.send(&identity).await?.json_between(&[], &query, &after).await;
+        let sent = sent.map_err(|error| failed("write metadata", of, error))?;
+        if sent.rows.count == 0 {
+            return Err(self.why_none(of, &sent.after, Error::Changed));
+        }
+        OneRow::first(sent.rows)
+    }
+
+    async fn put(
+        self,
+        together: &mut Writes<'_>,
+        identity: &Identity,
+        of: MetasOf<'_>,
+        writes: &[MetaWrite],
+    ) -> Result<JsonRows, Error> {
+        let query = metas::put(of, writes, self.asker());
+        let after = self.behind(of);
+        let sent = together.send(identity).await?.json_between(&[], &query, &after).await;
+        let sent = sent.map_err(|error| failed("write metadata", of, error))?;
+        if sent.rows.count < writes.len() {
+            return Err(self.why_none(of, &sent.after, Error::NotFound));
+        }
+        Ok(sent.rows)
+    }
+
+    /// Deletes a key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none, [`Error::Changed`] where it has another version than expected.
+    pub async fn delete_meta(self, of: MetasOf<'_>, key: &str, expected: &Expected) -> Result<(), Error> {
+        let identity = self.writer(of, Action::Delete)?;
+        let key = possible_key(key)?;
+        let removal = metas::remove(of, &[key], expected.of_statement(), self.asker());
+        // Behind a condition that was not met, there may be one of another version.
+        let mut after = vec![removal, metas::one(of, key, self.asker()).sql];
+        after.extend(self.may_write(of));
+        let mut together = Writes::alone(self.ctx, self.app);
+        let counts = together.send(&identity).await?.execute_each(&after).await;
+        let counts = counts.map_err(|error| failed("delete metadata", of, error))?;
+        match counts.as_slice() {
+            [deleted, ..] if *deleted > 0 => Ok(()),
+            [_, _, 0, readable] if *readable > 0 => Err(Error::NotOwner),
+            [_, seen, ..] if *seen > 0 => Err(Error::Changed),
+            _ => Err(Error::NotFound),
+        }
+    }
+
+    /// Gives `to` all keys that the caller reads of `from`, with values, types and flags; keys that only `to` has stay. Returns how
+    /// many.
+    ///
+    /// # Errors
+    /// As [`Self::set_metas`].
+    pub async fn copy_metas(self, from: MetasOf<'_>, to: MetasOf<'_>) -> Result<usize, Error> {
+        let all = self.list_metas(from, None).await?;
+        let values: Vec<String> = all.iter().map(|meta| meta.value.json()).collect();
+        let input = |(meta, json): (&'_ Meta, &'_ String)| (meta.key.clone(), json.clone(), meta.clone());
+        let owned: Vec<_> = all.iter().zip(&values).map(input).collect();
+        let inputs: Vec<MetaInput<'_>> = owned
+            .iter()
+            .map(|(key, json, meta)| MetaInput {
+                key,
+                json,
+                data_type: Some(meta.value.data_type()),
+                is_public: Some(meta.is_public),
+                is_searchable: Some(meta.is_searchable),
+            })
+            .collect();
+        if inputs.is_empty() {
+            // Whoever may not write there is told so even where there is nothing to write.
+            self.writer(to, Action::Write)?;
+            return Ok(0);
+        }
+        Ok(self.set_metas(to, &inputs).await?.len())
+    }
+
+    /// The ids of the rows whose searchable meta `key` fulfils a condition of the data API: `eq.red`, `gte.5`, `in.(a,b)`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the condition is none, or `limit` is more than a list may have.
+    pub async fn search_by_meta(
+        self,
+        entity: &Entity,
+        key: &str,
+        condition: &str,
+        limit: u32,
+    ) -> Result<Vec<String>, Error> {
+        let schema = self.app.schema();
+        let (name, limit) = (format!("metas.{key}"), limit.to_string());
+        let parameters = [("select", "id"), ("limit", limit.as_str()), (name.as_str(), condition)];
+        let limits: Limits = self.app.limits();
+        let query = ListQuery::parse(&schema, entity, &parameters, limits).map_err(Error::Input)?;
+        let page = records::list(self.ctx, self.app, entity, &query, Wanted::default()).await?;
+        let rows: Vec<&RawValue> =
+            serde_json::from_slice(&page.body).map_err(|error| unreadable(error.into()))?;
+        rows.iter().map(|row| Members::of(row.get())?.text("id")).collect()
+    }
+
+    /// The metadata that the caller meets at a row: their own before the row's, the row's before what all share, and what is
+    /// declared where nothing is set.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such row.
+    pub async fn get_merged_meta(
+        self,
+        entity: &Entity,
+        id: &str,
+        depth: MergeDepth,
+    ) -> Result<BTreeMap<String, MergedValue>, Error> {
+        let of = MetasOf::Row(entity, records::possible_id(id)?);
+        let identity = self.reader(of)?;
+        if let Caller::User(_) = self.ctx.caller() {
+            self.ctx.require_user(RESOURCE, Action::Read)?;
+        }
+        let rows =
+            self.ctx.reads(self.app, &identity).sql_rows(&metas::merged(entity, id, self.asker())).await;
+        let rows = rows.map_err(|error| failed("read merged metadata", of, error))?;
+        let read = rows.iter().map(found).collect::<Result<Vec<_>, _>>();
+        let read = read.map_err(|error| failed("read merged metadata", of, error))?;
+        if !read.iter().any(|(level, _)| *level == 0) {
+            return Err(Error::NotFound);
+        }
+        let mut all: Vec<Found> = read.into_iter().filter_map(|(_, found)| found).collect();
+        if let Some(metadata) = &entity.metadata {
+            // A key counts as far as its declaration lets it be set.
+            all.retain(|found| metadata.key(&found.key).is_none_or(|key| found.level <= key.level));
+            let user = match self.ctx.caller() {
+                Caller::User(user) => Some(user.id.as_str()),
+                Caller::Anonymous => None,
+            };
+            all.extend(meta::defaults(metadata, user));
+        }
+        Ok(merge(all, depth))
+    }
+
+    /// The checked values.
+    fn checked(self, of: MetasOf<'_>, inputs: &[MetaInput<'_>]) -> Result<Vec<MetaWrite>, Error> {
+        let schema = self.app.schema();
+        let rules = match of {
+            MetasOf::Row(entity, _) => MetaRules::of(entity).ok_or_else(|| no_metadata(entity))?,
+            MetasOf::User | MetasOf::Other(_) => MetaRules::User(&schema),
+            MetasOf::Global => MetaRules::Global(&schema),
+        };
+        let (mut writes, mut errors) = (Vec::new(), Vec::new());
+        for (at, input) in inputs.iter().enumerate() {
+            if inputs[..at].iter().any(|before| before.key == input.key) {
+                let message = format!("`{}` stands here twice", input.key);
+                errors.push(hedgerow_schema::InputError::new("key", "repeated_field", message));
+            }
+            match rules.check(input, self.app.limits().metas) {
+                Ok(write) => writes.push(write),
+                Err(found) => errors.extend(found),
+            }
+        }
+        if errors.is_empty() { Ok(writes) } else { Err(Error::Input(errors)) }
+    }
+
+    fn asker(self) -> hedgerow_schema::Asker<'a> {
+        records::asker(self.ctx)
+    }
+
+    /// What is sent behind a write: whether there are too many now, and who may do what.
+    fn behind(self, of: MetasOf<'_>) -> Vec<Sql> {
+        let mut after = vec![metas::at_most(of, self.app.limits().metas.keys, self.asker())];
+        after.extend(self.may_write(of));
+        after
+    }
+
+    /// Whether there is a row that the caller may write, and one that they may read.
+    fn may_write(self, of: MetasOf<'_>) -> Vec<Sql> {
+        match of {
+            MetasOf::Row(entity, id) => vec![
+                hedgerow_schema::statement::is_writable(entity, id, self.asker()),
+                hedgerow_schema::statement::is_readable(entity, id),
+            ],
+            MetasOf::User | MetasOf::Other(_) | MetasOf::Global => Vec::new(),
+        }
+    }
+
+    /// Why a write did nothing, by the answers to [`Self::behind`].
+    fn why_none(self, of: MetasOf<'_>, answers: &[u64], otherwise: Error) -> Error {
+        match (of, answers) {
+            (MetasOf::Row(..), [_, 0, 0]) => Error::NotFound,
+            (MetasOf::Row(..), [_, 0, _]) => Error::NotOwner,
+            _ => otherwise,
+        }
+    }
+
+    /// Whether there is such a row.
+    fn there(self, of: MetasOf<'_>) -> Vec<Sql> {
+        match of {
+            MetasOf::Row(entity, id) => vec![hedgerow_schema::statement::is_readable(entity, id)],
+            MetasOf::User | MetasOf::Other(_) | MetasOf::Global => Vec::new(),
+        }
+    }
+
+    fn reader(self, of: MetasOf<'_>) -> Result<Identity, Error> {
+        match of {
+            MetasOf::User | MetasOf::Other(_) | MetasOf::Global => {
+                let user = self.ctx.require_user(RESOURCE, Action::Read)?;
+                Ok(Identity::User(user.id.clone()))
+            }
+            MetasOf::Row(entity, id) => {
+                entity.metadata.as_ref().ok_or_else(|| no_metadata(entity))?;
+                records::possible_id(id)?;
+                let identity = records::reader(self.ctx, entity)?;
+                // What one administrator wrote of reference data, another one changes.
+                Ok(match self.ctx.caller() {
+                    Caller::User(user) if entity.access.write == Write::Admin && user.is_admin => {
+                        Identity::Admin(user.id.clone())
+                    }
+                    _ => identity,
+                })
+            }
+        }
+    }
+
+    fn writer(self, of: MetasOf<'_>, action: Action) -> Result<Identity, Error> {
+        match of {
+            MetasOf::User => Ok(Identity::User(self.ctx.require_user(RESOURCE, action)?.id.clone())),
+            MetasOf::Other(_) => {
+                self.ctx.require_user(RESOURCE, action)?;
+                Err(Error::NotOwner)
+            }
+            MetasOf::Row(entity, id) => {
+                entity.metadata.as_ref().ok_or_else(|| no_metadata(entity))?;
+                records::possible_id(id)?;
+                // A key that is deleted is a change of its row.
+                records::writer(self.ctx, entity, Action::Write)
+            }
+            MetasOf::Global => {
+                let SignedIn { id, is_admin, .. } = self.ctx.require_user(RESOURCE, action)?;
+                if *is_admin {
+                    Ok(Identity::Admin(id.clone()))
+                } else {
+                    Err(Error::AdminOnly { entity: "global metadata".to_owned() })
+                }
+            }
+        }
+    }
+}
+
+/// A key that PostgreSQL could not even read, or that nothing can have, names no meta.
+fn possible_key(key: &str) -> Result<&str, Error> {
+    meta::check_key(key).map(|()| key).map_err(|_| Error::NotFound)
+}
+
+fn no_metadata(entity: &Entity) -> Error {
+    let message = format!(
+        "rows of {} have no metadata; `metadata = true` in its entity file gives them some",
+        entity.name
+    );
+    Error::input("metas", "no_metadata", message)
+}
+
+/// One row of [`metas::merged`]: its level, and what it says.
+fn found(row: &Row) -> Result<(i32, Option<Found>), DatabaseError> {
+    let level = row.get::<i32>(0)?;
+    let at = usize::try_from(level - 1).ok().and_then(|at| Level::SET.get(at).copied());
+    let Some(at) = at else { return Ok((level, None)) };
+    let data_type = DataType::parse(&row.get::<String>(3)?).unwrap_or(DataType::Text);
+    let value = MetaValue::stored(data_type, row.get::<String>(2)?);
+    Ok((level, Some(Found { level: at, key: row.get(1)?, value })))
+}
+
+/// The metas of an answer.
+fn all(rows: &JsonRows) -> Result<Vec<Meta>, Error> {
+    let array = rows.clone().into_array();
+    let shown: Vec<&RawValue> = serde_json::from_slice(&array).map_err(|error| unreadable(error.into()))?;
+    shown.iter().map(|shown| parsed(shown.get().as_bytes())).collect()
+}
+
+/// One of them.
+fn parsed(object: &[u8]) -> Result<Meta, Error> {
+    let members = Members::of(std::str::from_utf8(object).map_err(|error| unreadable(error.into()))?)?;
+    let data_type = DataType::parse(&members.text("dataType")?).unwrap_or(DataType::Text);
+    let value = match members.json("value") {
+        "null" => MetaValue::stored(DataType::Json, "null".to_owned()),
+        json => MetaValue::read_as(data_type, json).map_err(|mistake| unreadable(mistake.message.into()))?,
+    };
+    Ok(Meta {
+        key: members.text("key")?,
+        value,
+        is_public: members.json("isPublic") == "true",
+        is_searchable: members.json("isSearchable") == "true",
+    })
+}
+
+/// The members of an object of an answer.
+struct Members<'j>(Vec<(String, &'j RawValue)>);
+
+impl<'j> Members<'j> {
+    fn of(json: &'j str) -> Result<Self, Error> {
+        members(json).map(Self).map_err(|error| unreadable(error.into()))
+    }
+
+    /// The JSON of a member; null where there is none.
+    fn json(&self, name: &str) -> &'j str {
+        self.0.iter().find(|(own, _)| own == name).map_or("null", |(_, json)| json.get())
+    }
+
+    fn text(&self, name: &str) -> Result<String, Error> {
+        serde_json::from_str(self.json(name)).map_err(|error| unreadable(error.into()))
+    }
+}
+
+fn unreadable(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::Internal { doing: "read stored metadata", source }
+}
+
+/// What a database error means for metadata.
+fn failed(doing: &'static str, of: MetasOf<'_>, error: DatabaseError) -> Error {
+    let Some(server) = error.server() else { return Error::without_entity(doing, error) };
+    if server.table.as_deref() == Some(of.table().as_str()) {
+        match server.meaning() {
+            Meaning::Check
+                if server.constraint.as_deref().is_some_and(|rule| rule.ends_with("isSearchable_check")) =>
+            {
+                let mistake = too_long();
+                return Error::input("isSearchable", mistake.code, format!("this {}", mistake.message));
+            }
+            // The row, or the user, went while this was under way.
+            Meaning::ForeignKey => return Error::NotFound,
+            _ => {}
+        }
+    }
+    match of {
+        MetasOf::Row(entity, _) => Error::from_database(doing, entity, error),
+        MetasOf::User | MetasOf::Other(_) | MetasOf::Global => {
+            Error::of_metas(error).unwrap_or_else(|error| Error::without_entity(doing, error))
+        }
+    }
+}
+
+impl Error {
+    /// That a request would leave more keys than there may be, where that is what the database says.
+    pub(crate) fn of_metas(error: DatabaseError) -> Result<Self, DatabaseError> {
+        // The statement that counts divides by zero, and no other one divides.
+        let is_it = error.server().is_some_and(|server| server.code.code() == "22012");
+        if is_it { Ok(Self::Input(vec![too_many("metas")])) } else { Err(error) }
+    }
+}
