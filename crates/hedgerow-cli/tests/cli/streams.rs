@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 
 use crate::rollout::Deployment;
 
@@ -69,8 +70,8 @@ async fn a_million_rows_take_no_memory() {
     stream(1_000_000).await;
 }
 
-/// Sends a file of so many rows as it is made; what it is answered.
-fn send_rows(address: &str, key: &str, kind: &str, rows: usize) -> String {
+/// Sends a file of rows with these numbers as it is made; what it is answered.
+fn send_rows(address: &str, key: &str, kind: &str, numbers: Range<usize>) -> String {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let head = format!(
         "POST /api/v1/notes/import HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: {kind}\r\n\
@@ -83,17 +84,20 @@ fn send_rows(address: &str, key: &str, kind: &str, rows: usize) -> String {
         "application/json" => ("[", "]"),
         _ => ("", "\n"),
     };
+    let first = numbers.start;
     let row = |n: usize| match kind {
         "text/csv" => format!("{n},{text}\n"),
-        "application/json" => format!("{}{{\"n\":{n},\"text\":\"{text}\"}}", if n > 0 { "," } else { "" }),
+        "application/json" => {
+            format!("{}{{\"n\":{n},\"text\":\"{text}\"}}", if n > first { "," } else { "" })
+        }
         _ => format!("{{\"n\":{n},\"text\":\"{text}\"}}\n"),
     };
     let mut send = |piece: &str| {
         stream.write_all(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes()).expect("a piece");
     };
     send(if start.is_empty() { "\n" } else { start });
-    for from in (0..rows).step_by(500) {
-        send(&(from..rows.min(from + 500)).map(row).collect::<String>());
+    for from in numbers.clone().step_by(500) {
+        send(&(from..numbers.end.min(from + 500)).map(row).collect::<String>());
     }
     send(end);
     stream.write_all(b"0\r\n\r\n").expect("the end");
@@ -112,7 +116,9 @@ async fn import(rows: usize) {
         [("text/csv", 3000), ("text/csv", rows), ("application/json", rows), ("application/x-ndjson", rows)];
     for (at, (kind, rows)) in files.into_iter().enumerate() {
         let (address, key) = (address.clone(), deployment.key.clone());
-        let sent = tokio::task::spawn_blocking(move || send_rows(&address, &key, kind, rows));
+        // The numbers are unique.
+        let numbers = at * 10_000_000..at * 10_000_000 + rows;
+        let sent = tokio::task::spawn_blocking(move || send_rows(&address, &key, kind, numbers));
         let answer = sent.await.expect("no panic");
         assert!(answer.contains(&format!("\"created\":{rows},")), "{answer} {}", serve.said());
         if at == 0 {
