@@ -10,8 +10,8 @@ use hedgerow::auth::AuthOptions;
 use hedgerow::auth::secrets::Secrets;
 use hedgerow::auth::settings::Switch;
 use hedgerow::config::Mode;
-use hedgerow::database::PoolSettings;
 use hedgerow::database::private_server::{Download, Progress};
+use hedgerow::database::{PoolSettings, WorkTimeouts};
 use hedgerow::mail::{Announce, Mailer, Templates};
 use hedgerow::place::{Place, PrivateUse};
 use hedgerow::project::Project;
@@ -109,7 +109,8 @@ impl Session {
         let schema = project.schema()?;
         let place = find_place(&project, arguments.download()).await?;
         // A command may take long with one statement; it is the person at the terminal who ends it.
-        let pool = PoolSettings { statement_timeout: Duration::ZERO, ..project.config.pool };
+        let timeouts = WorkTimeouts::default();
+        let pool = PoolSettings { statement_timeout: Duration::ZERO, timeouts, ..project.config.pool };
         let app = open_app(&project, &place, schema, pool, Mode::Production)?;
         Ok(Self { project, place, app })
     }

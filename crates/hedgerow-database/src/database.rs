@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::flight::Flight;
 use crate::guard::Guard;
 use crate::identity::Identity;
-use crate::pool::{Pool, PoolSettings};
+use crate::pool::{LongWork, Pool, PoolSettings, Work};
 use crate::transaction::Transaction;
 use crate::url::DatabaseUrl;
 
@@ -72,19 +72,28 @@ impl Database {
     /// # Errors
     /// When no connection is to be had, or the login may not take the identity's role.
     pub async fn transaction(&self, identity: &Identity) -> Result<Transaction, Error> {
-        Transaction::begin(self.pool(identity), &self.roles, identity, None).await
+        Transaction::begin(self.pool(identity), &self.roles, identity, Work::Other, None).await
     }
 
-    /// Opens a transaction for `identity`, where `guard` holds.
+    /// Opens a transaction for `identity`, where `guard` holds, with the timeouts of `work`.
     ///
     /// # Errors
     /// [`Error::Unproven`] where it does not; else as [`Self::transaction`].
     pub async fn guarded_transaction(
         &self,
         identity: &Identity,
+        work: Work,
         guard: Option<&Guard>,
     ) -> Result<Transaction, Error> {
-        Transaction::begin(self.pool(identity), &self.roles, identity, guard).await
+        Transaction::begin(self.pool(identity), &self.roles, identity, work, guard).await
+    }
+
+    /// The right to keep a connection for as long as somebody else takes; so few have it that enough are left for everybody.
+    ///
+    /// # Errors
+    /// [`Error::TooManyStreams`]
+    pub fn long_work(&self, identity: &Identity) -> Result<LongWork, Error> {
+        self.pool(identity).long_work()
     }
 
     fn pool(&self, identity: &Identity) -> &Pool {

@@ -30,10 +30,8 @@ pub enum Error {
         /// The size of the pool.
         size: usize,
     },
-    /// As many answers are being streamed as may be at once.
-    #[error(
-        "{most} answers are being streamed already, and more would leave no connection for other requests"
-    )]
+    /// As many answers are being streamed, or files imported, as may be at once.
+    #[error("{most} streams have a connection already, and more would leave none for other requests")]
     TooManyStreams {
         /// At most.
         most: usize,

@@ -20,7 +20,7 @@ use crate::identity::{Identity, Role};
 use crate::json::JsonRows;
 use crate::page::{Met, PageRows, PageSink};
 use crate::parts::{self, Part, Sends, Surrounded};
-use crate::pool::{Lease, Pool, PoolSettings, timeouts};
+use crate::pool::{Lease, Pool, PoolSettings, Work, timeouts};
 use crate::row::{Row, Rows};
 use crate::row_format::{PageFormat, RowFormat, RowWriter};
 use crate::stream::{Asker, RowStream, StreamLimits};
@@ -53,6 +53,7 @@ pub struct Flight<'d> {
     roles: &'d Roles,
     identity: &'d Identity,
     trash: Trash,
+    work: Work,
     guard: Option<&'d Arc<Guard>>,
     ending: Option<&'d Ending>,
 }
@@ -104,9 +105,10 @@ pub(crate) struct IdentityStatement {
 }
 
 impl IdentityStatement {
-    pub(crate) fn new(identity: &Identity, trash: Trash, roles: &Roles, pool: &Pool) -> Self {
-        if pool.sets_timeouts_per_flight() {
-            return Self::with_timeouts(identity, trash, roles, pool.settings());
+    pub(crate) fn new(identity: &Identity, trash: Trash, work: Work, roles: &Roles, pool: &Pool) -> Self {
+        let (settings, is_usual) = pool.settings().of(work);
+        if pool.sets_timeouts_per_flight() || !is_usual {
+            return Self::with_timeouts(identity, trash, roles, &settings);
         }
         Self { text: IDENTITY, binds: identity_binds(identity, trash, roles) }
     }
@@ -138,12 +140,17 @@ impl<'d> Flight<'d> {
         if let Identity::System { reason } = identity {
             tracing::info!(reason, "the program reads or writes for itself");
         }
-        Self { pool, roles, identity, trash: Trash::Hidden, guard: None, ending: None }
+        Self { pool, roles, identity, trash: Trash::Hidden, work: Work::Other, guard: None, ending: None }
     }
 
     /// The same with rows in the trash, for what deletes, restores and lists them; for this flight alone.
     pub fn with_trash(self) -> Self {
         Self { trash: Trash::Seen, ..self }
+    }
+
+    /// The same with the timeout of `work`.
+    pub fn of(self, work: Work) -> Self {
+        Self { work, ..self }
     }
 
     /// The same with a statement behind its own; if that fails, none of them had an effect.
@@ -191,7 +198,7 @@ impl<'d> Flight<'d> {
     ) -> Result<(), Error> {
         let role = self.identity.role();
         let mut lease = self.pool.lend().await?;
-        let identity = IdentityStatement::new(self.identity, self.trash, self.roles, self.pool);
+        let identity = IdentityStatement::new(self.identity, self.trash, self.work, self.roles, self.pool);
         let mut retried = false;
         loop {
             let types = parameter_types(self.pool, &mut lease, role, sql, Some(&identity)).await?;
@@ -203,7 +210,7 @@ impl<'d> Flight<'d> {
             steps.extend(proof.as_mut().map(|proof| proof.step(role)));
             steps.push(Step { text: sql, role: Some(role), parameters, expected: None, sink: &mut *sink });
             steps.extend(self.ending.map(|ending| ending.step(role, &mut last)));
-            let outcome = within(self.pool, lease.exchange(&mut steps)).await;
+            let outcome = within(self.pool, self.work, lease.exchange(&mut steps)).await;
             drop(steps);
             match outcome.map_err(|error| judged(proof.as_ref(), error)) {
                 Err(error) => {
@@ -343,7 +350,7 @@ impl<'d> Flight<'d> {
     async fn built(self, parts: &mut [Part<'_>]) -> Result<(), Error> {
         let role = self.identity.role();
         let mut lease = self.pool.lend().await?;
-        let identity = IdentityStatement::new(self.identity, self.trash, self.roles, self.pool);
+        let identity = IdentityStatement::new(self.identity, self.trash, self.work, self.roles, self.pool);
         let mut sink = Count::default();
         let mut retried = false;
         loop {
@@ -360,7 +367,7 @@ impl<'d> Flight<'d> {
                 sink: &mut **sink,
             }));
             steps.extend(self.ending.map(|ending| ending.step(role, &mut last)));
-            let outcome = within(self.pool, lease.exchange(&mut steps)).await;
+            let outcome = within(self.pool, self.work, lease.exchange(&mut steps)).await;
             drop(steps);
             match outcome.map_err(|error| judged(proof.as_ref(), error)) {
                 // Nothing happened yet: the flight is one transaction, and it failed at planning.
@@ -401,7 +408,7 @@ pub(crate) async fn plain(pool: &Pool, query: &Query, wanted: usize) -> Result<J
     let parameters = Parameters::Text(query.sql.binds());
     let mut steps =
         [Step { text: query.sql.text(), role: None, parameters, expected: Some(&expected), sink: &mut sink }];
-    within(pool, lease.exchange(&mut steps)).await?;
+    within(pool, Work::Other, lease.exchange(&mut steps)).await?;
     Ok(sink.rows)
 }
 
@@ -424,8 +431,10 @@ pub(crate) async fn parameter_types(
     }
     let mut sink = Count::default();
     let types: Arc<[Type]> = match identity {
-        Some(identity) => within(pool, lease.describe(&mut [identity.step(&mut sink)], sql)).await?,
-        None => within(pool, lease.describe(&mut [], sql)).await?,
+        Some(identity) => {
+            within(pool, Work::Other, lease.describe(&mut [identity.step(&mut sink)], sql)).await?
+        }
+        None => within(pool, Work::Other, lease.describe(&mut [], sql)).await?,
     }
     .into();
     pool.learn_types(role, sql, types.clone());
@@ -433,11 +442,15 @@ pub(crate) async fn parameter_types(
 }
 
 /// Waits as long as the server may take. The future that is dropped then leaves its connection to the pool's care.
-pub(crate) async fn within<T>(pool: &Pool, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+pub(crate) async fn within<T>(
+    pool: &Pool,
+    work: Work,
+    exchange: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     pool.count_exchange();
-    match pool.answer_deadline() {
-        Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or(Err(Error::Deadline(limit))),
-        None => work.await,
+    match pool.answer_deadline(work) {
+        Some(limit) => tokio::time::timeout(limit, exchange).await.unwrap_or(Err(Error::Deadline(limit))),
+        None => exchange.await,
     }
 }
 

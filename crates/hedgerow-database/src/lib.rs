@@ -33,7 +33,7 @@ pub use identity::{Identity, UserId, UserIdError};
 pub use json::{JsonRows, Nulls};
 pub use page::{Met, PageRows, Place};
 pub use parts::Surrounded;
-pub use pool::{PoolSettings, StatementMode};
+pub use pool::{LongWork, PoolSettings, StatementMode, Work, WorkTimeouts};
 pub use postgres_types::{FromSql, ToSql, Type};
 pub use row::{ColumnIndex, Row};
 pub use row_format::{Formulas, PageFormat, RowFormat};

@@ -33,10 +33,37 @@ pub struct PoolSettings {
     pub acquire_timeout: Duration,
     /// The server ends a statement that runs longer; zero is never.
     pub statement_timeout: Duration,
+    /// The same for what [`Work`] says of a statement; `None` is `statement_timeout`.
+    pub timeouts: WorkTimeouts,
     /// The server ends a transaction in which nothing happens for so long; zero is never.
     pub idle_in_transaction_timeout: Duration,
     /// Whether statements are prepared under names.
     pub statements: StatementMode,
+}
+
+/// What a statement is for, where that decides how long it may run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Work {
+    /// Sign-in, and what the program does for itself.
+    #[default]
+    Other,
+    /// Reading rows for somebody.
+    Read,
+    /// Writing rows for somebody.
+    Write,
+    /// Writing the rows of a file, for which its transaction waits.
+    Import,
+}
+
+/// How long statements of some [`Work`] may run, where that is not the usual time; zero is for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkTimeouts {
+    /// For [`Work::Read`].
+    pub read: Option<Duration>,
+    /// For [`Work::Write`].
+    pub write: Option<Duration>,
+    /// For [`Work::Import`].
+    pub import: Option<Duration>,
 }
 
 /// Whether statements are prepared under names and planned once.
@@ -57,9 +84,27 @@ impl Default for PoolSettings {
             idle_timeout: Duration::from_secs(30),
             acquire_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(30),
+            timeouts: WorkTimeouts::default(),
             idle_in_transaction_timeout: Duration::from_secs(30),
             statements: StatementMode::Auto,
         }
+    }
+}
+
+impl PoolSettings {
+    /// The same with the timeouts of `work`, and whether those are the usual ones.
+    pub(crate) fn of(&self, work: Work) -> (Self, bool) {
+        let own = match work {
+            Work::Other => None,
+            Work::Read => self.timeouts.read,
+            Work::Write => self.timeouts.write,
+            Work::Import => self.timeouts.import,
+        };
+        let mut settings = Self { statement_timeout: own.unwrap_or(self.statement_timeout), ..*self };
+        if work == Work::Import && !settings.idle_in_transaction_timeout.is_zero() {
+            settings.idle_in_transaction_timeout = settings.idle_in_transaction_timeout.max(FILE);
+        }
+        (settings, settings == *self)
     }
 }
 
@@ -69,11 +114,17 @@ const WAITING: usize = 64;
 /// How long a connection that was left in the middle may go on by itself before its statement is cancelled, and then
 /// how long until it is closed.
 const GRACE: Duration = Duration::from_secs(1);
-/// An answer that is streamed keeps its connection as long as its reader takes; so many connections for each that may do so
+/// An answer that is streamed keeps its connection as long as its reader takes, a file that is imported as long as it comes; so many connections for each that may do so
 /// leave enough for everybody else.
 const STREAMS_SHARE: usize = 4;
+/// How long a transaction waits for the next rows of a file; whoever reads the file has a limit that is shorter.
+const FILE: Duration = Duration::from_secs(3600);
 /// The network's share of a deadline whose other part is the statement timeout.
 const NETWORK_ALLOWANCE: Duration = Duration::from_secs(5);
+
+/// The right to keep a connection for as long as somebody else takes. It ends when it is dropped.
+#[derive(Debug)]
+pub struct LongWork(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
 
 #[derive(Clone)]
 pub(crate) struct Pool {
@@ -91,7 +142,7 @@ struct Shared {
     recoveries: TaskTracker,
     /// How often an answer of the server was waited for.
     exchanges: AtomicU64,
-    /// One permit for each answer that may be streamed at once.
+    /// One permit for each answer that may be streamed, or file that may be imported, at once.
     streams: Arc<Semaphore>,
     most_streams: usize,
     /// Requests that wait for a connection.
@@ -209,8 +260,8 @@ impl Pool {
     }
 
     /// How long an answer may take: what the server allows a statement, and the network on top.
-    pub(crate) fn answer_deadline(&self) -> Option<Duration> {
-        let timeout = self.shared.settings.statement_timeout;
+    pub(crate) fn answer_deadline(&self, work: Work) -> Option<Duration> {
+        let timeout = self.shared.settings.of(work).0.statement_timeout;
         (!timeout.is_zero()).then(|| timeout + NETWORK_ALLOWANCE)
     }
 
@@ -231,10 +282,10 @@ impl Pool {
         }
     }
 
-    /// The right to keep a connection for as long as a reader takes.
-    pub(crate) fn permit_stream(&self) -> Result<OwnedSemaphorePermit, Error> {
+    /// The right to keep a connection for as long as whoever reads or sends takes.
+    pub(crate) fn long_work(&self) -> Result<LongWork, Error> {
         let full = |_| Error::TooManyStreams { most: self.shared.most_streams };
-        self.shared.streams.clone().try_acquire_owned().map_err(full)
+        self.shared.streams.clone().try_acquire_owned().map(LongWork).map_err(full)
     }
 
     pub(crate) fn known_types(&self, role: Role, sql: &'static str) -> Option<Arc<[Type]>> {

@@ -67,7 +67,7 @@ impl RowStream {
         format: RowFormat,
         limits: StreamLimits,
     ) -> Result<Self, Error> {
-        let permit = pool.permit_stream()?;
+        let permit = pool.long_work()?;
         let (sender, chunks) = mpsc::channel(WAITING);
         let pool = pool.clone();
         let work = tokio::spawn(async move {

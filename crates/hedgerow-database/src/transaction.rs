@@ -12,7 +12,7 @@ use crate::guard::Guard;
 use crate::identity::Identity;
 use crate::json::JsonRows;
 use crate::parts::{self, Part, Sends, Surrounded};
-use crate::pool::{Lease, Pool};
+use crate::pool::{Lease, Pool, Work};
 use crate::row::{Row, Rows};
 use crate::wire::{Count, Parameters, Sink, Status, Step};
 
@@ -22,6 +22,7 @@ pub struct Transaction {
     roles: Roles,
     lease: Lease,
     identity: Identity,
+    work: Work,
 }
 
 impl Transaction {
@@ -30,18 +31,19 @@ impl Transaction {
         pool: &Pool,
         roles: &Roles,
         identity: &Identity,
+        work: Work,
         guard: Option<&Guard>,
     ) -> Result<Self, Error> {
         let mut lease = pool.lend().await?;
-        let statement = IdentityStatement::new(identity, Trash::Hidden, roles, pool);
+        let statement = IdentityStatement::new(identity, Trash::Hidden, work, roles, pool);
         let (mut begin, mut set) = (Count::default(), Count::default());
         let mut proof = guard.map(Guard::proof);
         let mut steps = vec![plain("BEGIN", &mut begin), statement.step(&mut set)];
         steps.extend(proof.as_mut().map(|proof| proof.step(identity.role())));
-        let outcome = within(pool, lease.exchange(&mut steps)).await;
+        let outcome = within(pool, work, lease.exchange(&mut steps)).await;
         drop(steps);
         outcome.map_err(|error| judged(proof.as_ref(), error))?;
-        Ok(Self { pool: pool.clone(), roles: roles.clone(), lease, identity: identity.clone() })
+        Ok(Self { pool: pool.clone(), roles: roles.clone(), lease, identity: identity.clone(), work })
     }
 
     /// Runs a statement and returns its rows.
@@ -129,9 +131,10 @@ impl Transaction {
     pub async fn switch_to(&mut self, identity: &Identity) -> Result<(), Error> {
         self.check()?;
         if self.identity != *identity {
-            let statement = IdentityStatement::new(identity, Trash::Hidden, &self.roles, &self.pool);
+            let statement =
+                IdentityStatement::new(identity, Trash::Hidden, self.work, &self.roles, &self.pool);
             let mut sink = Count::default();
-            within(&self.pool, self.lease.exchange(&mut [statement.step(&mut sink)])).await?;
+            within(&self.pool, self.work, self.lease.exchange(&mut [statement.step(&mut sink)])).await?;
             self.identity = identity.clone();
         }
         Ok(())
@@ -148,7 +151,7 @@ impl Transaction {
         statements: &[Sql],
     ) -> Result<Result<u64, Error>, Error> {
         self.check()?;
-        let statement = IdentityStatement::new(identity, Trash::Hidden, &self.roles, &self.pool);
+        let statement = IdentityStatement::new(identity, Trash::Hidden, self.work, &self.roles, &self.pool);
         let [mut set, mut save, mut release] = [(); 3].map(|()| Count::default());
         let mut counts: Vec<Count> = statements.iter().map(|_| Count::default()).collect();
         let mut steps = Vec::with_capacity(statements.len() + 3);
@@ -167,15 +170,19 @@ impl Transaction {
             });
         }
         steps.push(plain("RELEASE attempt", &mut release));
-        let outcome = within(&self.pool, self.lease.exchange(&mut steps)).await;
+        let outcome = within(&self.pool, self.work, self.lease.exchange(&mut steps)).await;
         drop(steps);
         self.identity = identity.clone();
         match outcome {
             Ok(()) => Ok(Ok(counts.first().map_or(0, |count| count.0))),
             Err(error) if self.lease.status() == Status::Failed => {
                 let mut sink = Count::default();
-                within(&self.pool, self.lease.exchange(&mut [plain("ROLLBACK TO attempt", &mut sink)]))
-                    .await?;
+                within(
+                    &self.pool,
+                    self.work,
+                    self.lease.exchange(&mut [plain("ROLLBACK TO attempt", &mut sink)]),
+                )
+                .await?;
                 Ok(Err(error))
             }
             Err(error) => Err(error),
@@ -194,7 +201,7 @@ impl Transaction {
             // Dropping the lease rolls back.
             return Err(Error::RolledBack);
         }
-        within(&self.pool, self.lease.exchange(&mut [plain("COMMIT", &mut sink)])).await
+        within(&self.pool, self.work, self.lease.exchange(&mut [plain("COMMIT", &mut sink)])).await
     }
 
     /// The same with a statement before the commit, in one flight with it.
@@ -205,7 +212,7 @@ impl Transaction {
         self.check()?;
         let (mut last, mut sink) = (Count::default(), Count::default());
         let mut steps = [ending.step(self.identity.role(), &mut last), plain("COMMIT", &mut sink)];
-        within(&self.pool, self.lease.exchange(&mut steps)).await?;
+        within(&self.pool, self.work, self.lease.exchange(&mut steps)).await?;
         ending.note(&last);
         Ok(())
     }
@@ -215,7 +222,7 @@ impl Transaction {
     /// # Errors
     /// When the connection broke; the server then rolls back by itself.
     pub async fn rollback(mut self) -> Result<(), Error> {
-        within(&self.pool, self.lease.come_to_rest()).await
+        within(&self.pool, self.work, self.lease.come_to_rest()).await
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -233,7 +240,7 @@ impl Transaction {
         let parameters = Parameters::Typed(&types, parameters);
         let mut steps =
             [Step { text: sql, role: Some(self.identity.role()), parameters, expected: None, sink }];
-        within(&self.pool, self.lease.exchange(&mut steps)).await
+        within(&self.pool, self.work, self.lease.exchange(&mut steps)).await
     }
 
     async fn exchange(&mut self, trash: Trash, parts: &mut [Part<'_>]) -> Result<(), Error> {
@@ -243,8 +250,9 @@ impl Transaction {
         }
         let role = self.identity.role();
         let around = (trash == Trash::Seen).then(|| {
-            [Trash::Seen, Trash::Hidden]
-                .map(|trash| IdentityStatement::new(&self.identity, trash, &self.roles, &self.pool))
+            [Trash::Seen, Trash::Hidden].map(|trash| {
+                IdentityStatement::new(&self.identity, trash, self.work, &self.roles, &self.pool)
+            })
         });
         let (mut open, mut close) = (Count::default(), Count::default());
         let mut steps = Vec::with_capacity(parts.len() + 2);
@@ -257,7 +265,7 @@ impl Transaction {
             sink: &mut **sink,
         }));
         steps.extend(around.as_ref().map(|[_, hidden]| hidden.step(&mut close)));
-        let outcome = within(&self.pool, self.lease.exchange(&mut steps)).await;
+        let outcome = within(&self.pool, self.work, self.lease.exchange(&mut steps)).await;
         if outcome.as_ref().is_err_and(is_stale_plan) {
             // Whoever does the whole again gets new plans.
             self.lease.forget_statements();

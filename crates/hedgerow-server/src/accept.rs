@@ -41,6 +41,8 @@ pub(crate) const LIST: &[Media] = &[
 pub(crate) const TRASH: &[Media] = &[Media::Json, Media::Object, Media::Stripped, Media::StrippedObject];
 /// What a write can be answered with.
 pub(crate) const WRITTEN: &[Media] = &[Media::Json, Media::Object];
+/// What an import can be answered with.
+pub(crate) const IMPORTED: &[Media] = &[Media::Json, Media::Ndjson];
 /// What a single row can be answered with.
 pub(crate) const ROW: &[Media] = &[Media::Json, Media::Object];
 

@@ -2,12 +2,13 @@
 //!
 //! Always holds: a row has the route's template, so no id, no filter's value and nothing of a query gets into the trail.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::Request;
 use axum::http::{Method, header};
-use hedgerow::audit::{Arrival, Audit, AuditedRequest};
+use hedgerow::audit::{Arrival, Audit, AuditedRequest, Outcome, Place};
 
+use crate::middleware::Facts;
 use crate::peer::address_of;
 use crate::service::Service;
 
@@ -41,6 +42,45 @@ pub(crate) fn arrived(
     Arc::new(audit.request(service.app.world(), &arrival))
 }
 
+/// The row of a request whose answer begins before it is known how the request ends. One whose answer nobody reads to its end
+/// has one, too: it says that the request broke off.
+#[derive(Clone, Default)]
+pub(crate) struct Later(Arc<Waiting>);
+
+#[derive(Default)]
+struct Waiting(Mutex<Option<(Place, Facts)>>);
+
+/// A request that broke off, in the trail: Bad Request, as for any body that does.
+const BROKEN_OFF: u16 = 400;
+
+impl Later {
+    pub(crate) fn keep(self, place: Place, facts: Facts) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((place, facts));
+    }
+
+    /// Says how it ended.
+    pub(crate) fn record(&self, status: u16) {
+        self.0.record(status);
+    }
+}
+
+impl Waiting {
+    fn record(&self, status: u16) {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((place, facts)) = kept
+            && let Some(request) = facts.audited()
+        {
+            place.record(request, Outcome { status, caller: facts.caller() });
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.record(BROKEN_OFF);
+    }
+}
+
 /// The template, with the entity in its place: what an application is made of is no secret, and a row that did not say it
 /// would say little.
 fn endpoint(service: &Service, request: &Request, route: &str) -> String {
@@ -56,9 +96,14 @@ fn endpoint(service: &Service, request: &Request, route: &str) -> String {
 /// ([`AuditedRequest::succeeds_with`]).
 fn success(method: &Method, route: &str) -> u16 {
     match (method, route) {
-        (&Method::POST, route) if route.ends_with("/restore") || route.ends_with("/revoke") => 200,
+        (&Method::POST, route)
+            if ["/restore", "/revoke", "/import"].iter().any(|end| route.ends_with(end)) =>
+        {
+            200
+        }
         (&Method::POST, _) => 201,
-        (&Method::DELETE, route) if route.ends_with('}') && route != "/api/v1/{entity}" => 204,
+        (&Method::DELETE, "/api/v1/{entity}") => 200,
+        (&Method::DELETE, route) if route.ends_with('}') || route.ends_with("/import") => 204,
         _ => 200,
     }
 }
@@ -89,6 +134,8 @@ mod tests {
         };
         check(&Method::POST, "/api/v1/{entity}", 201);
         check(&Method::POST, "/api/v1/{entity}/{id}/restore", 200);
+        check(&Method::POST, "/api/v1/{entity}/import", 200);
+        check(&Method::DELETE, "/api/v1/{entity}/import", 204);
         check(&Method::POST, "/api/v1/api-keys/{id}/rotate", 201);
         check(&Method::POST, "/api/v1/api-keys/{id}/revoke", 200);
         check(&Method::PATCH, "/api/v1/{entity}", 200);

@@ -55,6 +55,21 @@ pub(crate) async fn admit(service: &Service, facts: &Facts, caller: &Caller) -> 
     counted(facts, outcome)
 }
 
+/// Counts the rest of what a request does that was let in as one: `operations` in all. It is not refused any more; who does more
+/// than is left waits for it with the next one.
+pub(crate) async fn weigh(service: &Service, facts: &Facts, caller: &Caller, operations: usize) {
+    let (Some(limits), Some(kind)) = (service.app.rate_limits(), facts.kind()) else { return };
+    let Caller::User(user) = caller else { return };
+    let more = u32::try_from(operations.saturating_sub(1)).unwrap_or(u32::MAX);
+    // A request that is done again is the same request.
+    if more == 0 || facts.was_weighed() {
+        return;
+    }
+    let credential = user.key.as_deref().map_or(Counted::Sessions(&user.id), Counted::Key);
+    let all = [Counted::Address(kind.address), credential, Counted::User(&user.id)];
+    facts.stands(limits.charge(kind.tier, &all, more).await);
+}
+
 fn counted(facts: &Facts, outcome: Result<Standing, Exceeded>) -> Result<(), Failure> {
     match outcome {
         Ok(standing) => {
@@ -76,7 +91,6 @@ fn tier_of(request: &Request) -> Option<Tier> {
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     Some(match (reads, is_export(request.headers())) {
-        _ if route.ends_with("/import") => Tier::Export,
         (true, true) => Tier::Export,
         (true, false) => Tier::Read,
         (false, _) => Tier::Write,

@@ -4,10 +4,10 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -16,7 +16,7 @@ use hedgerow::database::Guard;
 use hedgerow::rate_limit::Standing;
 use hedgerow::{Caller, World};
 
-use crate::audited;
+use crate::audited::{self, Later};
 use crate::limit;
 use crate::respond::{Failure, Problem};
 use crate::service::Service;
@@ -39,6 +39,7 @@ struct FactsInner {
     kind: OnceLock<limit::Kind>,
     standing: Mutex<Option<Standing>>,
     is_body_slow: AtomicBool,
+    was_weighed: AtomicBool,
 }
 
 impl Facts {
@@ -93,6 +94,11 @@ impl Facts {
         *self.0.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether this was asked before.
+    pub(crate) fn was_weighed(&self) -> bool {
+        self.0.was_weighed.swap(true, Ordering::Relaxed)
+    }
+
     pub(crate) fn body_was_slow(&self) {
         self.0.is_body_slow.store(true, Ordering::Relaxed);
     }
@@ -131,7 +137,8 @@ pub(crate) async fn around_request(
         next.run(request).await
     })
     .catch_unwind();
-    let mut response = match tokio::time::timeout(service.options.request_timeout, work).await {
+    let limit = time_limit(&service, &method, &route);
+    let mut response = match tokio::time::timeout(limit, work).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
             let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -139,7 +146,7 @@ pub(crate) async fn around_request(
             tracing::error!(request_id = id.0, route, panic = text, "a handler panicked");
             Failure::Panicked.into_response()
         }
-        Err(_) => Failure::TimedOut(service.options.request_timeout).into_response(),
+        Err(_) => Failure::TimedOut(limit).into_response(),
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         // Problems are written last, because only here the path is known to all of them.
@@ -157,12 +164,13 @@ pub(crate) async fn around_request(
     }
 
     if let Some(request) = facts.audited() {
-        match place {
-            Some(place) => {
+        match (place, response.extensions_mut().remove::<Later>()) {
+            (Some(place), Some(later)) => later.keep(place, facts.clone()),
+            (Some(place), None) => {
                 let status = response.status().as_u16();
                 place.record(request, Outcome { status, caller: facts.caller() });
             }
-            None => tracing::error!(
+            (None, _) => tracing::error!(
                 request_id = id.0,
                 route,
                 "a request was turned away without a row of the audit trail"
@@ -181,6 +189,17 @@ pub(crate) async fn around_request(
         "answered a request"
     );
     response
+}
+
+/// How long a request may take. An import has time of its own, which it looks at itself; what comes before takes no longer than
+/// any request.
+fn time_limit(service: &Service, method: &Method, route: &str) -> Duration {
+    let usual = service.options.request_timeout;
+    if *method == Method::POST && route == "/api/v1/{entity}/import" {
+        usual.saturating_add(service.options.import_timeout)
+    } else {
+        usual
+    }
 }
 
 /// Headers that keep browsers careful. A page of ours says itself what it may load; everything else may load nothing.

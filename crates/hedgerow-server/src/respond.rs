@@ -11,7 +11,7 @@ use hedgerow::Error;
 use hedgerow::rate_limit::{Exceeded, Quota, Standing};
 use hedgerow::schema::InputError;
 use hedgerow::schema::query::AMBIGUOUS;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::limit;
 
@@ -32,6 +32,19 @@ pub(crate) enum Failure {
     BodyBroken,
     /// The body is of a kind that is not understood.
     UnsupportedMediaType(String),
+    /// The body is no file that can be imported.
+    UnsupportedFile(String),
+    /// Rows of a file were refused, and so was the file.
+    RowsRefused {
+        /// So many,
+        refused: u64,
+        /// of so many.
+        read: u64,
+        /// What is wrong, with the row's place in the field.
+        errors: Vec<InputError>,
+        /// The same row by row, as in the report of an import that was done.
+        failures: Value,
+    },
     /// The answer is wanted in a form that there is none of.
     NotAcceptable {
         /// As asked.
@@ -84,6 +97,9 @@ impl From<Error> for Failure {
     }
 }
 
+/// So many mistakes are described; whoever made more knows what kind they are.
+const MOST_MISTAKES: usize = 100;
+
 /// Marks an answer of a request that did nothing because its caller is not who they were remembered as.
 #[derive(Clone, Copy)]
 pub(crate) struct CredentialChanged;
@@ -97,6 +113,8 @@ pub(crate) struct Problem {
     details: Option<String>,
     hint: Option<&'static str>,
     errors: Vec<InputError>,
+    /// Members of this kind of problem.
+    more: Vec<(&'static str, Value)>,
 }
 
 impl Failure {
@@ -107,7 +125,8 @@ impl Failure {
             Self::DeadCookie(_) => StatusCode::UNAUTHORIZED,
             Self::UntrustedOrigin => StatusCode::FORBIDDEN,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType(_) | Self::UnsupportedFile(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RowsRefused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotAcceptable { .. } | Self::NotOneRow(_) => StatusCode::NOT_ACCEPTABLE,
             Self::IsThere => StatusCode::PRECONDITION_FAILED,
             Self::BeyondEnd { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -124,6 +143,23 @@ impl Failure {
         }
     }
 
+    /// As a document by itself, and its status: for an answer that has begun.
+    pub(crate) fn told(self, path: &str, request_id: &str) -> (StatusCode, Value) {
+        let status = self.status();
+        self.log();
+        (status, self.problem().document(status, path, request_id))
+    }
+
+    /// What is the server's own is told to the operator.
+    fn log(&self) {
+        if self.status().is_server_error()
+            && let Some(error) = self.operation()
+            && !matches!(error, Error::CredentialChanged)
+        {
+            log(error);
+        }
+    }
+
     /// The operation's error, if it is one.
     fn operation(&self) -> Option<&Error> {
         match self {
@@ -134,15 +170,18 @@ impl Failure {
     }
 
     fn problem(&self) -> Problem {
-        let plain =
-            |code, message: String, hint| Problem { code, message, details: None, hint, errors: Vec::new() };
+        let plain = |code, message: String, hint| Problem {
+            code,
+            message,
+            details: None,
+            hint,
+            errors: Vec::new(),
+            more: Vec::new(),
+        };
         match self {
             Self::Operation(error) => Problem {
-                code: error.code(),
-                message: error.public_message(),
-                details: None,
-                hint: error.hint(),
                 errors: error.inputs().to_vec(),
+                ..plain(error.code(), error.public_message(), error.hint())
             },
             Self::TwoCredentials => plain(
                 "two_credentials",
@@ -172,6 +211,26 @@ impl Failure {
                 format!("a body of {found} is not understood"),
                 Some("send JSON, with Content-Type: application/json and without Content-Encoding"),
             ),
+            Self::UnsupportedFile(found) => plain(
+                "unsupported_media_type",
+                format!("a file of {found} is not understood"),
+                Some(
+                    "send text/csv with a header line, application/x-ndjson or application/json, all in UTF-8",
+                ),
+            ),
+            Self::RowsRefused { refused, read, errors, failures } => {
+                // After the first refusal rows are checked, but no longer sent to the database.
+                let about = if refused < read { "at least " } else { "" };
+                Problem {
+                    errors: errors.clone(),
+                    more: vec![("failed", Value::from(*refused)), ("failures", failures.clone())],
+                    ..plain(
+                        "rows_refused",
+                        format!("{about}{refused} of {read} rows were refused, so nothing was imported"),
+                        Some("correct them, or import the others with skip_invalid=true"),
+                    )
+                }
+            }
             Self::NotAcceptable { wanted, offered } => plain(
                 "not_acceptable",
                 format!("there is no answer in {wanted}; there is {offered}"),
@@ -297,12 +356,7 @@ fn status_of(error: &Error) -> StatusCode {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = self.status();
-        if status.is_server_error()
-            && let Some(error) = self.operation()
-            && !matches!(error, Error::CredentialChanged)
-        {
-            log(error);
-        }
+        self.log();
         let mut response = status.into_response();
         if matches!(self, Self::Operation(Error::CredentialChanged)) {
             response.extensions_mut().insert(CredentialChanged);
@@ -361,11 +415,24 @@ impl Problem {
     /// Turns an answer that carries a problem into the problem's document; status and headers stay.
     pub(crate) fn write(self, response: Response, path: &str, request_id: &str) -> Response {
         let (mut parts, _) = response.into_parts();
+        let document = self.document(parts.status, path, request_id);
+        parts.headers.remove(header::CONTENT_LENGTH);
+        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        Response::from_parts(parts, Body::from(document.to_string()))
+    }
+
+    fn document(mut self, status: StatusCode, path: &str, request_id: &str) -> Value {
+        let more = self.errors.len().saturating_sub(MOST_MISTAKES);
+        if more > 0 {
+            self.errors.truncate(MOST_MISTAKES);
+            let message = format!("and {more} more");
+            self.errors.push(InputError { field: String::new(), code: "more_mistakes", message });
+        }
         let details: Vec<String> = self.errors.iter().map(|error| error.message.clone()).collect();
         let mut document = json!({
             "type": format!("urn:hedgerow:problem:{}", self.code),
-            "title": parts.status.canonical_reason(),
-            "status": parts.status.as_u16(),
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
             "detail": self.message,
             "instance": path,
             "requestId": request_id,
@@ -381,9 +448,10 @@ impl Problem {
                 .map(|error| json!({ "field": error.field, "code": error.code, "message": error.message }));
             document["errors"] = errors.collect();
         }
-        parts.headers.remove(header::CONTENT_LENGTH);
-        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        Response::from_parts(parts, Body::from(document.to_string()))
+        for (name, value) in self.more {
+            document[name] = value;
+        }
+        document
     }
 }
 

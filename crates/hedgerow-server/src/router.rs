@@ -16,6 +16,7 @@ pub fn router(app: App, options: ServerOptions) -> Router {
     let service = Service { app, options, written: Arc::default() };
     let rows =
         get(records::list).post(records::write_rows).patch(records::write_rows).delete(records::write_rows);
+    // Where a path has a word in the place of an id, a row may be called so, and is asked for as any other.
     let row = get(records::get).patch(records::write_row).put(records::write_row).delete(records::write_row);
     let object = get(metas::list).patch(metas::write);
     let meta = get(metas::get).put(metas::write).delete(metas::write);
@@ -25,6 +26,7 @@ pub fn router(app: App, options: ServerOptions) -> Router {
         .route("/api/v1/openapi.json", get(openapi::json))
         .route("/api/v1/docs", get(openapi::docs))
         .route("/api/v1/{entity}", rows)
+        .route("/api/v1/{entity}/import", row.clone().post(records::import_rows))
         .route("/api/v1/{entity}/{id}", row)
         .route("/api/v1/{entity}/{id}/restore", post(records::restore))
         .route("/api/v1/{entity}/trash", get(records::trash))

@@ -12,6 +12,7 @@ pub(crate) const DATA_API: &[(&str, &str)] = &[
     ("PATCH", "/api/v1/{entity}/{id}"),
     ("PUT", "/api/v1/{entity}/{id}"),
     ("DELETE", "/api/v1/{entity}/{id}"),
+    ("POST", "/api/v1/{entity}/import"),
     ("POST", "/api/v1/{entity}/{id}/restore"),
     ("GET", "/api/v1/{entity}/trash"),
     ("DELETE", "/api/v1/{entity}/trash/{id}"),

@@ -15,7 +15,11 @@ use crate::openapi::Written;
 pub struct ServerOptions {
     /// Largest request body, in bytes.
     pub body_limit: usize,
-    /// How long a request may take, from its first byte to the answer.
+    /// Largest file of an import, in bytes.
+    pub import_limit: usize,
+    /// How long an import may take; a transaction is open meanwhile.
+    pub import_timeout: Duration,
+    /// How long any other request may take, from its first byte to the answer.
     pub request_timeout: Duration,
     /// How long a request's headers may take to come: slow ones are how a few clients hold many connections.
     pub header_timeout: Duration,
@@ -45,6 +49,8 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             body_limit: 1 << 20,
+            import_limit: 256 << 20,
+            import_timeout: Duration::from_secs(900),
             request_timeout: Duration::from_secs(30),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),

@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use hedgerow_database::{DatabaseUrl, PoolSettings, StatementMode};
+use hedgerow_database::{DatabaseUrl, PoolSettings, StatementMode, WorkTimeouts};
 use hedgerow_schema::meta::MetaLimits;
 use hedgerow_schema::query::Switch;
 use hedgerow_schema::reader::{Reader, Table};
@@ -54,6 +54,8 @@ enum Takes {
     Count,
     Port,
     Duration,
+    /// The same, or nothing.
+    DurationOrNone,
     Size,
     Role,
     /// `true`, `false`, or nothing.
@@ -87,6 +89,8 @@ const KEYS: &[Key] = &[
     Key { variables: &["HOST"], ..key("server", "host", "127.0.0.1", Takes::Text) },
     Key { variables: &["PORT"], ..key("server", "port", "4400", Takes::Port) },
     key("server", "body_limit", "1MiB", Takes::Size),
+    key("server", "import_limit", "256MiB", Takes::Size),
+    key("server", "import_timeout", "15min", Takes::Duration),
     key("server", "request_timeout", "30s", Takes::Duration),
     key("server", "header_timeout", "10s", Takes::Duration),
     key("server", "body_timeout", "10s", Takes::Duration),
@@ -116,6 +120,9 @@ const KEYS: &[Key] = &[
     key("database", "idle_timeout", "30s", Takes::Duration),
     key("database", "acquire_timeout", "2s", Takes::Duration),
     key("database", "statement_timeout", "30s", Takes::Duration),
+    key("database", "read_timeout", "", Takes::DurationOrNone),
+    key("database", "write_timeout", "", Takes::DurationOrNone),
+    key("database", "import_timeout", "", Takes::DurationOrNone),
     key("database", "statements", "auto", Takes::OneOf(&["auto", "named", "unnamed"])),
     key("database", "outdated_server", "refuse", Takes::OneOf(&["refuse", "warn"])),
     key("database", "pending", "refuse", Takes::OneOf(&["refuse", "warn"])),
@@ -434,6 +441,7 @@ fn check(takes: Takes, text: &str) -> Result<(), String> {
         Takes::Count => text.parse::<u32>().is_ok_and(|count| (1..=100_000).contains(&count)),
         Takes::Port => text.parse::<u16>().is_ok(),
         Takes::Duration => parse_duration(text).is_some(),
+        Takes::DurationOrNone => text.is_empty() || parse_duration(text).is_some(),
         Takes::Size => parse_size(text).is_some(),
         Takes::Role => Identifier::parse(text).is_ok(),
         Takes::Flag => matches!(text, "" | "true" | "false"),
@@ -465,7 +473,7 @@ fn check(takes: Takes, text: &str) -> Result<(), String> {
         Takes::Redis => "a URL such as redis://host:6379 or rediss://user:password@host:6380".to_owned(),
         Takes::Count => "a whole number from 1 to 100000".to_owned(),
         Takes::Port => "a port from 0 to 65535".to_owned(),
-        Takes::Duration => "a duration such as 500ms, 30s, 5min, 2h or 7d".to_owned(),
+        Takes::Duration | Takes::DurationOrNone => "a duration such as 500ms, 30s, 5min, 2h or 7d".to_owned(),
         Takes::Size => "a size such as 64KiB or 1MiB".to_owned(),
         Takes::Role => "the name of a role: letters, digits and underscores".to_owned(),
         Takes::OneOf(words) => format!("one of {}", words.join(", ")),
@@ -556,6 +564,7 @@ fn build(
     };
     let switch = |name| if text("api", name) == "true" { Switch::On } else { Switch::Off };
     let statement_timeout = duration("database", "statement_timeout");
+    let own_timeout = |name| parse_duration(text("database", name));
     let max = count("api", "max_limit");
     Config {
         server: server::of(&text, secrets),
@@ -568,6 +577,11 @@ fn build(
             idle_timeout: duration("database", "idle_timeout"),
             acquire_timeout: duration("database", "acquire_timeout"),
             statement_timeout,
+            timeouts: WorkTimeouts {
+                read: own_timeout("read_timeout"),
+                write: own_timeout("write_timeout"),
+                import: own_timeout("import_timeout"),
+            },
             idle_in_transaction_timeout: statement_timeout,
             statements: match text("database", "statements") {
                 "named" => StatementMode::Named,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hedgerow_database::{Ending, Error as DatabaseError, Flight, Guard, Identity, Transaction, UserId};
+use hedgerow_database::{Ending, Error as DatabaseError, Flight, Guard, Identity, Transaction, UserId, Work};
 use hedgerow_schema::{Action, Scope};
 use jiff::Timestamp;
 
@@ -186,13 +186,13 @@ impl Ctx {
 
     /// What the request reads, about to be sent.
     pub(crate) fn reads<'a>(&'a self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
-        app.database().flight(identity).guarded(self.guard.as_ref())
+        app.database().flight(identity).of(Work::Read).guarded(self.guard.as_ref())
     }
 
     /// What the request writes, about to be sent. All writes of the data API begin here, so that what belongs to
     /// every write goes with each.
     pub(crate) fn writes<'a>(&'a self, app: &'a App, identity: &'a Identity) -> Flight<'a> {
-        let flight = app.database().flight(identity).guarded(self.guard.as_ref());
+        let flight = app.database().flight(identity).of(Work::Write).guarded(self.guard.as_ref());
         match self.ending() {
             Some(ending) => flight.ending(ending),
             None => flight,
@@ -213,7 +213,17 @@ impl Ctx {
 
     /// The same for writes that are several statements with decisions in between; [`Self::commit`] ends them.
     pub(crate) async fn begin(&self, app: &App, identity: &Identity) -> Result<Transaction, DatabaseError> {
-        app.database().guarded_transaction(identity, self.guard.as_deref()).await
+        self.begin_work(app, identity, Work::Write).await
+    }
+
+    /// The same for work that has time of its own.
+    pub(crate) async fn begin_work(
+        &self,
+        app: &App,
+        identity: &Identity,
+        work: Work,
+    ) -> Result<Transaction, DatabaseError> {
+        app.database().guarded_transaction(identity, work, self.guard.as_deref()).await
     }
 
     /// Makes what began by [`Self::begin`] lasting. What belongs to every write goes with it.

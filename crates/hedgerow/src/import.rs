@@ -1,10 +1,12 @@
 //! Rows from a file, through the same checks as the API and under the identity of their owners.
 //!
 //! Always holds: the whole file is one transaction, so a killed import leaves nothing and can be repeated; by default one
-//! refused row refuses all; every refused row is reported with its place in the file.
+//! refused row refuses all; every refused row is reported with its place in the file; memory does not grow with the file.
 
+mod array;
 mod plan;
 mod quotes;
+mod reading;
 mod run;
 mod source;
 
@@ -13,11 +15,12 @@ use std::io::BufRead;
 use hedgerow_schema::InputError;
 
 use crate::app::App;
+use crate::context::Ctx;
 use crate::error::Error;
-use crate::users::User;
+use crate::records::Outcome;
 use plan::Plan;
+use reading::Reading;
 use run::Import;
-use source::Source;
 
 /// How a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,14 +54,38 @@ pub struct ImportOptions {
     pub nulls: Vec<String>,
     /// What one refused row means for the others.
     pub refusal: Refusal,
+    /// What becomes of the rows: a trial undoes them.
+    pub outcome: Outcome,
+    /// Most bytes of one row.
+    pub row_limit: usize,
+}
+
+impl ImportOptions {
+    /// All or nothing of a file, for whoever asks.
+    pub fn new(entity: impl Into<String>, format: Format) -> Self {
+        Self {
+            entity: entity.into(),
+            format,
+            owner: Owner::Caller,
+            rename: Vec::new(),
+            ignore: Vec::new(),
+            matches: Vec::new(),
+            missing: Missing::Reject,
+            nulls: Vec::new(),
+            refusal: Refusal::RefusesAll,
+            outcome: Outcome::Kept,
+            row_limit: 64 << 20,
+        }
+    }
 }
 
 /// Whose rows imported rows become.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// This user's.
-    User(Box<User>),
-    /// Those of the user whose id or e-mail address stands in this column.
+    /// The caller's.
+    Caller,
+    /// Those of the user whose id or e-mail address stands in this column: for the program's own commands, since nobody's
+    /// credential is asked about it.
     Column(String),
 }
 
@@ -138,37 +165,51 @@ pub struct ImportReport {
     pub left_out: Vec<String>,
 }
 
-/// One row that was refused.
+/// A row that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedRow {
     /// Line of the file, from 1; for a JSON array the position in it.
     pub line: u64,
-    /// Why.
+    /// Why: the first hundred mistakes.
     pub errors: Vec<InputError>,
 }
 
-/// Imports a file.
+/// Imports a file, whose rows are written while it is still read. Dropping this leaves nothing in the database.
 ///
 /// # Errors
-/// What keeps the whole file from being read: no such entity or user, unknown columns, a database that breaks off.
-/// Refused rows are no error; they are in the report.
+/// What the caller may not do, and what keeps the whole file from being read: no such entity or user, unknown columns, a
+/// database that breaks off. Refused rows are no error; they are in the report.
+///
+/// ```no_run
+/// # async fn example(ctx: hedgerow::Ctx, app: hedgerow::App) -> Result<(), hedgerow::Error> {
+/// use hedgerow::import::{Format, ImportOptions, import};
+/// let options = ImportOptions::new("tasks", Format::Csv);
+/// let report = import(&ctx, &app, &options, "title\nwater the hedge\n".as_bytes(), &mut |_| {}).await?;
+/// assert_eq!(report.written, 1);
+/// # Ok(()) }
+/// ```
 pub async fn import(
+    ctx: &Ctx,
     app: &App,
     options: &ImportOptions,
-    input: &mut (dyn BufRead + Send),
+    input: impl BufRead + Send + 'static,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<ImportReport, Error> {
     let schema = app.schema();
     let unknown = || Error::UnknownEntity { name: options.entity.clone() };
     let entity = schema.entity(&options.entity).ok_or_else(unknown)?;
-    let mut source = Source::open(options.format, input)?;
-    let plan = Plan::make(&schema, entity, options, source.columns())?;
-    let mut import = Import::new(app, entity, &plan, options);
-    while let Some(row) = source.next()? {
-        import.take(row).await?;
-        let so_far = import.progress();
-        if so_far.read.is_multiple_of(1000) {
-            progress(so_far);
+    let writer = run::writer(ctx, entity, &options.owner)?;
+    plan::matches(ctx, &schema, entity, options)?;
+    let mut reading = Reading::start(options.format, options.row_limit, input).await?;
+    let plan = Plan::make(&schema, entity, options, reading.columns())?;
+    let mut import = Import::new(ctx, app, entity, &plan, options, writer);
+    while let Some(rows) = reading.next().await? {
+        for row in rows {
+            import.take(row).await?;
+            let so_far = import.progress();
+            if so_far.read.is_multiple_of(1000) {
+                progress(so_far);
+            }
         }
     }
     let report = import.finish().await?;

@@ -24,7 +24,7 @@ pub use quota::{Quota, QuotaError, Tier, Tiers};
 use crate::auth::secrets::Secrets;
 use crate::context::World;
 use memory::Memory;
-use meter::{Ask, Meter};
+use meter::{Ask, Meter, Taken};
 use shared::{Backend, Shared};
 
 /// Where the counters are.
@@ -120,19 +120,10 @@ impl RateLimits {
     /// # Errors
     /// [`Exceeded`] by the first that has nothing left; the request is not counted by that one and those behind it.
     pub async fn count(&self, tier: Tier, counted: &[Counted<'_>]) -> Result<Standing, Exceeded> {
-        let quota = self.tiers.of(tier);
-        let mut least = Standing { tier, quota, remaining: u32::MAX, reset: Duration::ZERO };
+        let mut least = self.nothing(tier);
         // One after the other: what the first refuses takes nothing from the next.
         for &one in counted {
-            let quota = quota.times(one.share());
-            let meter = Meter::of(quota);
-            let ask = Ask { key: self.name(tier, one), meter, wanted: 1 };
-            let taken = match &self.store {
-                Counters::Memory(memory) => memory.take(ask),
-                Counters::Shared(shared) => shared.take(ask).await,
-            };
-            let reset = Duration::from_micros(u64::try_from(taken.ahead).unwrap_or(0));
-            let standing = Standing { tier, quota, remaining: meter.room(taken.ahead), reset };
+            let (standing, taken, meter) = self.take(tier, one, 1, 0).await;
             if taken.granted == 0 {
                 return Err(Exceeded { standing, retry_after: meter.wait(taken.ahead) });
             }
@@ -141,6 +132,41 @@ impl RateLimits {
             }
         }
         Ok(least)
+    }
+
+    /// Counts what a request that was let in does besides: so many requests more, also where nothing is left. Whoever owes
+    /// something waits for it with the next request. Says where the counter that has least left stands.
+    pub async fn charge(&self, tier: Tier, counted: &[Counted<'_>], requests: u32) -> Standing {
+        let mut least = self.nothing(tier);
+        for &one in counted {
+            let (standing, ..) = self.take(tier, one, 0, requests).await;
+            if standing.remaining < least.remaining {
+                least = standing;
+            }
+        }
+        least
+    }
+
+    fn nothing(&self, tier: Tier) -> Standing {
+        Standing { tier, quota: self.tiers.of(tier), remaining: u32::MAX, reset: Duration::ZERO }
+    }
+
+    async fn take(
+        &self,
+        tier: Tier,
+        counted: Counted<'_>,
+        wanted: u32,
+        owed: u32,
+    ) -> (Standing, Taken, Meter) {
+        let quota = self.tiers.of(tier).times(counted.share());
+        let meter = Meter::of(quota);
+        let ask = Ask { key: self.name(tier, counted), meter, wanted, owed };
+        let taken = match &self.store {
+            Counters::Memory(memory) => memory.take(ask),
+            Counters::Shared(shared) => shared.take(ask).await,
+        };
+        let reset = Duration::from_micros(u64::try_from(taken.ahead).unwrap_or(0));
+        (Standing { tier, quota, remaining: meter.room(taken.ahead), reset }, taken, meter)
     }
 
     /// The counter's name: the same on every instance with the same secret.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::app::App;
 use crate::auth::store::user::{self, Changes, Clash};
-use crate::context::World;
+use crate::context::{Caller, SignedIn, World};
 use crate::error::Error;
 
 /// A user.
@@ -48,6 +48,13 @@ impl User {
     /// Whether the user may not sign in nor use keys at this moment.
     pub fn is_shut_out(&self, now: Timestamp) -> bool {
         self.banned && self.ban_expires.is_none_or(|end| end > now)
+    }
+}
+
+/// Whoever may do all that the user may.
+impl From<&User> for Caller {
+    fn from(user: &User) -> Self {
+        Self::User(SignedIn { id: user.id.clone(), is_admin: user.is_admin(), scopes: None, key: None })
     }
 }
 

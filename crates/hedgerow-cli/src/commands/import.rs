@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use hedgerow::import::{Format, ImportOptions, ImportReport, Owner, Refusal, import};
-use hedgerow::users;
+use hedgerow::{Caller, Ctx, users};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -25,16 +25,16 @@ pub(crate) async fn run(arguments: &Arguments, command: &Import) -> anyhow::Resu
         output::note("error: the file's ending does not tell its format; say --format csv, json or ndjson");
         return Ok(Exit::Usage);
     };
-    let (mut input, length) = open(&command.file)?;
+    let (input, length) = open(&command.file)?;
     let session = Session::open(arguments).await?;
-    let owner = match (&command.user, &command.as_column) {
-        (Some(user), _) => Owner::User(Box::new(users::find(&session.app, user).await.map_err(said)?)),
-        (None, Some(column)) => Owner::Column(column.clone()),
+    let (caller, owner) = match (&command.user, &command.as_column) {
+        (Some(user), _) => {
+            (Caller::from(&users::find(&session.app, user).await.map_err(said)?), Owner::Caller)
+        }
+        (None, Some(column)) => (Caller::Anonymous, Owner::Column(column.clone())),
         (None, None) => unreachable!("the command line insists on one"),
     };
     let options = ImportOptions {
-        entity: command.entity.clone(),
-        format,
         owner,
         rename: command.rename.clone(),
         ignore: command.ignore.clone(),
@@ -42,17 +42,30 @@ pub(crate) async fn run(arguments: &Arguments, command: &Import) -> anyhow::Resu
         missing: command.missing.into(),
         nulls: command.nulls.clone(),
         refusal: if command.partial { Refusal::SkipsRow } else { Refusal::RefusesAll },
+        ..ImportOptions::new(&command.entity, format)
     };
+    let ctx = Ctx::new(session.app.world(), caller, "command");
     let bar = progress_bar(length);
-    let mut reader = BufReader::with_capacity(1 << 20, bar.wrap_read(&mut input));
+    let reader = BufReader::with_capacity(1 << 20, bar.wrap_read(input));
     let start = Instant::now();
-    let outcome = import(&session.app, &options, &mut reader, &mut |progress| {
+    let outcome = import(&ctx, &session.app, &options, reader, &mut |progress| {
         bar.set_message(format!("{} rows read, {} written", progress.read, progress.written));
     })
     .await;
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
-    let report = outcome.map_err(said)?;
+    let report = match outcome {
+        Ok(report) => report,
+        Err(error) if is_about_columns(&error) => {
+            output::note(&format!("error: {}", said(error)));
+            output::note(
+                "hint: leave a column out with --ignore COLUMN, or give it a field with --rename COLUMN=FIELD",
+            );
+            session.close().await?;
+            return Ok(Exit::Failed);
+        }
+        Err(error) => return Err(said(error)),
+    };
     let refused_all = report.refused > 0 && !command.partial;
     if command.json {
         show_json(&report, seconds);
@@ -60,6 +73,11 @@ pub(crate) async fn run(arguments: &Arguments, command: &Import) -> anyhow::Resu
     show(&report, &command.entity, seconds, refused_all);
     session.close().await?;
     Ok(if refused_all { Exit::Failed } else { Exit::Done })
+}
+
+/// Whether the file's header is what is wrong.
+fn is_about_columns(error: &hedgerow::Error) -> bool {
+    error.inputs().iter().any(|input| matches!(input.code, "unknown_field" | "missing_column"))
 }
 
 fn by_ending(file: &Path) -> Option<Format> {

@@ -108,6 +108,8 @@ pub(crate) async fn bind(app: &App, config: &Config, mode: Mode) -> anyhow::Resu
     let own = &config.server;
     let options = ServerOptions {
         body_limit: own.body_limit,
+        import_limit: own.import_limit,
+        import_timeout: own.import_timeout,
         request_timeout: own.request_timeout,
         header_timeout: own.header_timeout,
         body_timeout: own.body_timeout,

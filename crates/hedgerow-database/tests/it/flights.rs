@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use hedgerow_database::{Database, Error, Guard, Identity, Meaning, PoolSettings};
+use hedgerow_database::{Database, Error, Guard, Identity, Meaning, PoolSettings, Work, WorkTimeouts};
 use hedgerow_schema::statement::{self, Asker};
 use hedgerow_schema::write::{self, Body};
 use hedgerow_schema::{Bind, Limits, ListQuery, Query, Roles, Schema, Sql, WriteKind};
@@ -101,7 +101,7 @@ async fn what_a_guard_does_not_find_is_not_built_upon() {
     let refused =
         database.flight(&ann).guarded(Some(&wrong)).execute("INSERT INTO notes (id) VALUES ('3')", &[]);
     assert!(matches!(refused.await, Err(Error::Unproven)));
-    let refused = database.guarded_transaction(&ann, Some(&wrong)).await;
+    let refused = database.guarded_transaction(&ann, Work::Write, Some(&wrong)).await;
     assert!(matches!(refused, Err(Error::Unproven)));
     assert!(!wrong.held());
     // The same error of a statement behind a guard that held is its own.
@@ -109,7 +109,8 @@ async fn what_a_guard_does_not_find_is_not_built_upon() {
     let error =
         database.flight(&ann).guarded(Some(&again)).rows("SELECT 1 / 0", &[]).await.expect_err("no number");
     assert!(again.held() && error.server().is_some(), "{error:?}");
-    let mut transaction = database.guarded_transaction(&ann, Some(&again)).await.expect("a transaction");
+    let mut transaction =
+        database.guarded_transaction(&ann, Work::Write, Some(&again)).await.expect("a transaction");
     transaction.execute("INSERT INTO notes (id) VALUES ('4')", &[]).await.expect("a row");
     transaction.commit().await.expect("committed");
     // The guard sees what its asker sees: nobody's row but their own.
@@ -198,6 +199,42 @@ async fn a_statement_that_takes_too_long_is_ended_by_the_server() {
         .expect_err("too slow");
     assert_eq!(error.server().map(hedgerow_database::ServerError::meaning), Some(Meaning::Cancelled));
     assert_eq!(number(&database, &Identity::Anonymous, "SELECT 1::int8").await, 1);
+}
+
+#[tokio::test]
+async fn each_kind_of_work_has_its_own_time_and_leaves_none_behind() {
+    let test = TestDatabase::with(&notes()).await;
+    let own = |millis| Some(Duration::from_millis(millis));
+    let settings = PoolSettings {
+        max_connections: 1,
+        statement_timeout: Duration::from_secs(9),
+        timeouts: WorkTimeouts { read: own(200), write: None, import: own(60_000) },
+        ..PoolSettings::default()
+    };
+    let database = Database::open(&test.logins, settings, Roles::default());
+    let (ann, seen) = (user("ann"), "SELECT current_setting('statement_timeout')");
+    for (work, expected) in
+        [(Work::Read, "200ms"), (Work::Other, "9s"), (Work::Import, "1min"), (Work::Write, "9s")]
+    {
+        let rows = database.flight(&ann).of(work).rows(seen, &[]).await.expect("an answer");
+        assert_eq!(rows[0].get::<String>(0).expect("a text"), expected, "{work:?}");
+    }
+    let slow = database.flight(&ann).of(Work::Read).rows("SELECT pg_sleep(20)::text", &[]).await;
+    let error = slow.expect_err("too slow");
+    assert_eq!(error.server().map(hedgerow_database::ServerError::meaning), Some(Meaning::Cancelled));
+    // A file may keep its transaction waiting; a switch of the identity and an attempt that fails change no time.
+    let mut transaction =
+        database.guarded_transaction(&ann, Work::Import, None).await.expect("a transaction");
+    let _ = transaction.attempt(&user("bob"), &[Sql::new("SELECT 1 / 0")]).await.expect("it goes on");
+    transaction.switch_to(&ann).await.expect("ann again");
+    let idle = "SELECT current_setting('idle_in_transaction_session_timeout')";
+    for (sql, expected) in [(seen, "1min"), (idle, "1h")] {
+        let rows = transaction.query(sql, &[]).await.expect("an answer");
+        assert_eq!(rows[0].get::<String>(0).expect("a text"), expected);
+    }
+    transaction.rollback().await.expect("the end");
+    let rows = database.flight(&ann).rows(idle, &[]).await.expect("an answer");
+    assert_eq!(rows[0].get::<String>(0).expect("a text"), "30s");
 }
 
 #[tokio::test]

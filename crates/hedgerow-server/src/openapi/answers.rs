@@ -85,7 +85,7 @@ const PROBLEMS: &[(u16, &str, &str, [&str; 3])] = &[
     (
         422,
         "Unprocessable",
-        "The `Idempotency-Key` was used for another request.",
+        "The `Idempotency-Key` was used for another request, or rows of a file were refused.",
         ["idempotency_key_reused", "this Idempotency-Key was sent with another request; use a new one", ""],
     ),
     (
@@ -222,16 +222,51 @@ pub(super) fn schemas() -> Map<String, Value> {
             "details": { "type": ["string", "null"] },
             "hint": { "type": ["string", "null"], "description": "What to do next." },
             "errors": { "type": "array", "items": { "$ref": "#/components/schemas/Mistake" } },
+            "failed": { "type": "integer", "description": "Of an import: so many rows were refused, at least." },
+            "failures": { "type": "array", "items": { "$ref": "#/components/schemas/RefusedRow" } },
+        },
+    });
+    let count = |description: &str| json!({ "type": "integer", "description": description });
+    let report = json!({
+        "type": "object",
+        "description": "What came of an import.",
+        "required": ["rows", "created", "failed", "failures", "unmatched", "leftOut"],
+        "properties": {
+            "rows": count("Rows of the file."),
+            "created": count("Rows that are there now; of a trial, that would be."),
+            "failed": count("Rows that were refused."),
+            "failures": {
+                "type": "array",
+                "items": { "$ref": "#/components/schemas/RefusedRow" },
+                "description": "The first thousand of them.",
+            },
+            "unmatched": count("Relations whose `match` found nothing and that became null."),
+            "leftOut": {
+                "type": "array", "items": { "type": "string" },
+                "description": "Columns that were left out because the server sets them.",
+            },
+        },
+    });
+    let refused = json!({
+        "type": "object",
+        "required": ["errors"],
+        "properties": {
+            "line": count("The line of the file, from 1."),
+            "row": count("Of a JSON array: the row, from 1."),
+            "errors": { "type": "array", "items": { "$ref": "#/components/schemas/Mistake" } },
         },
     });
     let mistake = json!({
         "type": "object",
         "required": ["field", "code", "message"],
         "properties": {
-            "field": { "type": "string", "description": "The parameter or field; `[2].title` in the third row of an array." },
+            "field": { "type": "string", "description": "The parameter or field; `[2].title` in the third row of an array, `lines[3].title` in the third line of a file." },
             "code": { "type": "string" },
             "message": { "type": "string" },
         },
     });
-    [("Problem".to_owned(), problem), ("Mistake".to_owned(), mistake)].into_iter().collect()
+    [("Problem", problem), ("Mistake", mistake), ("ImportReport", report), ("RefusedRow", refused)]
+        .into_iter()
+        .map(|(name, schema)| (name.to_owned(), schema))
+        .collect()
 }

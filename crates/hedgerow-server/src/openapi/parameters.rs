@@ -216,6 +216,46 @@ pub(super) fn shared(about: &About) -> Map<String, Value> {
             ),
         ),
         (
+            "skip_invalid",
+            query(
+                "skip_invalid",
+                "Whether refused rows are left out and reported; otherwise one of them refuses the whole file.",
+                json!({ "type": "boolean", "default": false }),
+            ),
+        ),
+        (
+            "match",
+            json!({
+                "name": "match", "in": "query",
+                "description": "A relation that the file names by another field than the id: `planeId=planes.tailnum`. Several.",
+                "schema": { "type": "array", "items": { "type": "string", "pattern": r"^[^=]+=[^.]+\..+$" } },
+            }),
+        ),
+        (
+            "missing",
+            query(
+                "missing",
+                "What becomes of a row whose `match` finds nothing.",
+                json!({ "type": "string", "enum": ["reject", "null"], "default": "reject" }),
+            ),
+        ),
+        (
+            "dry_run",
+            query(
+                "dry_run",
+                "Whether it is a trial: everything is checked, and nothing is done.",
+                json!({ "type": "boolean", "default": false }),
+            ),
+        ),
+        (
+            "PreferImporting",
+            header(
+                "Prefer",
+                "Preferences (RFC 7240): `tx=rollback` is `dry_run=true`.",
+                prefer("tx=(commit|rollback)|handling=lenient"),
+            ),
+        ),
+        (
             "PreferReading",
             header(
                 "Prefer",

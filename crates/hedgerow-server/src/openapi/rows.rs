@@ -260,22 +260,25 @@ fn purge(entity: &Entity) -> Operation {
 }
 
 fn import(entity: &Entity) -> Operation {
-    let text = json!({ "type": "string" });
+    let text = |description: &str| json!({ "type": "string", "description": description });
     let kinds = [
-        ("text/csv", text.clone()),
-        ("application/x-ndjson", text.clone()),
+        ("text/csv", text("RFC 4180, with a header line that names the fields, in UTF-8.")),
+        ("application/x-ndjson", text("An object on each line.")),
         ("application/json", array_of(&format!("{}Insert", entity.name))),
     ];
-    let report =
-        json!({ "type": "object", "description": "How many rows were read, made and refused, and why." });
+    let lines = text(
+        "`{\"rows\": 12000}` while it runs; the last line is the report, or a problem with its `status`.",
+    );
     operation(entity, "import", format!("Import {}", plural(entity)), Action::Write)
-        .says("Rows of any number in one transaction: all or none.")
+        .says("Rows of any number in one transaction: all or none, unless refused ones are to be left out.")
+        .says("They become the caller's own; what the server sets is left out. The scope to read an entity is needed for `match`.")
+        .takes(["skip_invalid", "match", "missing", "dry_run", "PreferImporting"])
         .body_of(&kinds)
         .answer(
             200,
-            "The report; as NDJSON with a line for each step.",
-            &[],
-            &[("application/json", report), ("application/x-ndjson", text)],
+            "The report.",
+            &["Preference-Applied"],
+            &[("application/json", schema("ImportReport")), ("application/x-ndjson", lines)],
         )
-        .fails(WRITING)
+        .fails(&[403, 404, 406, 408, 409, 413, 415, 422])
 }

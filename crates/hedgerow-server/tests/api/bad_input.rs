@@ -33,6 +33,24 @@ async fn count(app: &TestApp) -> String {
 }
 
 #[tokio::test]
+async fn a_hundred_mistakes_are_described_and_all_are_counted() {
+    let (app, ann) = app().await;
+    let check = |answer: hedgerow_testing::Answer, all: usize| {
+        let problem = answer.expect(400).json();
+        assert_eq!(problem["detail"], format!("the request has {all} mistakes"));
+        let errors = problem["errors"].as_array().expect("mistakes");
+        let last =
+            json!({"field": "", "code": "more_mistakes", "message": format!("and {} more", all - 100)});
+        assert_eq!((errors.len(), &errors[100]), (101, &last));
+        assert_ne!(errors[99]["code"], "more_mistakes");
+    };
+    let names: Vec<String> = (0..250).map(|n| format!("x{n}")).collect();
+    check(app.get(&ann, &format!("/api/v1/notes?select={}", names.join(","))).await, 250);
+    check(app.post(&ann, "/api/v1/notes", json!(vec![json!({"count": "x"}); 300])).await, 300);
+    app.close().await;
+}
+
+#[tokio::test]
 async fn bodies_that_are_wrong_are_refused_by_name() {
     let (app, ann) = app().await;
     let deep = format!(r#"{{"data": {}1{}}}"#, "[".repeat(60), "]".repeat(60));

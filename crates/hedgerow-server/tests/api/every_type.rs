@@ -3,8 +3,9 @@
 use std::io::Cursor;
 
 use hedgerow::export::export;
-use hedgerow::import::{Format, ImportOptions, Missing, Owner, Refusal, import};
+use hedgerow::import::{Format, ImportOptions, import};
 use hedgerow::schema::{FieldKind, Pattern};
+use hedgerow::{Caller, Ctx};
 use hedgerow_testing::{TestApp, TestUser};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -190,18 +191,9 @@ async fn what_is_exported_can_be_imported() {
         if format == Format::Csv {
             assert!(file.contains(",red;it's blue,[],"), "{file}");
         }
-        let options = ImportOptions {
-            entity: "things".to_owned(),
-            format,
-            owner: Owner::User(Box::new(bob.user.clone())),
-            rename: Vec::new(),
-            ignore: Vec::new(),
-            matches: Vec::new(),
-            missing: Missing::Reject,
-            nulls: Vec::new(),
-            refusal: Refusal::RefusesAll,
-        };
-        let report = import(&app.app, &options, &mut Cursor::new(file.as_bytes()), &mut |_| {}).await;
+        let ctx = Ctx::new(app.app.world(), Caller::from(&bob.user), "test");
+        let options = ImportOptions::new("things", format);
+        let report = import(&ctx, &app.app, &options, Cursor::new(file), &mut |_| {}).await;
         let report = report.expect("an import");
         assert_eq!((report.written, report.refused), (4, 0), "{:?}", report.refusals);
         assert_eq!(rows(&bob).await, made, "{format:?}");

@@ -258,6 +258,9 @@ async fn instances_share_their_counters_in_redis() {
     let answer = other.get(&ann, "/api/v1/notes").await.expect(429);
     assert_eq!(standing(&answer).0, "\"read\";q=20;w=3600");
     assert!(standing(&answer).1.starts_with("\"read\";r=0;t="), "{answer:?}");
+    let (third, carol) = limited(10, redis.store()).await;
+    weighs_its_operations(&third, &carol).await;
+    third.close().await;
     // It goes away in the middle: this instance counts on its own.
     drop(redis);
     assert_eq!(admitted(&[&app], &app.user("bob").await, 30).await, 20);
@@ -281,6 +284,41 @@ async fn portions_taken_ahead_never_exceed_the_quota() {
     // What an instance held ahead is given up after a second without a request, in each round perhaps; it is never doubled.
     assert!((400 - 10 * 2 * 8..=400).contains(&passed), "{passed}");
     for app in [other, app] {
+        app.close().await;
+    }
+}
+
+/// Of twenty writes an hour, two batches of fifteen: the second one is let in, and what it owes is waited for.
+async fn weighs_its_operations(app: &TestApp, ann: &TestUser) {
+    let batch = async |operations: usize| {
+        let one = json!({"method": "POST", "path": "/notes", "body": {"text": "n"}});
+        app.post(ann, "/api/v1/batch", json!({"operations": vec![one; operations]})).await
+    };
+    let left = |answer: &Answer| standing(answer).1.split(';').nth(1).map(str::to_owned);
+    assert_eq!(left(&batch(15).await.expect(200)).as_deref(), Some("r=5"));
+    assert_eq!(left(&batch(15).await.expect(200)).as_deref(), Some("r=0"));
+    let refused = app.post(ann, "/api/v1/notes", json!({"text": "n"})).await.expect(429);
+    // Ten are owed, and the eleventh is the one that is asked for; three minutes each.
+    let wait: u64 = refused.header("retry-after").expect("a header").parse().expect("seconds");
+    assert!((1900..=1980).contains(&wait), "{wait}");
+    let _ = batch(1).await.expect(429);
+    // One that is not understood has done nothing.
+    let bob = app.user("bob").await;
+    for body in
+        [json!({"operations": []}), json!({"operations": [{"method": "POST", "path": "/nothing"}, {}]})]
+    {
+        assert!([400, 404].contains(&app.post(&bob, "/api/v1/batch", body).await.status));
+    }
+    let single = app.post(&bob, "/api/v1/notes", json!({"text": "n"})).await.expect(201);
+    assert_eq!(left(&single).as_deref(), Some("r=17"));
+    assert_eq!(app.database.column("SELECT count(*) FROM notes").await, ["31"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_counts_as_its_operations() {
+    for store in [Store::Memory, Store::Postgres] {
+        let (app, ann) = limited(10, store).await;
+        weighs_its_operations(&app, &ann).await;
         app.close().await;
     }
 }

@@ -44,6 +44,8 @@ enum Deed {
     Restore,
     Trash,
     Purge,
+    /// A file of one row.
+    Import,
     /// Of keys, with the action that a scope has to allow; of one key where `bool` says so.
     Keys(&'static str, OneKey),
     /// Making or rotating one.
@@ -88,6 +90,7 @@ fn deed(method: &str, path: &str) -> Option<Deed> {
         ("PATCH", "/api/v1/{entity}/{id}") => Deed::Update,
         ("PUT", "/api/v1/{entity}/{id}") => Deed::Replace,
         ("DELETE", "/api/v1/{entity}/{id}") => Deed::Delete,
+        ("POST", "/api/v1/{entity}/import") => Deed::Import,
         ("POST", "/api/v1/{entity}/{id}/restore") => Deed::Restore,
         ("GET", "/api/v1/{entity}/trash") => Deed::Trash,
         ("DELETE", "/api/v1/{entity}/trash/{id}") => Deed::Purge,
@@ -132,7 +135,7 @@ impl Deed {
             Self::Create | Self::UpdateMany | Self::Update | Self::Replace | Self::Restore => "write",
             Self::DeleteMany | Self::Delete | Self::Purge => "delete",
             Self::Keys(action, _) => action,
-            Self::MakesKeys(_) | Self::Batch => "write",
+            Self::MakesKeys(_) | Self::Batch | Self::Import => "write",
             Self::Metas(_, "list" | "get") => "read",
             // A key that is deleted is a change of its row.
             Self::Metas(Whose::Row, _) => "write",
@@ -385,6 +388,7 @@ impl Scene<'_> {
             caller.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let body = match deed {
             Deed::Create => Some(json!({"text": "out"})),
+            Deed::Import => Some(json!([{"text": "out"}])),
             Deed::Batch => {
                 let operation = json!({"method": "POST", "path": "/own", "body": {"text": "out"}});
                 Some(json!({"operations": [operation]}))

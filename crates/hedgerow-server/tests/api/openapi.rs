@@ -55,7 +55,9 @@ async fn every_route_is_described_and_nothing_else() {
         let answer = app.ask(&ann, "TRACE", &asked, None).await;
         assert_eq!(answer.status, 405, "{path}: {}", answer.text);
         for method in answer.header("allow").expect("405 names the methods").split(',') {
-            if method != "HEAD" {
+            // Of a row that is called `import`, what is described of any row.
+            let is_of_a_row = path.ends_with("/import") && method != "POST";
+            if method != "HEAD" && !is_of_a_row {
                 live.insert((method.to_owned(), path.clone()));
             }
         }

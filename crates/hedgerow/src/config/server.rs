@@ -17,6 +17,10 @@ pub struct ServerConfig {
     pub port: u16,
     /// Largest request body, in bytes.
     pub body_limit: usize,
+    /// Largest file of an import, in bytes.
+    pub import_limit: usize,
+    /// How long an import may take.
+    pub import_timeout: Duration,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// How long a request's headers may take to come.
@@ -58,6 +62,8 @@ pub(super) fn of<'v>(
         host: own("host").to_owned(),
         port: own("port").parse().unwrap_or(4400),
         body_limit: size("body_limit"),
+        import_limit: size("import_limit"),
+        import_timeout: duration("import_timeout"),
         request_timeout: duration("request_timeout"),
         header_timeout: duration("header_timeout"),
         body_timeout: duration("body_timeout"),

@@ -8,7 +8,9 @@ use std::collections::HashSet;
 use hedgerow_schema::{Column, Entity, Field, InputError, Schema};
 
 use super::{ImportOptions, Match, Owner};
+use crate::context::Ctx;
 use crate::error::Error;
+use crate::records;
 
 /// What each column of the file is for.
 pub(super) struct Plan<'e> {
@@ -69,7 +71,7 @@ impl<'e> Plan<'e> {
         }
         let owner_column = match &options.owner {
             Owner::Column(column) => Some(column.clone()),
-            Owner::User(_) => None,
+            Owner::Caller => None,
         };
         let mut plan = Self {
             entity,
@@ -94,21 +96,14 @@ impl<'e> Plan<'e> {
             }
             for one in &plan.matches {
                 if !columns.contains(&one.column) {
-                    let message = format!(
-                        "the file has no column `{}` for `{}`; name it with --rename",
-                        one.column, one.field.name
-                    );
+                    let message = format!("the file has no column `{}` for `{}`", one.column, one.field.name);
                     wrong(&one.column, "missing_column", message);
                 }
             }
             for column in columns {
                 match plan.use_of(column) {
                     Use::Unknown => {
-                        let message = format!(
-                            "the column `{column}` is no field of {}; leave it out with --ignore {column}, or give it a \
-                             field with --rename {column}=FIELD",
-                            entity.name
-                        );
+                        let message = format!("the column `{column}` is no field of {}", entity.name);
                         wrong(column, "unknown_field", message);
                     }
                     Use::Standard => plan.left_out.push(column.clone()),
@@ -136,6 +131,23 @@ impl<'e> Plan<'e> {
     }
 }
 
+/// Whether the caller may look up what the file names by other fields than ids.
+///
+/// # Errors
+/// As reading those entities has.
+pub(super) fn matches(
+    ctx: &Ctx,
+    schema: &Schema,
+    entity: &Entity,
+    options: &ImportOptions,
+) -> Result<(), Error> {
+    if options.owner != Owner::Caller {
+        return Ok(());
+    }
+    let found = options.matches.iter().filter_map(|wanted| resolve(schema, entity, wanted).ok());
+    found.map(|(_, target, _)| target).try_for_each(|target| records::reader(ctx, target).map(drop))
+}
+
 pub(super) enum Use<'e> {
     Field(&'e str),
     Standard,
@@ -160,7 +172,9 @@ fn resolve<'e>(
     };
     let Some(target) = schema.entity(target) else { return Err(format!("there is no entity {target:?}")) };
     let by = target.column(&wanted.by);
-    let is_column = |by: &Column<'_>| !matches!(by, Column::Field(field) if field.kind.links().is_some());
+    // What nobody is shown cannot be found out here either.
+    let is_column =
+        |by: &Column<'_>| !matches!(by, Column::Field(field) if field.hidden || field.kind.links().is_some());
     let Some(by) = by.filter(is_column) else {
         return Err(format!("`{}` is no field of {}", wanted.by, target.name));
     };

@@ -5,17 +5,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hedgerow_database::{Error as DatabaseError, Identity, Meaning, ServerError, Transaction, UserId};
+use hedgerow_database::{
+    Error as DatabaseError, Identity, LongWork, Meaning, ServerError, Transaction, UserId, Work,
+};
 use hedgerow_schema::statement::{self, Asker};
 use hedgerow_schema::write::{Cell, RowInput, read_cells};
-use hedgerow_schema::{Bind, Entity, InputError, SqlType, Write};
+use hedgerow_schema::{Action, Bind, Entity, InputError, SqlType, Write};
 
 use super::plan::{MatchPlan, Plan, Use};
-use super::source::{RawRow, Value};
+use super::source::{FileRow, RawRow, Value};
 use super::{ImportOptions, ImportReport, Missing, Owner, Progress, Refusal, RefusedRow};
 use crate::app::App;
+use crate::context::Ctx;
 use crate::error::Error;
-use crate::records::group_by_fields;
+use crate::records::{self, Outcome, group_by_fields};
 use crate::users::{self, User};
 
 /// Rows of one owner that go in one statement.
@@ -26,6 +29,12 @@ const BATCH_BYTES: usize = 8 << 20;
 const WAITING_ROWS: usize = 50_000;
 /// Refused rows that are described; all are counted.
 const REPORTED: usize = 1000;
+/// Mistakes of one row that are described,
+const REPORTED_OF_ROW: usize = 100;
+/// and bytes of all descriptions, since a file may consist of mistakes.
+const REPORTED_BYTES: usize = 1 << 20;
+/// Natural keys whose rows are remembered.
+const REMEMBERED: usize = 100_000;
 
 /// A row that is checked and waits for its batch.
 struct Waiting<'e> {
@@ -42,11 +51,17 @@ struct OwnerBatch<'e> {
 }
 
 pub(super) struct Import<'a> {
+    ctx: &'a Ctx,
     app: &'a App,
     entity: &'a Entity,
     plan: &'a Plan<'a>,
     options: &'a ImportOptions,
+    /// Whose rows all of them become, and who writes them; `None` where a column says it.
+    writer: Option<(UserId, Identity)>,
     transaction: Option<Transaction>,
+    /// Held while the transaction waits for the rest of the file.
+    long: Option<LongWork>,
+    is_all_read: bool,
     /// What the owner column said, and who that is.
     owners: HashMap<String, Option<User>>,
     /// By owner, in an order that two imports have in common: they then lock in the same order.
@@ -55,27 +70,49 @@ pub(super) struct Import<'a> {
     /// Ids by match, owner (none for reference data) and natural key. An empty list is "looked for and not there".
     found: HashMap<(usize, Option<UserId>, String), Vec<String>>,
     report: ImportReport,
+    reported_bytes: usize,
     seen_owners: HashSet<UserId>,
+}
+
+/// Who writes the rows, where the caller does.
+///
+/// # Errors
+/// As writing one row has.
+pub(super) fn writer(ctx: &Ctx, entity: &Entity, owner: &Owner) -> Result<Option<(UserId, Identity)>, Error> {
+    match owner {
+        Owner::Caller => {
+            let user = ctx.require_user(entity.name.as_str(), Action::Write)?;
+            Ok(Some((user.id.clone(), records::writer(ctx, entity, Action::Write)?)))
+        }
+        Owner::Column(_) => Ok(None),
+    }
 }
 
 impl<'a> Import<'a> {
     pub(super) fn new(
+        ctx: &'a Ctx,
         app: &'a App,
         entity: &'a Entity,
         plan: &'a Plan<'a>,
         options: &'a ImportOptions,
+        writer: Option<(UserId, Identity)>,
     ) -> Self {
         Self {
+            ctx,
             app,
             entity,
             plan,
             options,
+            writer,
             transaction: None,
+            long: None,
+            is_all_read: false,
             owners: HashMap::new(),
             waiting: BTreeMap::new(),
             waiting_rows: 0,
             found: HashMap::new(),
             report: ImportReport { left_out: plan.left_out.clone(), ..ImportReport::default() },
+            reported_bytes: 0,
             seen_owners: HashSet::new(),
         }
     }
@@ -85,12 +122,12 @@ impl<'a> Import<'a> {
     }
 
     /// Takes one row of the file, and writes its batch once that is full.
-    pub(super) async fn take(&mut self, raw: Result<RawRow, (u64, InputError)>) -> Result<(), Error> {
+    pub(super) async fn take(&mut self, raw: FileRow) -> Result<(), Error> {
         self.report.read += 1;
         let raw = match raw {
             Ok(raw) => raw,
-            Err((line, error)) => {
-                self.refuse(line, vec![error]);
+            Err(refused) => {
+                self.refuse(refused.line, refused.errors);
                 return Ok(());
             }
         };
@@ -129,9 +166,12 @@ impl<'a> Import<'a> {
         Ok(())
     }
 
-    fn refuse(&mut self, line: u64, errors: Vec<InputError>) {
+    fn refuse(&mut self, line: u64, mut errors: Vec<InputError>) {
         self.report.refused += 1;
-        if self.report.refusals.len() < REPORTED {
+        errors.truncate(REPORTED_OF_ROW);
+        let bytes: usize = errors.iter().map(|error| error.field.len() + error.message.len()).sum();
+        if self.report.refusals.len() < REPORTED && self.reported_bytes + bytes <= REPORTED_BYTES {
+            self.reported_bytes += bytes;
             self.report.refusals.push(RefusedRow { line, errors });
         }
     }
@@ -182,10 +222,10 @@ impl<'a> Import<'a> {
     }
 
     async fn owner_of(&mut self, raw: &RawRow) -> Result<Result<UserId, InputError>, Error> {
-        let column = match &self.options.owner {
-            Owner::User(user) => return Ok(Ok(user.id.clone())),
-            Owner::Column(column) => column,
-        };
+        if let Some((owner, _)) = &self.writer {
+            return Ok(Ok(owner.clone()));
+        }
+        let Owner::Column(column) = &self.options.owner else { return Err(Error::NotSignedIn) };
         let input = |code, message| InputError { field: column.clone(), code, message };
         let value =
             raw.cells.iter().find(|(name, _)| name == column).and_then(|(_, value)| self.plain(value));
@@ -203,16 +243,13 @@ impl<'a> Import<'a> {
 
     /// Who writes the rows of this owner.
     fn identity(&self, owner: &UserId) -> Result<Identity, Error> {
+        if let Some((_, identity)) = &self.writer {
+            return Ok(identity.clone());
+        }
         if self.entity.access.write != Write::Admin {
             return Ok(Identity::User(owner.clone()));
         }
-        let is_admin = match &self.options.owner {
-            Owner::User(user) => user.is_admin(),
-            Owner::Column(_) => {
-                self.owners.values().flatten().any(|user| user.id == *owner && user.is_admin())
-            }
-        };
-        if is_admin {
+        if self.owners.values().flatten().any(|user| user.id == *owner && user.is_admin()) {
             Ok(Identity::Admin(owner.clone()))
         } else {
             Err(Error::AdminOnly { entity: self.entity.name.to_string() })
@@ -232,8 +269,12 @@ impl<'a> Import<'a> {
         self.waiting_rows -= batch.rows.len();
         let identity = self.identity(owner)?;
         if self.transaction.is_none() {
-            let begun = self.app.database().transaction(&identity).await;
-            self.transaction = Some(begun.map_err(|error| Error::without_entity("begin the import", error))?);
+            let failed = |error| Error::without_entity("begin the import", error);
+            if !self.is_all_read {
+                self.long = Some(self.app.database().long_work(&identity).map_err(failed)?);
+            }
+            let begun = self.ctx.begin_work(self.app, &identity, Work::Import).await;
+            self.transaction = Some(begun.map_err(failed)?);
         }
         let rows = self.fill_in_relations(owner, &identity, batch.rows).await?;
         if self.report.refused > 0 && self.options.refusal == Refusal::RefusesAll {
@@ -296,6 +337,9 @@ impl<'a> Import<'a> {
         identity: &Identity,
         rows: Vec<Waiting<'a>>,
     ) -> Result<Vec<(u64, RowInput<'a>)>, Error> {
+        if self.found.len() > REMEMBERED {
+            self.found.clear();
+        }
         for at in 0..self.plan.matches.len() {
             self.look_up(at, owner, identity, &rows).await?;
         }
@@ -398,10 +442,14 @@ impl<'a> Import<'a> {
 
     /// Writes what waits, and ends the transaction.
     pub(super) async fn finish(mut self) -> Result<ImportReport, Error> {
+        self.is_all_read = true;
         self.flush_all().await?;
         let refused_all = self.report.refused > 0 && self.options.refusal == Refusal::RefusesAll;
         if let Some(transaction) = self.transaction.take() {
-            let ended = if refused_all { transaction.rollback().await } else { transaction.commit().await };
+            let ended = match self.options.outcome {
+                Outcome::Kept if !refused_all => self.ctx.commit(transaction).await,
+                Outcome::Kept | Outcome::Undone => transaction.rollback().await,
+            };
             ended.map_err(|error| Error::without_entity("end the import", error))?;
         }
         if refused_all {

@@ -1,12 +1,16 @@
 //! The rows of a file, one after the other, whatever its format.
+//!
+//! Always holds: no more than one row is in memory, and no row is longer than its limit.
 
-use std::io::BufRead;
+use std::collections::HashSet;
+use std::io::{BufRead, Read};
 
 use hedgerow_schema::InputError;
 use serde_json::value::RawValue;
 
-use super::Format;
+use super::array::Items;
 use super::quotes::Quotes;
+use super::{Format, RefusedRow};
 use crate::error::Error;
 
 /// A row as the file has it.
@@ -17,23 +21,46 @@ pub(super) struct RawRow {
     pub(super) cells: Vec<(String, Value)>,
 }
 
+/// A row, or what is wrong with it.
+pub(super) type FileRow = Result<RawRow, RefusedRow>;
+
 /// A value as the file has it.
 pub(super) enum Value {
     Text(String),
     Json(Box<RawValue>),
 }
 
+impl RawRow {
+    /// Its size in memory, more or less.
+    pub(super) fn size(&self) -> usize {
+        self.cells.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+}
+
+impl Value {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Json(json) => json.get().len(),
+        }
+    }
+}
+
 pub(super) enum Source<'i> {
     Csv { reader: csv::Reader<Quotes<'i>>, header: Vec<String> },
-    Json(std::iter::Enumerate<std::vec::IntoIter<Box<RawValue>>>),
-    Ndjson { input: &'i mut (dyn BufRead + Send), line: u64 },
+    Json { items: Items<'i>, at: u64 },
+    Ndjson { input: &'i mut (dyn BufRead + Send), line: u64, row_limit: usize },
 }
 
 impl<'i> Source<'i> {
-    pub(super) fn open(format: Format, input: &'i mut (dyn BufRead + Send)) -> Result<Self, Error> {
+    pub(super) fn open(
+        format: Format,
+        row_limit: usize,
+        input: &'i mut (dyn BufRead + Send),
+    ) -> Result<Self, Error> {
         match format {
             Format::Csv => {
-                let mut reader = csv::ReaderBuilder::new().from_reader(Quotes::new(input));
+                let mut reader = csv::ReaderBuilder::new().from_reader(Quotes::new(input, row_limit));
                 let header: Vec<String> = reader
                     .headers()
                     .map_err(|error| unreadable(&error.to_string()))?
@@ -41,18 +68,14 @@ impl<'i> Source<'i> {
                     // Spreadsheets write a byte order mark.
                     .map(|name| name.trim_start_matches('\u{feff}').to_owned())
                     .collect();
-                if let Some(twice) = header.iter().enumerate().find(|(at, name)| header[..*at].contains(name))
-                {
-                    return Err(unreadable(&format!("the column `{}` stands there twice", twice.1)));
+                let mut seen = HashSet::new();
+                if let Some(twice) = header.iter().find(|name| !seen.insert(name.as_str())) {
+                    return Err(unreadable(&format!("the column `{twice}` stands there twice")));
                 }
                 Ok(Self::Csv { reader, header })
             }
-            Format::Json => {
-                let rows: Vec<Box<RawValue>> = serde_json::from_reader(input)
-                    .map_err(|error| unreadable(&format!("it is no array of objects: {error}")))?;
-                Ok(Self::Json(rows.into_iter().enumerate()))
-            }
-            Format::Ndjson => Ok(Self::Ndjson { input, line: 0 }),
+            Format::Json => Ok(Self::Json { items: Items::new(input, row_limit), at: 0 }),
+            Format::Ndjson => Ok(Self::Ndjson { input, line: 0, row_limit }),
         }
     }
 
@@ -60,19 +83,15 @@ impl<'i> Source<'i> {
     pub(super) fn columns(&self) -> Option<&[String]> {
         match self {
             Self::Csv { header, .. } => Some(header),
-            Self::Json(_) | Self::Ndjson { .. } => None,
+            Self::Json { .. } | Self::Ndjson { .. } => None,
         }
     }
 
-    /// The next row, or what is wrong with it.
+    /// The next row; `None` at the end of the file.
     ///
     /// # Errors
     /// When the file cannot be read any further.
-    #[expect(
-        clippy::type_complexity,
-        reason = "end of file, broken file, broken row and row are four things"
-    )]
-    pub(super) fn next(&mut self) -> Result<Option<Result<RawRow, (u64, InputError)>>, Error> {
+    pub(super) fn next(&mut self) -> Result<Option<FileRow>, Error> {
         match self {
             Self::Csv { reader, header } => {
                 let mut record = csv::StringRecord::new();
@@ -95,25 +114,37 @@ impl<'i> Source<'i> {
                         match (error.kind(), line) {
                             (csv::ErrorKind::UnequalLengths { expected_len, len, .. }, Some(line)) => {
                                 let message = format!("the row has {len} cells, the header {expected_len}");
-                                Ok(Some(Err((line, wrong("", "invalid_row", message)))))
+                                Ok(Some(Err(wrong(line, "invalid_row", message))))
                             }
-                            (csv::ErrorKind::Utf8 { .. }, Some(line)) => Ok(Some(Err((
-                                line,
-                                wrong("", "invalid_row", "the row is not UTF-8".to_owned()),
-                            )))),
+                            (csv::ErrorKind::Utf8 { .. }, Some(line)) => {
+                                Ok(Some(Err(wrong(line, "invalid_row", "the row is not UTF-8".to_owned()))))
+                            }
                             _ => Err(unreadable(&error.to_string())),
                         }
                     }
                 }
             }
-            Self::Json(rows) => Ok(rows.next().map(|(at, row)| object(at as u64 + 1, &row))),
-            Self::Ndjson { input, line } => {
+            Self::Json { items, at } => {
+                let Some(text) = items.next().map_err(|error| unreadable(&error.to_string()))? else {
+                    return Ok(None);
+                };
+                *at += 1;
+                let row: Box<RawValue> = serde_json::from_str(&text)
+                    .map_err(|error| unreadable(&format!("item {at} of the array is no JSON: {error}")))?;
+                Ok(Some(object(*at, &row)))
+            }
+            Self::Ndjson { input, line, row_limit } => {
                 let mut text = String::new();
                 loop {
                     text.clear();
                     *line += 1;
-                    if input.read_line(&mut text).map_err(|error| unreadable(&error.to_string()))? == 0 {
+                    let mut bounded = (&mut **input).take(*row_limit as u64 + 1);
+                    let read = bounded.read_line(&mut text);
+                    if read.map_err(|error| unreadable(&error.to_string()))? == 0 {
                         return Ok(None);
+                    }
+                    if text.len() > *row_limit {
+                        return Err(unreadable(&format!("line {line} has more than {row_limit} bytes")));
                     }
                     if !text.trim().is_empty() {
                         break;
@@ -122,28 +153,26 @@ impl<'i> Source<'i> {
                 let row: Result<Box<RawValue>, _> = serde_json::from_str(text.trim());
                 Ok(Some(match row {
                     Ok(row) => object(*line, &row),
-                    Err(error) => {
-                        Err((*line, wrong("", "invalid_json", format!("the line is no JSON: {error}"))))
-                    }
+                    Err(error) => Err(wrong(*line, "invalid_json", format!("the line is no JSON: {error}"))),
                 }))
             }
         }
     }
 }
 
-fn object(line: u64, row: &RawValue) -> Result<RawRow, (u64, InputError)> {
+fn object(line: u64, row: &RawValue) -> FileRow {
     match hedgerow_schema::write::members(row.get()) {
         Ok(members) => {
             let cells =
                 members.into_iter().map(|(name, value)| (name, Value::Json(value.to_owned()))).collect();
             Ok(RawRow { line, cells })
         }
-        Err(_) => Err((line, wrong("", "invalid_row", "the row is no JSON object".to_owned()))),
+        Err(_) => Err(wrong(line, "invalid_row", "the row is no JSON object".to_owned())),
     }
 }
 
-fn wrong(field: &str, code: &'static str, message: String) -> InputError {
-    InputError { field: field.to_owned(), code, message }
+fn wrong(line: u64, code: &'static str, message: String) -> RefusedRow {
+    RefusedRow { line, errors: vec![InputError { field: String::new(), code, message }] }
 }
 
 fn unreadable(why: &str) -> Error {

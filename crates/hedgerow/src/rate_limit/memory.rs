@@ -29,7 +29,7 @@ impl Memory {
         let now = self.world.now().as_microsecond();
         let mut all = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let full_at = all.get_or_insert_mut(ask.key, || now);
-        let taken = ask.meter.take(full_at.saturating_sub(now), ask.wanted);
+        let taken = ask.meter.take(full_at.saturating_sub(now), ask.wanted, ask.owed);
         *full_at = now + taken.ahead;
         taken
     }
@@ -47,7 +47,7 @@ mod tests {
         let ask = |n: u32| {
             let mut key = [0; 16];
             key[..4].copy_from_slice(&n.to_be_bytes());
-            memory.take(Ask { key, meter, wanted: 1 }).granted
+            memory.take(Ask { key, meter, wanted: 1, owed: 0 }).granted
         };
         assert_eq!((ask(1), ask(1), ask(2)), (1, 0, 1));
         for n in 0..150_000 {

@@ -20,6 +20,8 @@ pub(super) struct Ask {
     pub(super) key: [u8; 16],
     pub(super) meter: Meter,
     pub(super) wanted: u32,
+    /// Requests that were done already, and count whether there is room for them or not.
+    pub(super) owed: u32,
 }
 
 /// What a store says to an [`Ask`].
@@ -43,11 +45,11 @@ impl Meter {
         u32::try_from(free).unwrap_or(0)
     }
 
-    /// Takes what there is of `wanted` from a counter that is full again `ahead` microseconds from now.
-    pub(super) fn take(self, ahead: i64, wanted: u32) -> Taken {
+    /// Takes what there is of `wanted`, and all that is owed, from a counter that is full again `ahead` microseconds from now.
+    pub(super) fn take(self, ahead: i64, wanted: u32, owed: u32) -> Taken {
         let ahead = ahead.max(0);
         let granted = wanted.min(self.room(ahead));
-        Taken { granted, ahead: ahead + i64::from(granted) * self.step }
+        Taken { granted, ahead: ahead + (i64::from(granted) + i64::from(owed)) * self.step }
     }
 
     /// How long until one request may come.
@@ -66,24 +68,34 @@ mod tests {
         let meter = Meter::of("10/1s".parse().unwrap());
         let (mut ahead, mut granted) = (0, 0);
         for _ in 0..25 {
-            let taken = meter.take(ahead, 1);
+            let taken = meter.take(ahead, 1, 0);
             (ahead, granted) = (taken.ahead, granted + taken.granted);
         }
         assert_eq!((granted, ahead), (10, 1_000_000));
         assert_eq!(meter.wait(ahead), Duration::from_millis(100));
         // A tenth of a second later one came back, and no more.
         ahead -= 100_000;
-        assert_eq!(meter.take(ahead, 5), Taken { granted: 1, ahead: 1_000_000 });
+        assert_eq!(meter.take(ahead, 5, 0), Taken { granted: 1, ahead: 1_000_000 });
         // After a pause of any length it is the quota again, not more.
-        assert_eq!(meter.take(-1_000_000_000, 50).granted, 10);
+        assert_eq!(meter.take(-1_000_000_000, 50, 0).granted, 10);
     }
 
     #[test]
     fn a_quota_that_does_not_divide_its_time_never_allows_more() {
         let meter = Meter::of("7/1s".parse().unwrap());
-        assert_eq!(meter.take(0, 100).granted, 7);
-        assert_eq!(meter.take(meter.take(0, 7).ahead, 1).granted, 0);
+        assert_eq!(meter.take(0, 100, 0).granted, 7);
+        assert_eq!(meter.take(meter.take(0, 7, 0).ahead, 1, 0).granted, 0);
         let meter = Meter::of("1000000/1s".parse().unwrap());
-        assert_eq!(meter.take(0, u32::MAX).granted, 1_000_000);
+        assert_eq!(meter.take(0, u32::MAX, 0).granted, 1_000_000);
+    }
+
+    #[test]
+    fn what_is_owed_is_waited_for() {
+        let meter = Meter::of("10/1s".parse().unwrap());
+        let taken = meter.take(0, 1, 24);
+        assert_eq!(taken, Taken { granted: 1, ahead: 2_500_000 });
+        assert_eq!(meter.wait(taken.ahead), Duration::from_millis(1600));
+        assert_eq!(meter.take(taken.ahead - 1_599_999, 1, 0).granted, 0);
+        assert_eq!(meter.take(taken.ahead - 1_600_000, 1, 0).granted, 1);
     }
 }

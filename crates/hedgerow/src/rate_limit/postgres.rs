@@ -8,11 +8,12 @@ use uuid::Uuid;
 
 use super::meter::{Ask, Taken};
 
-/// Takes what each counter has left, in the order of keys: two instances that take from the same ones cannot wait for each other.
+/// Takes what each counter has left, and what is owed, in the order of keys: two instances that take from the same ones cannot wait for each other.
 /// The time is the server's, so that the clocks of instances do not matter.
 const TAKE: &str = r#"INSERT INTO hedgerow.rate_limits AS known (key, seen, step, quota, wanted, granted, "fullAt")
-SELECT key, seen, step, quota, wanted, least(wanted, quota), seen + step * least(wanted, quota)
-FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::integer[]) AS asked (key, step, quota, wanted),
+SELECT key, seen, step, quota, wanted, least(wanted, quota), seen + step * (least(wanted, quota) + owed)
+FROM unnest($1::uuid[], $2::bigint[], $3::integer[], $4::integer[], $5::integer[])
+    AS asked (key, step, quota, wanted, owed),
   (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS clock (seen)
 ORDER BY key
 ON CONFLICT (key) DO UPDATE SET
@@ -24,6 +25,8 @@ ON CONFLICT (key) DO UPDATE SET
     (EXCLUDED.seen + EXCLUDED.step * EXCLUDED.quota - greatest(known."fullAt", EXCLUDED.seen)) / EXCLUDED.step)),
   "fullAt" = greatest(known."fullAt", EXCLUDED.seen) + EXCLUDED.step * least(EXCLUDED.wanted, greatest(0,
     (EXCLUDED.seen + EXCLUDED.step * EXCLUDED.quota - greatest(known."fullAt", EXCLUDED.seen)) / EXCLUDED.step))
+    -- What is owed.
+    + EXCLUDED."fullAt" - EXCLUDED.seen - EXCLUDED.step * EXCLUDED.granted
 RETURNING key, granted, "fullAt" - seen AS ahead"#;
 
 /// Counters that are whole again say nothing. Those that somebody is counting with are left alone.
@@ -54,8 +57,9 @@ impl Counters {
         let of = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         let quotas: Vec<i32> = asks.iter().map(|ask| of(ask.meter.requests)).collect();
         let wanted: Vec<i32> = asks.iter().map(|ask| of(ask.wanted)).collect();
+        let owed: Vec<i32> = asks.iter().map(|ask| of(ask.owed)).collect();
         let flight = self.database.flight(&Identity::Auth);
-        let asked = async { flight.rows(TAKE, &[&keys, &steps, &quotas, &wanted]).await };
+        let asked = async { flight.rows(TAKE, &[&keys, &steps, &quotas, &wanted, &owed]).await };
         let rows = tokio::time::timeout(PATIENCE, asked).await.map_err(|_| Error::Deadline(PATIENCE))??;
         let mut answers = std::collections::HashMap::with_capacity(rows.len());
         for row in rows {

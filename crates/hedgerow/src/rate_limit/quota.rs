@@ -15,7 +15,7 @@ pub enum Tier {
     Write,
     /// Has to do with signing in, by address; besides it each path has Better Auth's own limit.
     Auth,
-    /// Reads or writes whole tables: CSV, NDJSON, import.
+    /// Reads whole tables: CSV, NDJSON.
     Export,
 }
 

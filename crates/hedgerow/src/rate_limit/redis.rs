@@ -8,7 +8,7 @@ use redis::{Client, RedisError, Script};
 
 use super::meter::{Ask, Taken};
 
-/// Takes what each counter has left. The time is the server's. Numbers are doubles in Lua, exact up to 2^53: microseconds fit
+/// Takes what each counter has left, and what is owed. The time is the server's. Numbers are doubles in Lua, exact up to 2^53: microseconds fit
 /// until the year 2255.
 const TAKE: &str = "
 -- Before Redis 5, a script that asked for the time may only write when it says so; later ones know no other way.
@@ -17,11 +17,12 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local answers = {}
 for i, key in ipairs(KEYS) do
-  local step, quota, wanted = tonumber(ARGV[3*i-2]), tonumber(ARGV[3*i-1]), tonumber(ARGV[3*i])
+  local step, quota = tonumber(ARGV[4*i-3]), tonumber(ARGV[4*i-2])
+  local wanted, owed = tonumber(ARGV[4*i-1]), tonumber(ARGV[4*i])
   local ahead = math.max((tonumber(redis.call('GET', key)) or 0) - now, 0)
   local granted = math.max(math.min(wanted, math.floor((step * quota - ahead) / step)), 0)
-  if granted > 0 then
-    ahead = ahead + granted * step
+  if granted + owed > 0 then
+    ahead = ahead + (granted + owed) * step
     redis.call('SET', key, string.format('%.0f', now + ahead), 'PX', math.ceil(ahead / 1000))
   end
   answers[2*i-1], answers[2*i] = granted, ahead
@@ -66,7 +67,7 @@ impl Counters {
         for ask in asks {
             // One hash tag: all of them are in the same slot of a cluster.
             invocation.key(format!("{{hedgerow:limit}}:{}", uuid::Uuid::from_bytes(ask.key).simple()));
-            invocation.arg(ask.meter.step).arg(ask.meter.requests).arg(ask.wanted);
+            invocation.arg(ask.meter.step).arg(ask.meter.requests).arg(ask.wanted).arg(ask.owed);
         }
         let numbers: Vec<i64> = invocation.invoke_async(connection).await?;
         let (pairs, _) = numbers.as_chunks::<2>();

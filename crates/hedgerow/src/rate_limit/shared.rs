@@ -108,6 +108,9 @@ impl Shared {
 impl State {
     /// The answer, where the store need not be asked.
     fn known(&self, ask: Ask) -> Option<Taken> {
+        if ask.owed > 0 {
+            return None;
+        }
         let now = self.world.now().as_microsecond();
         let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let held = all.get_mut(&ask.key)?;
@@ -182,7 +185,9 @@ impl Asker {
             .values()
             .map(|all| {
                 let (held, ahead) = self.state.held_and_ahead(all[0].ask);
-                (Ask { wanted: (needed(all) + ahead).saturating_sub(held), ..all[0].ask }, held)
+                let wanted = (needed(all) + ahead).saturating_sub(held);
+                let owed = all.iter().map(|one| one.ask.owed).sum();
+                (Ask { wanted, owed, ..all[0].ask }, held)
             })
             .unzip();
         let Some(taken) = self.ask(&asks).await else {

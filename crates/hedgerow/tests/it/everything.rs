@@ -3,10 +3,10 @@
 
 use hedgerow::checks::{Tolerance, examine};
 use hedgerow::database::migrate::{self, DataLoss, look};
-use hedgerow::import::{Format, ImportOptions, Missing, Owner, Refusal, import};
+use hedgerow::import::{Format, ImportOptions, Refusal, import};
 use hedgerow::schema::diff::{Loss, Pace};
 use hedgerow::schema::{Roles, Schema};
-use hedgerow::{App, AppOptions, export, migrations, users};
+use hedgerow::{App, AppOptions, Caller, Ctx, export, migrations, users};
 use hedgerow_testing::{TestDatabase, schema_of};
 
 const TOPICS: &str = "access = { read = \"signed_in\", write = \"admin\" }\nfields.name = { type = \"text\", max_length = 30, unique = true }";
@@ -188,20 +188,11 @@ async fn links_go_through_files() {
             ann.id
         ))
         .await;
-    let options = |format, refusal| ImportOptions {
-        entity: "books".to_owned(),
-        format,
-        owner: Owner::User(Box::new(ann.clone())),
-        rename: Vec::new(),
-        ignore: Vec::new(),
-        matches: Vec::new(),
-        missing: Missing::Reject,
-        nulls: Vec::new(),
-        refusal,
-    };
+    let ctx = Ctx::new(app.world(), Caller::from(&ann), "test");
+    let options = |format, refusal| ImportOptions { refusal, ..ImportOptions::new("books", format) };
     let csv = "title,tags,deletedAt,stars\na,t1;t2,,9\nb,,,9\nc,\"[\"\"t2\"\"]\",,9\nd,t1;nothing,,9\n";
     let mut skip = |_| {};
-    let report = import(&app, &options(Format::Csv, Refusal::SkipsRow), &mut csv.as_bytes(), &mut skip)
+    let report = import(&ctx, &app, &options(Format::Csv, Refusal::SkipsRow), csv.as_bytes(), &mut skip)
         .await
         .expect("an import");
     assert_eq!((report.written, report.refused), (3, 1), "{report:?}");
@@ -213,7 +204,7 @@ async fn links_go_through_files() {
     );
     let ndjson = "{\"title\":\"e\",\"tags\":[\"t1\"]}\n{\"title\":\"f\",\"tags\":null}\n";
     let report =
-        import(&app, &options(Format::Ndjson, Refusal::RefusesAll), &mut ndjson.as_bytes(), &mut skip)
+        import(&ctx, &app, &options(Format::Ndjson, Refusal::RefusesAll), ndjson.as_bytes(), &mut skip)
             .await
             .expect("an import");
     assert_eq!((report.written, report.refused), (2, 0), "{report:?}");

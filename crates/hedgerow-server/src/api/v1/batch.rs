@@ -22,6 +22,8 @@ use crate::api::v1::records::asked::Asked;
 use crate::api::v1::records::reply::Answer;
 use crate::api::v1::records::request::{Request, Target, expected, form};
 use crate::api::v1::records::settle::{Work, repeatable, settle};
+use crate::limit;
+use crate::middleware::Facts;
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -37,6 +39,7 @@ pub(crate) struct Batch<'r> {
 
 /// `POST /api/v1/batch`
 pub(crate) async fn batch(State(service): State<Service>, request: Received) -> Result<Response, Failure> {
+    let facts = Facts::of(request.extensions());
     let mut asked = Asked::of_batch(&service, request).await?;
     let body = asked.body(service.options.body_limit).await?;
     let repeatable = repeatable(&asked, "POST /api/v1/batch".to_owned(), &body)?;
@@ -50,6 +53,7 @@ pub(crate) async fn batch(State(service): State<Service>, request: Received) -> 
     for (at, draft) in drafts.iter().enumerate() {
         operations.push(draft.request(&asked.schema, asked.limits, at)?);
     }
+    limit::weigh(&service, &facts, asked.ctx.caller(), operations.len()).await;
     let work = Work::Batch(Batch { operations, is_trial: asked.prefer.rollback });
     let answer = settle(&asked.ctx, &service.app, &work, repeatable.as_ref()).await?;
     Ok(answer.into_response())

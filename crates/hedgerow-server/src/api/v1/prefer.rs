@@ -143,6 +143,14 @@ impl Preferences {
     }
 }
 
+impl Preferences {
+    /// Whether anything but `tx` and `handling` is said.
+    pub(crate) fn says_more_than_tx(&self) -> bool {
+        let tx = Self { strict: self.strict, rollback: self.rollback, ..Self::default() };
+        *self != tx
+    }
+}
+
 /// Names those preferences that were kept.
 pub(crate) fn applied(kept: &[&str]) -> Option<HeaderValue> {
     (!kept.is_empty()).then(|| HeaderValue::from_str(&kept.join(", ")).ok()).flatten()

@@ -2,6 +2,7 @@
 //! calls one operation of the library, and writes its answer.
 
 pub(crate) mod asked;
+mod importing;
 mod paging;
 mod reading;
 pub(crate) mod reply;
@@ -18,6 +19,7 @@ use hedgerow::schema::InputError;
 use crate::respond::Failure;
 
 pub(crate) use asked::read_body;
+pub(crate) use importing::import_rows;
 pub(crate) use paging::{Pages, content_range};
 pub(crate) use reading::*;
 pub(crate) use writing::*;

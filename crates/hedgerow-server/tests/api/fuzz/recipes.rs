@@ -139,6 +139,11 @@ const OF_A_CHANGE: &str = r#"
     metas.weight=not.gt.~ id=in.(~)
 "#;
 
+const OF_AN_IMPORT: &str = r#"
+    ~=1 skip_invalid=~ missing=~ dry_run=~ match=~ match=~=projects.title match=project=~ match=project=~.title
+    match=project=projects.~ match=parent=things.~ match=others=things.~ select=~ columns=~ title=eq.~
+"#;
+
 /// The parameters of a list, besides its filters by field.
 const OF_A_LIST: &str = r#"
     ~=1 ~=eq.1 ~=~ ~.limit=1 ~.title=eq.a select=~ select=~:title select=title:~ select=title,~
@@ -195,6 +200,10 @@ const THING: &str = r#"{"title": "a", "text": "b", "story": "c", "mail": "a@exam
     "data": {"a": [1, {"b": "c"}]}, "extra": {"size": 1}, "state": "new", "colours": ["red"], "tags": ["a", "b"], "parent": "{parent}",
     "project": "{project}", "rate": "{rate}", "others": ["{parent}"], "helper": "{user}", "external": "01890a5d-ac96-774b-bcce-b302099a8058",
     "country": "DE", "currency": "EUR", "zone": "UTC", "photo": "a.png", "pattern": "Abc"}"#;
+
+const FILE: &str = r#"[
+    {"title": "a", "count": 1, "tags": ["a"], "data": {"a": [1, {"b": "c"}]}, "state": "new", "id": "x"},
+    {"title": "b", "at": "2026-02-28T10:00:00Z", "others": ["{parent}"], "project": "{project}"}]"#;
 
 const NESTED: &str =
     r#"{"title": "a", "things": [{"title": "b", "count": 1, "tags": ["a"]}, {"title": "c"}]}"#;
@@ -282,6 +291,7 @@ pub(super) fn all() -> Vec<Recipe> {
         row("DELETE", "/api/v1/bins/{bin}").words(),
     ];
     all.extend(of_metas());
+    all.extend(imports());
     all.extend(beside_rows());
     all.extend(plain_pages());
     all
@@ -342,6 +352,36 @@ fn of_metas() -> Vec<Recipe> {
     let post = Recipe::new("GET", "/api/v1/{entity}/{id}/metas", "/api/v1/posts/{post}/metas");
     all.push(post.query(&merged).shapes(&asked).by(As::Nobody));
     all
+}
+
+/// Files, and what is asked of a row that is called `import`.
+fn imports() -> Vec<Recipe> {
+    let of = |method, path| Recipe::new(method, "/api/v1/{entity}/import", path);
+    let file = |kind, body| of("POST", "/api/v1/things/import").headers(&[("content-type", kind)]).body(body);
+    let shapes = shapes(OF_AN_IMPORT);
+    vec![
+        file("application/json", FILE).shapes(&shapes),
+        file("application/json", FILE)
+            .query(&[("skip_invalid", "true"), ("dry_run", "true")])
+            .by(As::Session),
+        file("text/csv", "title,count,tags,userId\r\n\"a, \"\"b\"\"\",1,a; b,x\r\nb,,,\r\n")
+            .query(&[("skip_invalid", "true")])
+            .shapes(&shapes),
+        file("application/x-ndjson", "{\"title\": \"a\", \"data\": {\"a\": [1]}}\n\n{\"title\": \"b\"}\n")
+            .query(&[("missing", "null")])
+            .shapes(&shapes),
+        file("text/csv", "title,project\nfile,My project\n")
+            .query(&[("match", "project=projects.title"), ("missing", "null")])
+            .words(),
+        file("text/plain", "title\na\n").refused(415).words(),
+        of("POST", "/api/v1/rates/import").body(r#"[{"title": "a"}]"#).by(As::Admin),
+        of("POST", "/api/v1/posts/import").body(r#"[{"title": "a"}]"#).by(As::Nobody).refused(401),
+        of("GET", "/api/v1/things/import").refused(404).words(),
+        of("HEAD", "/api/v1/things/import").refused(404),
+        of("PATCH", "/api/v1/things/import").body(r#"{"title": "a"}"#).refused(404),
+        of("PUT", "/api/v1/things/import").body(r#"{"title": "a"}"#).refused(404),
+        of("DELETE", "/api/v1/things/import").refused(404),
+    ]
 }
 
 fn beside_rows() -> Vec<Recipe> {

@@ -1,11 +1,12 @@
 //! What every handler starts from: who asks, for which entity, with which parameters, headers and body.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use bytes::BytesMut;
 use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery, trail};
 use hedgerow::{Ctx, Error, audit};
@@ -13,7 +14,7 @@ use http_body_util::BodyExt;
 use url::form_urlencoded;
 
 use super::invalid;
-use crate::accept;
+use crate::accept::{self, Media};
 use crate::api::v1::prefer::Preferences;
 use crate::identity;
 use crate::respond::Failure;
@@ -24,7 +25,7 @@ pub(crate) struct Asked {
     pub(crate) ctx: Ctx,
     pub(crate) schema: Arc<Schema>,
     pub(crate) limits: Limits,
-    pub(super) entity: String,
+    pub(crate) entity: String,
     pub(super) id: String,
     pub(crate) method: Method,
     /// As it came.
@@ -37,54 +38,71 @@ pub(crate) struct Asked {
     pub(super) body: Body,
 }
 
-pub(super) type RowPath = Result<Path<(String, String)>, PathRejection>;
+pub(super) type RowPath = Result<Path<HashMap<String, String>>, PathRejection>;
 pub(super) type EntityPath = Result<Path<String>, PathRejection>;
 
 impl Asked {
+    /// `offered` are the forms of an answer to a write; readers have a choice, which they look at themselves.
     pub(super) async fn of_rows(
         service: &Service,
         path: EntityPath,
         request: Request,
+        offered: &[Media],
     ) -> Result<Self, Failure> {
         let Path(entity) = path.map_err(|_| Failure::NoSuchPath)?;
-        Self::read(service, entity, String::new(), request).await
+        Self::read(service, entity, String::new(), request, offered).await
     }
 
     pub(super) async fn of_row(service: &Service, path: RowPath, request: Request) -> Result<Self, Failure> {
-        let Path((entity, id)) = path.map_err(|_| Failure::NoSuchPath)?;
-        Self::read(service, entity, id, request).await
+        let Path(mut names) = path.map_err(|_| Failure::NoSuchPath)?;
+        let entity = names.remove("entity").unwrap_or_default();
+        // The one word that a path has in the place of an id, and that may be one.
+        let id = names.remove("id").unwrap_or_else(|| "import".to_owned());
+        Self::read(service, entity, id, request, accept::WRITTEN).await
     }
 
     /// Of the audit trail, which is listed as an entity is.
     pub(super) async fn of_trail(service: &Service, request: Request) -> Result<Self, Failure> {
-        let mut asked = Self::begin(service, trail::NAME.to_owned(), String::new(), request).await?;
+        let name = trail::NAME.to_owned();
+        let mut asked = Self::begin(service, name, String::new(), request, accept::WRITTEN).await?;
         asked.schema = audit::schema(&asked.ctx)?;
         Ok(asked)
     }
 
     /// What is about several entities at once; each must be there when it is named.
     pub(crate) async fn of_batch(service: &Service, request: Request) -> Result<Self, Failure> {
-        Self::begin(service, String::new(), String::new(), request).await
+        Self::begin(service, String::new(), String::new(), request, accept::WRITTEN).await
     }
 
     /// What is about the metadata of something.
     pub(crate) async fn of_metas(service: &Service, request: Request) -> Result<Self, Failure> {
-        Self::begin(service, String::new(), String::new(), request).await
+        Self::begin(service, String::new(), String::new(), request, accept::WRITTEN).await
     }
 
-    async fn read(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
-        let asked = Self::begin(service, entity, id, request).await?;
+    async fn read(
+        service: &Service,
+        entity: String,
+        id: String,
+        request: Request,
+        offered: &[Media],
+    ) -> Result<Self, Failure> {
+        let asked = Self::begin(service, entity, id, request, offered).await?;
         asked.entity()?;
         Ok(asked)
     }
 
-    async fn begin(service: &Service, entity: String, id: String, request: Request) -> Result<Self, Failure> {
+    async fn begin(
+        service: &Service,
+        entity: String,
+        id: String,
+        request: Request,
+        offered: &[Media],
+    ) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         // First of all: whoever may not come in learns nothing of what else is wrong.
         let ctx = identity::context(service, &parts).await?;
-        // Readers have a choice, which they look at themselves.
         if !matches!(parts.method, Method::GET | Method::HEAD) {
-            accept::choose(&parts.headers, accept::WRITTEN)?;
+            accept::choose(&parts.headers, offered)?;
         }
         let prefer = Preferences::read(&parts.headers)?;
         supported(&parts.method, &parts.headers)?;
@@ -158,7 +176,7 @@ pub(crate) async fn read_body(headers: &HeaderMap, mut body: Body, limit: usize)
 
 /// So much of a body that is too large is still read: many clients listen for an answer only when they have sent
 /// everything, and would see a broken connection instead.
-const MAX_DISCARDED: usize = 32 << 20;
+pub(super) const MAX_DISCARDED: usize = 32 << 20;
 
 /// Reading by a version that the client has and the server has not is nothing that is done here.
 fn supported(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
@@ -168,16 +186,24 @@ fn supported(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the body is JSON as it is: a compressed one could be any size.
-fn understandable(headers: &HeaderMap) -> Result<(), Failure> {
-    let text =
-        |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("an unreadable type"));
-    if let Some(encoding) = text(header::CONTENT_ENCODING)
-        && !encoding.eq_ignore_ascii_case("identity")
-    {
-        return Err(Failure::UnsupportedMediaType(format!("encoding {encoding}")));
+/// Whether the body is as it is: a compressed one could be any size.
+pub(super) fn plain(headers: &HeaderMap) -> Result<(), Failure> {
+    match text(headers, header::CONTENT_ENCODING) {
+        Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => {
+            Err(Failure::UnsupportedMediaType(format!("encoding {encoding}")))
+        }
+        _ => Ok(()),
     }
-    let Some(media) = text(header::CONTENT_TYPE) else { return Ok(()) };
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("an unreadable type"))
+}
+
+/// Whether the body is JSON as it is.
+fn understandable(headers: &HeaderMap) -> Result<(), Failure> {
+    plain(headers)?;
+    let Some(media) = text(headers, header::CONTENT_TYPE) else { return Ok(()) };
     let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
         Ok(())

@@ -22,7 +22,7 @@ pub(crate) async fn list(
     path: EntityPath,
     request: Request,
 ) -> Result<Response, Failure> {
-    listed(&service, Asked::of_rows(&service, path, request).await?).await
+    listed(&service, Asked::of_rows(&service, path, request, accept::WRITTEN).await?).await
 }
 
 /// `GET /api/v1/audit-logs`
@@ -63,7 +63,7 @@ pub(crate) async fn trash(
     path: EntityPath,
     request: Request,
 ) -> Result<Response, Failure> {
-    let mut asked = Asked::of_rows(&service, path, request).await?;
+    let mut asked = Asked::of_rows(&service, path, request, accept::WRITTEN).await?;
     let media = accept::choose(&asked.headers, accept::TRASH)?;
     rows_of_range(&asked.headers, &mut asked.parameters).map_err(mistake)?;
     let entity = asked.entity()?;

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use super::asked::{Asked, EntityPath, RowPath};
 use super::request::{Request, Target, expected, form};
 use super::settle::{Work, repeatable, settle};
+use crate::accept;
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -16,7 +17,7 @@ pub(crate) async fn write_rows(
     path: EntityPath,
     request: Received,
 ) -> Result<Response, Failure> {
-    let asked = Asked::of_rows(&service, path, request).await?;
+    let asked = Asked::of_rows(&service, path, request, accept::WRITTEN).await?;
     write(&service, asked, Target::Rows).await
 }
 
