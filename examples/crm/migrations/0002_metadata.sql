@@ -12,11 +12,11 @@ CREATE TABLE public."contacts_metas" (
   "isSearchable" boolean DEFAULT false NOT NULL,
   "createdAt" timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
   "updatedAt" timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-  "metaNumber" double precision GENERATED ALWAYS AS (substring("dataType" || ':' || "metaValue", '^number:(-?[0-9]{1,200}(?:[.][0-9]{1,200})?)$')::double precision) STORED,
+  "metaNumber" double precision GENERATED ALWAYS AS (substring("dataType" || ':' || "metaValue", '^number:(-?(?:0|[1-9][0-9]{0,199})(?:[.][0-9]{1,200})?)$')::double precision) STORED,
   CONSTRAINT "contacts_metas_pkey" PRIMARY KEY ("userId", "entityId", "metaKey"),
   CONSTRAINT "contacts_metas_isSearchable_check" CHECK (NOT "isSearchable" OR octet_length("metaKey") + octet_length("metaValue") <= 2000),
   CONSTRAINT "contacts_metas_metaKey_check" CHECK (char_length("metaKey") >= 1 AND char_length("metaKey") <= 255),
-  CONSTRAINT "contacts_metas_metaValue_check" CHECK ("dataType" || ':' || "metaValue" ~ '^(?:(?:text|string|json):|number:-?[0-9]{1,200}(?:[.][0-9]{1,200})?$|boolean:(?:true|false)$|date:[0-9]{4}-[0-9]{2}-[0-9]{2}$|datetime:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z$)'),
+  CONSTRAINT "contacts_metas_metaValue_check" CHECK ("dataType" || ':' || "metaValue" ~ '^(?:(?:text|string|json):|number:-?(?:0|[1-9][0-9]{0,199})(?:[.][0-9]{1,200})?$|boolean:(?:true|false)$|date:[0-9]{4}-[0-9]{2}-[0-9]{2}$|datetime:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z$)'),
   CONSTRAINT "contacts_metas_userId_fkey" FOREIGN KEY ("userId") REFERENCES public."user" ("id") ON DELETE CASCADE
 );
 REVOKE ALL ON TABLE public."contacts_metas" FROM PUBLIC;
