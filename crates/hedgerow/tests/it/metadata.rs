@@ -72,7 +72,7 @@ async fn what_another_program_wrote_is_read_as_it_is() {
         user.id
     );
     test.database.sql(&rows).await;
-    let found = metas.list_metas(MetasOf::User).await.expect("metas");
+    let found = metas.list_metas(MetasOf::User, None).await.expect("metas");
     let expected = ["flag=\"yes\"", "list=\"[1, 2]\"", "on=true", "size=\"XL\"", "spy=\"007\"", "ten=1.0"];
     assert_eq!(shown(&found), expected);
     assert!(!found[0].is_public);
