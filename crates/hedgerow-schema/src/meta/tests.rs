@@ -1,3 +1,5 @@
+//! Values that come back as they went in, and the laws of merging.
+
 use proptest::prelude::*;
 
 use super::*;
