@@ -1,4 +1,4 @@
-//! Values, declarations and the laws of merging.
+//! Values that come back as they went in, and the laws of merging.
 
 use proptest::prelude::*;
 

@@ -1,0 +1,107 @@
+//! Who may see and change which meta.
+//!
+//! Always holds: a meta is written by whoever writes what it is a meta of, and `isPublic` opens it to whoever reads that.
+
+use super::{Command, Protection, Roles, SIGNED_IN, grant, is_role, names, or_role, owned, policies};
+use crate::{Entity, Read, Sql, Write, ddl, meta};
+
+/// What a request writes of a meta, besides what it is a meta of.
+const META_COLUMNS: &[&str] = &["metaKey", "metaValue", "dataType", "isPublic", "isSearchable"];
+const META_CHANGES: &[&str] = &["metaValue", "dataType", "isPublic", "isSearchable"];
+
+/// How the metadata of an entity's rows is protected: written by whoever writes the row, read by its owner, and what is
+/// public by whoever reads the row.
+pub fn for_metas(entity: &Entity, roles: &Roles) -> Protection {
+    let table = ddl::metas_table(entity);
+    let own = || owned("\"userId\"");
+    let admin_writes = entity.access.write == Write::Admin;
+    let read = || {
+        let mut sql = own();
+        let everyone = match entity.access.read {
+            Read::Owner => return sql,
+            Read::SignedIn => SIGNED_IN,
+            Read::Public => "true",
+        };
+        sql.push(" OR (\"isPublic\" AND ");
+        if entity.access.published_when.is_some() || entity.soft_delete {
+            // Where others see only some rows, these are asked for through their own policies.
+            sql.push("EXISTS (SELECT FROM public.").name(&entity.name);
+            sql.push(" s WHERE s.id = ").name(&table).push(".\"entityId\")");
+        } else {
+            sql.push(everyone);
+        }
+        sql.push(")");
+        if admin_writes { or_role(sql, &[&roles.admin]) } else { sql }
+    };
+    let expression = |command| match command {
+        Command::Select => read(),
+        Command::Insert if admin_writes => {
+            let mut sql = own();
+            sql.push(" AND ").append(&is_role(&roles.admin));
+            sql
+        }
+        Command::Update | Command::Delete if admin_writes => is_role(&roles.admin),
+        Command::Insert | Command::Update | Command::Delete => own(),
+    };
+    let writer = if admin_writes { &roles.admin } else { &roles.app };
+    let mut grants = vec![
+        grant(&roles.app, Command::Select, None),
+        grant(writer, Command::Insert, names(&[&["entityId"], META_COLUMNS].concat())),
+        grant(writer, Command::Update, names(META_CHANGES)),
+        grant(writer, Command::Delete, None),
+    ];
+    if admin_writes {
+        grants.push(grant(&roles.admin, Command::Select, None));
+    }
+    if entity.access.read == Read::Public {
+        grants.push(grant(&roles.anon, Command::Select, None));
+    }
+    Protection { policies: policies(expression), table, grants }
+}
+
+/// How `user_metas` is protected: everyone writes their own, and what is public is read by everyone who is signed in.
+pub fn for_user_metas(roles: &Roles) -> Protection {
+    let expression = |command| {
+        let mut sql = owned("\"userId\"");
+        if command == Command::Select {
+            sql.push(" OR (\"isPublic\" AND ").push(SIGNED_IN).push(")");
+        }
+        sql
+    };
+    let grants = vec![
+        grant(&roles.app, Command::Select, None),
+        grant(&roles.app, Command::Insert, names(META_COLUMNS)),
+        grant(&roles.app, Command::Update, names(META_CHANGES)),
+        grant(&roles.app, Command::Delete, None),
+        // An administrator's request for merged metadata of what administrators write runs with that role.
+        grant(&roles.admin, Command::Select, None),
+    ];
+    Protection { table: meta::user_table(), policies: policies(expression), grants }
+}
+
+/// How `global_metas` is protected: administrators write it, everyone who is signed in reads it, and what is public
+/// everybody.
+pub fn for_global_metas(roles: &Roles) -> Protection {
+    let expression = |command| match command {
+        Command::Select => {
+            let mut sql = Sql::new("\"isPublic\" OR ");
+            sql.push(SIGNED_IN);
+            sql
+        }
+        // Administrators, and not whatever else runs with their role: that sees what is public alone.
+        Command::Insert | Command::Update | Command::Delete => {
+            let mut sql = is_role(&roles.admin);
+            sql.push(" AND ").push(SIGNED_IN);
+            sql
+        }
+    };
+    let grants = vec![
+        grant(&roles.app, Command::Select, None),
+        grant(&roles.anon, Command::Select, None),
+        grant(&roles.admin, Command::Select, None),
+        grant(&roles.admin, Command::Insert, names(META_COLUMNS)),
+        grant(&roles.admin, Command::Update, names(META_CHANGES)),
+        grant(&roles.admin, Command::Delete, None),
+    ];
+    Protection { table: meta::global_table(), policies: policies(expression), grants }
+}
