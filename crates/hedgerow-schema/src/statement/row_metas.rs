@@ -17,12 +17,10 @@ const NO_DOCUMENT: &str = ".\"dataType\" <> 'json'";
 /// The keys and values of a row, in order of the keys, as one JSON object.
 pub(super) fn object(sql: &mut Sql, outer: Place<'_>, shown: &ShownMetas) {
     let inside = outer.inside(outer.entity);
-    sql.push("(SELECT coalesce(json_object_agg(found.\"metaKey\", CASE WHEN found.\"dataType\" IN (");
-    sql.join(", ", DataType::ALL.into_iter().filter(|ty| ty.is_json()), |sql, ty| {
-        sql.literal(ty.name());
-    });
-    sql.push(") THEN found.\"metaValue\"::json ELSE to_json(found.\"metaValue\") END), '{}') FROM (SELECT ");
-    sql.join(", ", ["metaKey", "metaValue", "dataType"], |sql, column| {
+    sql.push("(SELECT coalesce(json_object_agg(found.\"metaKey\", ");
+    super::metas::json(sql, "found.");
+    sql.push("), '{}') FROM (SELECT ");
+    sql.join(", ", ["metaKey", "metaValue", "dataType", metas::NUMBER_COLUMN], |sql, column| {
         inside.metas_name(sql);
         sql.push(".\"").push(column).push("\"");
     });
