@@ -5,7 +5,6 @@
 //! then exactly; that comparison is never evaluated on what is no number.
 
 use super::place::Place;
-use crate::meta::DataType;
 use crate::model::metas;
 use crate::query::{Comparison, MetaComparison, MetaTest, ShownMetas};
 use crate::{Bind, Sql, ddl};
