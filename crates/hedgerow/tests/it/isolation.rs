@@ -619,8 +619,9 @@ async fn barriers(scene: &Scene) -> Vec<String> {
     for (table, foreign) in floors {
         let text = if matches!(table, "api_keys" | "\"user\"") { "name" } else { "text" };
         // Rows that others point at could not go or be given away for that reason alone.
+        let emptied = metas::emptied(table);
         let opened = format!(
-            "DELETE FROM child WHERE '{table}' IN ('own', 'reference');
+            "DELETE FROM child WHERE '{table}' IN ('own', 'reference'); {emptied}
              CREATE POLICY hole ON {table} USING (true) WITH CHECK (true); GRANT ALL ON {table} TO hedgerow_app;"
         );
         let readable = matches!(table, "shown" | "open" | "reference");
@@ -1064,8 +1065,9 @@ async fn rights(probe: &Probe, table: &str, text: &str) -> Vec<String> {
             "SELECT key FROM api_keys WHERE current_user <> 'hedgerow_auth' OR 1/0 = 0".to_owned(),
         ),
     ];
+    let emptied = metas::emptied(table);
     let opened = format!(
-        "DELETE FROM child; DELETE FROM api_keys WHERE '{table}' <> 'api_keys'; ALTER TABLE {table} DISABLE ROW LEVEL SECURITY;"
+        "{emptied} DELETE FROM child; DELETE FROM api_keys WHERE '{table}' <> 'api_keys'; ALTER TABLE {table} DISABLE ROW LEVEL SECURITY;"
     );
     let mut through = Vec::new();
     for role in ["hedgerow_app", "hedgerow_anon", "hedgerow_auth", "hedgerow_admin"] {
