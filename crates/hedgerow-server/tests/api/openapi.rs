@@ -127,7 +127,7 @@ fn fields_stand_where_they_are_read_and_written() {
     };
     assert_eq!(
         names("notes"),
-        ["id", "userId", "title", "code", "score", "createdAt", "updatedAt", "deletedAt"]
+        ["id", "userId", "title", "code", "score", "createdAt", "updatedAt", "deletedAt", "metas"]
     );
     assert_eq!(names("notesInsert"), ["title", "pin", "code", "metas"]);
     assert_eq!(names("notesUpdate"), ["title", "pin", "metas"]);
