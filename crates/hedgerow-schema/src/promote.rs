@@ -6,6 +6,7 @@
 mod file;
 
 use crate::meta::{DataType, Level, MetaKey, MetaValue};
+use crate::model::metas;
 use crate::value::{self, Mistake};
 use crate::{Entity, Field, FieldKind, Identifier, Sql, SqlType, ddl};
 
@@ -147,6 +148,13 @@ pub fn backward(entity: &Entity, field: &Field, key: &str, form: Form) -> Vec<Sq
     insert.push("\n  FROM public.").name(&entity.name).push(" AS r WHERE ");
     column(&mut insert);
     insert.push(" IS NOT NULL");
+    // Somebody may have written the key anew meanwhile; the field is what counted.
+    insert.push("\n  ON CONFLICT (");
+    insert.join(", ", metas::key(entity), |sql, key| {
+        sql.push("\"").push(key).push("\"");
+    });
+    insert
+        .push(") DO UPDATE SET \"metaValue\" = excluded.\"metaValue\", \"dataType\" = excluded.\"dataType\"");
     vec![insert]
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use hedgerow_database::{Error as DatabaseError, Identity, JsonRows, Meaning, Row};
 use hedgerow_schema::meta::{
-    self, Found, Level, MergeDepth, MergedValue, MetaInput, MetaRules, MetaValue, MetaWrite, merge, too_long,
-    too_many,
+    self, Found, Level, MergeDepth, MergedValue, MetaInput, MetaKey, MetaRules, MetaValue, MetaWrite, merge,
+    too_long, too_many,
 };
 use hedgerow_schema::statement::metas;
 use hedgerow_schema::write::members;
@@ -276,8 +276,11 @@ impl<'a> MetaService<'a> {
         }
         let mut all: Vec<Found> = read.into_iter().filter_map(|(_, found)| found).collect();
         if let Some(metadata) = &entity.metadata {
-            // A key counts as far as its declaration lets it be set.
-            all.retain(|found| metadata.key(&found.key).is_none_or(|key| found.level <= key.level));
+            // A key counts as far as its declaration lets it be set, with a value that the declaration takes.
+            let fits = |found: &Found, key: &MetaKey| {
+                found.level <= key.level && key.read(&found.value.json()).is_ok()
+            };
+            all.retain(|found| metadata.key(&found.key).is_none_or(|key| fits(found, key)));
             let user = match self.ctx.caller() {
                 Caller::User(user) => Some(user.id.as_str()),
                 Caller::Anonymous => None,

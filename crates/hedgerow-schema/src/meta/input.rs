@@ -166,6 +166,11 @@ impl<'e> MetaRules<'e> {
             }
             (write.is_public, write.is_searchable) = (Some(key.public), Some(key.searchable));
         }
+        if write.is_searchable == Some(true) && write.value.data_type() == DataType::Json {
+            let mistake =
+                Mistake::new("not_searchable", "is a json value, and rows are found by short values alone");
+            errors.extend(one("isSearchable", mistake));
+        }
         let bytes = write.key.len() + write.value.text().len();
         if write.is_searchable == Some(true) && bytes > super::MAX_SEARCHABLE_BYTES {
             errors.extend(one("isSearchable", too_long()));
@@ -177,7 +182,8 @@ impl<'e> MetaRules<'e> {
     fn declared(self, key: &MetaKey, input: &MetaInput<'_>) -> Vec<(&'static str, Mistake)> {
         let mut wrong = Vec::new();
         if self.level() > key.level {
-            let message = format!("is set at the level {:?}", key.level.name());
+            let message =
+                format!("may be set at the level {:?} and behind it, and not here", key.level.name());
             wrong.push(("key", Mistake::new("wrong_level", message)));
         }
         let is_type = |said: DataType| {

@@ -17,12 +17,22 @@ pub fn for_metas(entity: &Entity, roles: &Roles) -> Protection {
     let admin_writes = entity.access.write == Write::Admin;
     let read = || {
         let mut sql = own();
+        let declared = entity.metadata.iter().flat_map(|metadata| &metadata.keys);
         let everyone = match entity.access.read {
             Read::Owner => return sql,
             Read::SignedIn => SIGNED_IN,
             Read::Public => "true",
         };
         sql.push(" OR (\"isPublic\" AND ");
+        // What is declared wins over what a row says: a key that is not public any more is hidden at once.
+        let private: Vec<&str> = declared.filter(|key| !key.public).map(|key| key.name()).collect();
+        if !private.is_empty() {
+            sql.push("\"metaKey\" NOT IN (");
+            sql.join(", ", private, |sql, key| {
+                sql.literal(key);
+            });
+            sql.push(") AND ");
+        }
         if entity.access.published_when.is_some() || entity.soft_delete {
             // Where others see only some rows, these are asked for through their own policies.
             sql.push("EXISTS (SELECT FROM public.").name(&entity.name);

@@ -16,7 +16,10 @@ const ENTITIES: &[(&str, &str)] = &[
          metas.beta = { type = \"boolean\", default = false, rollout = 100 }\n\
          metas.layout = { type = \"json\", level = \"user\", default = { columns = 2, dense = false } }",
     ),
-    ("posts", "metadata = true\naccess = { read = \"signed_in\" }\nfields.title = { type = \"text\" }"),
+    (
+        "posts",
+        "metadata = true\naccess = { read = \"signed_in\" }\nfields.title = { type = \"text\" }\nmetas.mood = { type = \"text\" }",
+    ),
     (
         "signs",
         "metadata = true\naccess = { read = \"public\", write = \"admin\" }\nfields.title = { type = \"text\" }",
@@ -254,12 +257,15 @@ async fn rows_of_others_have_the_metadata_that_is_public() {
         (ctx(&test, &test.user("ann").await.user.id), ctx(&test, &test.user("bob").await.user.id));
     let schema = test.app.schema();
     let posts = schema.entity("posts").expect("posts");
-    let id =
-        create(&test, &ann, "posts", r#"{"title": "a", "metas": {"secret": 1}}"#).await.expect("created");
+    let id = create(&test, &ann, "posts", r#"{"title": "a", "metas": {"secret": 1, "mood": "x"}}"#)
+        .await
+        .expect("created");
     let of = MetasOf::Row(posts, &id);
     let (anns, bobs) = (MetaService::new(&ann, &test.app), MetaService::new(&bob, &test.app));
     let open = MetaInput { is_public: Some(true), ..input("color", "\"red\"") };
     anns.set_meta(of, &open).await.expect("set");
+    // What the entity file keeps from others is not theirs to read, whatever the row says.
+    test.database.sql("UPDATE posts_metas SET \"isPublic\" = true WHERE \"metaKey\" = 'mood'").await;
     assert_eq!(shown(&bobs.list_metas(of, None).await.expect("a list")), ["color=\"red\""]);
     assert_eq!(bobs.get_meta(of, "secret").await.expect_err("not public").code(), "not_found");
     for error in [

@@ -356,7 +356,10 @@ fn text_of(entity: &Entity, old: Option<&Entity>, has_rows: bool) -> String {
         text.push_str("soft_delete = true\n");
     }
     if entity.metadata {
-        text.push_str("metadata = true\n");
+        text.push_str("metadata = true\nmetas.one = { type = \"text\" }\n");
+        if entity.soft_delete {
+            text.push_str("metas.two = { type = \"integer\", searchable = true }\nmetas.open = { type = \"text\", public = true }\n");
+        }
     }
     let (read, write) = ACCESS[entity.access];
     let _ = writeln!(text, "access = {{ read = \"{read}\", write = \"{write}\" }}");
