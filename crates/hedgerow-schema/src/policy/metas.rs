@@ -25,7 +25,7 @@ pub fn for_metas(entity: &Entity, roles: &Roles) -> Protection {
         };
         sql.push(" OR (\"isPublic\" AND ");
         // What is declared wins over what a row says: a key that is not public any more is hidden at once.
-        let private: Vec<&str> = declared.filter(|key| !key.public).map(|key| key.name()).collect();
+        let private: Vec<&str> = declared.filter(|key| !key.public).map(meta::MetaKey::name).collect();
         if !private.is_empty() {
             sql.push("\"metaKey\" NOT IN (");
             sql.join(", ", private, |sql, key| {
