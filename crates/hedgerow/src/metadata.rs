@@ -208,18 +208,16 @@ impl<'a> MetaService<'a> {
     pub async fn copy_metas(self, from: MetasOf<'_>, to: MetasOf<'_>) -> Result<usize, Error> {
         let all = self.list_metas(from, None).await?;
         let values: Vec<String> = all.iter().map(|meta| meta.value.json()).collect();
-        let input = |(meta, json): (&'_ Meta, &'_ String)| (meta.key.clone(), json.clone(), meta.clone());
-        let owned: Vec<_> = all.iter().zip(&values).map(input).collect();
-        let inputs: Vec<MetaInput<'_>> = owned
-            .iter()
-            .map(|(key, json, meta)| MetaInput {
-                key,
+        let mut inputs = Vec::with_capacity(all.len());
+        for (meta, json) in all.iter().zip(&values) {
+            inputs.push(MetaInput {
+                key: &meta.key,
                 json,
                 data_type: Some(meta.value.data_type()),
                 is_public: Some(meta.is_public),
                 is_searchable: Some(meta.is_searchable),
-            })
-            .collect();
+            });
+        }
         if inputs.is_empty() {
             // Whoever may not write there is told so even where there is nothing to write.
             self.writer(to, Action::Write)?;

@@ -58,12 +58,13 @@ pub(crate) async fn run(arguments: &Arguments, command: &Dev) -> anyhow::Result<
     let url = project.state_directory().join("url");
     write_private(&url, &format!("http://{}", server.address()))
         .with_context(|| format!("cannot write {}", url.display()))?;
+    let stopped = serve::stop_signal();
     greet(&server.address().to_string(), &app.schema(), &key, &password);
     let watcher = watch(&project, &place, &app, command);
     let failure = server_failure(&place);
     let stop = async {
         tokio::select! {
-            () = serve::stop_signal() => None,
+            () = stopped => None,
             reason = failure => Some(reason),
             never = watcher => never,
             () = Auth::keep_clean(&app) => None,

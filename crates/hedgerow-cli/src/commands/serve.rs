@@ -56,9 +56,10 @@ pub(crate) async fn run(arguments: &Arguments, listen: &Listen) -> anyhow::Resul
         bail!("this database is not fit to serve from; nothing was changed");
     }
     let server = bind(&app, config, Mode::Production).await?;
+    let stop = stop_signal();
     tracing::info!(address = %server.address(), "serving");
     tokio::select! {
-        () = server.run(leave(&app, config.server.drain)) => {}
+        () = server.run(leave(&app, stop, config.server.drain)) => {}
         () = follow(&app, &project, tolerance, followed) => {}
         () = Auth::keep_clean(&app) => {}
         () = Audit::keep(&app) => {}
@@ -132,21 +133,27 @@ pub(crate) async fn bind(app: &App, config: &Config, mode: Mode) -> anyhow::Resu
 }
 
 /// Done some time after a signal: load balancers first see that this instance will end, and send nothing more to it.
-async fn leave(app: &App, drain: Duration) {
-    stop_signal().await;
+async fn leave(app: &App, stop: impl Future<Output = ()>, drain: Duration) {
+    stop.await;
     app.leave();
     // Nothing is waited for but the time itself.
     let _ = tokio::time::timeout(drain, std::future::pending::<()>()).await;
 }
 
-/// Done at Ctrl-C or SIGTERM; a second one ends the program at once.
-pub(crate) async fn stop_signal() {
+/// Done at Ctrl-C or SIGTERM; a second one ends the program at once. From this call on, not from the first wait: whoever is told
+/// that the program serves may end it at that moment.
+pub(crate) fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        match signals {
+            (Ok(interrupt), Ok(terminate)) => stopped(interrupt, terminate).await,
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+async fn stopped(mut interrupt: tokio::signal::unix::Signal, mut terminate: tokio::signal::unix::Signal) {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

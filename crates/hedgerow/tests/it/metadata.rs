@@ -448,6 +448,10 @@ async fn metadata_is_copied_with_its_flags() {
         .await
         .expect("created");
     let metas = MetaService::new(&ann, &test.app);
+    let found = async |condition| metas.search_by_meta(tasks, "weight", condition, 10).await;
+    assert_eq!(found("gte.5").await.expect("a search"), [from.clone()]);
+    assert!(found("lt.5").await.expect("a search").is_empty());
+    assert_eq!(found("gte.many").await.expect_err("no number").code(), "invalid_integer");
     let (from, to) = (MetasOf::Row(tasks, &from), MetasOf::Row(tasks, &to));
     let open = MetaInput {
         is_public: Some(true),
