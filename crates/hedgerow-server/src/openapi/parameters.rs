@@ -284,7 +284,8 @@ pub(super) fn shared(about: &About) -> Map<String, Value> {
             header(
                 "If-None-Match",
                 "The versions that the client has: 304 where the row is one of them.",
-                text.clone(),
+                // An empty one is no version of anything, and no mistake.
+                json!({ "type": "string" }),
             ),
         ),
         (
@@ -292,7 +293,8 @@ pub(super) fn shared(about: &About) -> Map<String, Value> {
             header(
                 "If-Match",
                 "The version that the change is about: 412 where the row is another.",
-                text.clone(),
+                // An empty one is no version of anything, and no mistake.
+                json!({ "type": "string" }),
             ),
         ),
         (
