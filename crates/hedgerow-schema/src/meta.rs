@@ -200,15 +200,7 @@ impl MetaValue {
         if json == "null" {
             return Err(null());
         }
-        let natural = Self::natural(json);
-        let fits = match data_type {
-            DataType::Json => true,
-            DataType::Number | DataType::Boolean => natural == data_type,
-            DataType::Text | DataType::String | DataType::Date | DataType::Datetime => {
-                natural == DataType::Text
-            }
-        };
-        if !fits {
+        if !data_type.takes(Self::natural(json)) {
             let message =
                 format!("must be a JSON {}, as its dataType `{}` says", data_type.form(), data_type.name());
             return Err(Mistake::new("wrong_data_type", message));
@@ -255,14 +247,7 @@ impl MetaValue {
     /// What is read of a row as JSON, as PostgreSQL writes it: what is none of its type comes as a text.
     pub fn shown(data_type: DataType, json: &str) -> Self {
         let natural = Self::natural(json);
-        let fits = match data_type {
-            DataType::Json => true,
-            DataType::Number | DataType::Boolean => natural == data_type,
-            DataType::Text | DataType::String | DataType::Date | DataType::Datetime => {
-                natural == DataType::Text
-            }
-        };
-        let data_type = if fits { data_type } else { natural };
+        let data_type = if data_type.takes(natural) { data_type } else { natural };
         let text = if data_type.is_json() { None } else { serde_json::from_str(json).ok() };
         Self::stored(data_type, text.unwrap_or_else(|| json.to_owned()))
     }
@@ -318,6 +303,15 @@ impl MetaValue {
 }
 
 impl DataType {
+    /// Whether a JSON text whose form says `natural` can be a value of this type.
+    fn takes(self, natural: Self) -> bool {
+        match self {
+            Self::Json => true,
+            Self::Number | Self::Boolean => natural == self,
+            Self::Text | Self::String | Self::Date | Self::Datetime => natural == Self::Text,
+        }
+    }
+
     /// The form of its values in JSON.
     fn form(self) -> &'static str {
         match self {

@@ -219,12 +219,11 @@ fn reading_with_trash(entity: &Entity, roles: &Roles) -> Sql {
     }
 }
 
-/// How an entity's table is protected.
-pub fn for_entity(entity: &Entity, roles: &Roles) -> Protection {
+/// The policies of an entity's rows and of what hangs on them: `read` says who reads, and whoever writes the rows writes.
+fn policies_of_rows(entity: &Entity, roles: &Roles, read: impl Fn() -> Sql) -> Vec<Policy> {
     let own = || owned("\"userId\"");
     let admin_writes = entity.access.write == Write::Admin;
-    let read = || reading(entity, roles);
-    let expression = |command| match command {
+    policies(|command| match command {
         Command::Select => read(),
         // An administrator creates rows as their owner, and may change those of other administrators.
         Command::Insert if admin_writes => {
@@ -234,7 +233,12 @@ pub fn for_entity(entity: &Entity, roles: &Roles) -> Protection {
         }
         Command::Update | Command::Delete if admin_writes => is_role(&roles.admin),
         Command::Insert | Command::Update | Command::Delete => own(),
-    };
+    })
+}
+
+/// How an entity's table is protected.
+pub fn for_entity(entity: &Entity, roles: &Roles) -> Protection {
+    let admin_writes = entity.access.write == Write::Admin;
     let writer = if admin_writes { &roles.admin } else { &roles.app };
     let id = Identifier::joined(&[Standard::Id.name()]);
     // What the server alone writes, it writes as a default.
@@ -257,7 +261,11 @@ pub fn for_entity(entity: &Entity, roles: &Roles) -> Protection {
     if entity.access.read == Read::Public {
         grants.push(grant(&roles.anon, Command::Select, None));
     }
-    Protection { table: entity.name.clone(), policies: policies(expression), grants }
+    Protection {
+        table: entity.name.clone(),
+        policies: policies_of_rows(entity, roles, || reading(entity, roles)),
+        grants,
+    }
 }
 
 /// How the table of a `relation_many` field is protected: a link is seen and written by whoever sees and writes the row
@@ -278,16 +286,6 @@ pub fn for_links(entity: &Entity, field: &Field, roles: &Roles) -> Protection {
         sql.push(" s WHERE s.id = ").name(&table).push(".\"sourceId\")");
         sql
     };
-    let expression = |command| match command {
-        Command::Select => read(),
-        Command::Insert if admin_writes => {
-            let mut sql = own();
-            sql.push(" AND ").append(&is_role(&roles.admin));
-            sql
-        }
-        Command::Update | Command::Delete if admin_writes => is_role(&roles.admin),
-        Command::Insert | Command::Update | Command::Delete => own(),
-    };
     let writer = if admin_writes { &roles.admin } else { &roles.app };
     let mut grants = vec![
         grant(&roles.app, Command::Select, None),
@@ -300,7 +298,7 @@ pub fn for_links(entity: &Entity, field: &Field, roles: &Roles) -> Protection {
     if entity.access.read == Read::Public {
         grants.push(grant(&roles.anon, Command::Select, None));
     }
-    let policies = policies(expression);
+    let policies = policies_of_rows(entity, roles, read);
     Protection { table, policies, grants }
 }
 

@@ -135,19 +135,19 @@ impl<'e> MetaRules<'e> {
             }
             return Err(vec![InputError::new("key", "unknown_meta_key", message)]);
         }
-        let mut write = match (declared.first(), input.data_type) {
-            (Some(key), _) => {
-                let value = key.read(input.json).map_err(|mistake| one("value", mistake))?;
-                MetaWrite { fitting: Vec::new(), ..MetaWrite::plain(input, value) }
-            }
-            (None, Some(said)) => {
-                let value = MetaValue::read_as(said, input.json).map_err(|mistake| one("value", mistake))?;
-                MetaWrite { fitting: Vec::new(), ..MetaWrite::plain(input, value) }
-            }
-            (None, None) => {
-                let value = MetaValue::read(input.json).map_err(|mistake| one("value", mistake))?;
-                MetaWrite { fitting: value.fitting(), ..MetaWrite::plain(input, value) }
-            }
+        let value = match (declared.first(), input.data_type) {
+            (Some(key), _) => key.read(input.json),
+            (None, Some(said)) => MetaValue::read_as(said, input.json),
+            (None, None) => MetaValue::read(input.json),
+        };
+        let value = value.map_err(|mistake| one("value", mistake))?;
+        let is_natural = declared.is_empty() && input.data_type.is_none();
+        let mut write = MetaWrite {
+            key: input.key.to_owned(),
+            fitting: if is_natural { value.fitting() } else { Vec::new() },
+            value,
+            is_public: input.is_public,
+            is_searchable: input.is_searchable,
         };
         let mut errors = Vec::new();
         // Of what is stored: how a text is escaped on its way is nobody's business.
@@ -250,19 +250,6 @@ impl<'e> MetaRules<'e> {
             }
         }
         if errors.is_empty() { Ok(changes) } else { Err(errors) }
-    }
-}
-
-impl MetaWrite {
-    fn plain(input: &MetaInput<'_>, value: MetaValue) -> Self {
-        let key = input.key.to_owned();
-        Self {
-            key,
-            value,
-            fitting: Vec::new(),
-            is_public: input.is_public,
-            is_searchable: input.is_searchable,
-        }
     }
 }
 

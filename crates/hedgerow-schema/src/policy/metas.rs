@@ -2,7 +2,9 @@
 //!
 //! Always holds: a meta is written by whoever writes what it is a meta of, and `isPublic` opens it to whoever reads that.
 
-use super::{Command, Protection, Roles, SIGNED_IN, grant, is_role, names, or_role, owned, policies};
+use super::{
+    Command, Protection, Roles, SIGNED_IN, grant, is_role, names, or_role, owned, policies, policies_of_rows,
+};
 use crate::{Entity, Read, Sql, Write, ddl, meta};
 
 /// What a request writes of a meta, besides what it is a meta of.
@@ -43,16 +45,6 @@ pub fn for_metas(entity: &Entity, roles: &Roles) -> Protection {
         sql.push(")");
         if admin_writes { or_role(sql, &[&roles.admin]) } else { sql }
     };
-    let expression = |command| match command {
-        Command::Select => read(),
-        Command::Insert if admin_writes => {
-            let mut sql = own();
-            sql.push(" AND ").append(&is_role(&roles.admin));
-            sql
-        }
-        Command::Update | Command::Delete if admin_writes => is_role(&roles.admin),
-        Command::Insert | Command::Update | Command::Delete => own(),
-    };
     let writer = if admin_writes { &roles.admin } else { &roles.app };
     let mut grants = vec![
         grant(&roles.app, Command::Select, None),
@@ -66,7 +58,7 @@ pub fn for_metas(entity: &Entity, roles: &Roles) -> Protection {
     if entity.access.read == Read::Public {
         grants.push(grant(&roles.anon, Command::Select, None));
     }
-    Protection { policies: policies(expression), table, grants }
+    Protection { policies: policies_of_rows(entity, roles, read), table, grants }
 }
 
 /// How `user_metas` is protected: everyone writes their own, and what is public is read by everyone who is signed in.

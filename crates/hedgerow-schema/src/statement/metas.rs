@@ -223,9 +223,15 @@ pub fn put_only(of: MetasOf<'_>, write: &MetaWrite, only: Only<'_>, asker: Asker
         Only::IfPresent | Only::IfVersion(_) | Only::IfValue(_) => {
             sql = Sql::new("UPDATE public.");
             sql.name(&of.table()).push(" AS own SET ");
-            changed(&mut sql, std::slice::from_ref(write), |sql| {
-                sql.bind(Bind::text(write.key.clone()));
-            });
+            let bound = |text: &'_ str| {
+                let bind = Bind::text(text);
+                move |sql: &mut Sql| {
+                    sql.bind(bind.clone());
+                }
+            };
+            let (key, value) = (bound(&write.key), bound(write.value.text()));
+            let data_type = bound(write.value.data_type().name());
+            changed(&mut sql, std::slice::from_ref(write), &key, &value, &data_type);
             let mut conditions = of.conditions(&mut sql, asker, Purpose::Write);
             conditions.next(&mut sql);
             sql.push("\"metaKey\" = ").bind(Bind::text(write.key.clone()));
@@ -416,21 +422,30 @@ fn on_conflict(sql: &mut Sql, key: &'static [&'static str], writes: &[MetaWrite]
     sql.push(" ON CONFLICT (");
     names(sql, key);
     sql.push(") DO UPDATE SET ");
-    changed(sql, writes, |sql| {
-        sql.push("excluded.\"metaKey\"");
-    });
+    let excluded = |column: &'static str| {
+        move |sql: &mut Sql| {
+            sql.push("excluded.\"").push(column).push("\"");
+        }
+    };
+    changed(sql, writes, &excluded("metaKey"), &excluded("metaValue"), &excluded("dataType"));
 }
 
 /// The columns of what is there, as they are with what is given for `key`: the flags that nobody names stay, and so does the
-/// type of a value that fits it.
-fn changed(sql: &mut Sql, writes: &[MetaWrite], key: impl Fn(&mut Sql)) {
+/// type of a value that fits it. A value may be large, and is sent once.
+fn changed(
+    sql: &mut Sql,
+    writes: &[MetaWrite],
+    key: &dyn Fn(&mut Sql),
+    value: &dyn Fn(&mut Sql),
+    data_type: &dyn Fn(&mut Sql),
+) {
     sql.push("(\"metaValue\", \"dataType\", \"isPublic\", \"isSearchable\") = (SELECT ");
-    sql.push("CASE WHEN own.\"dataType\" = 'datetime' THEN COALESCE(given.moment, given.value) ELSE given.value END, ");
-    sql.push("CASE WHEN own.\"dataType\" = ANY (string_to_array(given.fitting, ' ')) THEN own.\"dataType\" ELSE given.type END, ");
-    sql.push("COALESCE(given.public, own.\"isPublic\", false), COALESCE(given.searchable, own.\"isSearchable\", false)");
+    sql.push("COALESCE(CASE WHEN own.\"dataType\" = 'datetime' THEN given.moment END, ");
+    value(sql);
+    sql.push("), CASE WHEN own.\"dataType\" = ANY (string_to_array(given.fitting, ' ')) THEN own.\"dataType\" ELSE ");
+    data_type(sql);
+    sql.push(" END, COALESCE(given.public, own.\"isPublic\", false), COALESCE(given.searchable, own.\"isSearchable\", false)");
     sql.push(" FROM unnest(").bind(Bind::list(writes.iter().map(|write| write.key.as_str())));
-    sql.push(", ").bind(Bind::list(writes.iter().map(|write| write.value.text())));
-    sql.push(", ").bind(Bind::list(writes.iter().map(|write| write.value.data_type().name())));
     let fitting: Vec<String> = writes
         .iter()
         .map(|write| write.fitting.iter().map(|fits| fits.name()).collect::<Vec<_>>().join(" "))
@@ -443,7 +458,7 @@ fn changed(sql: &mut Sql, writes: &[MetaWrite], key: impl Fn(&mut Sql)) {
         .collect();
     sql.push(", ").bind(Bind::array(SqlType::Text, moments.iter().map(Option::as_deref)));
     flags(sql, writes);
-    sql.push(") AS given (key, value, type, fitting, moment, public, searchable) WHERE given.key = ");
+    sql.push(") AS given (key, fitting, moment, public, searchable) WHERE given.key = ");
     key(sql);
     sql.push(")");
 }

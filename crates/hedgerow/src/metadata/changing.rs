@@ -96,11 +96,9 @@ impl MetaService<'_> {
         changes: &MetaChanges,
     ) -> Result<Vec<Meta>, Error> {
         let identity = self.writer(of, Action::Write)?;
-        if !changes.remove.is_empty() {
-            self.writer(of, Action::Delete)?;
-        }
         let mut before = Vec::new();
         if !changes.remove.is_empty() {
+            self.writer(of, Action::Delete)?;
             let keys: Vec<&str> = changes.remove.iter().map(String::as_str).collect();
             let any = Expected::Any;
             before.push(metas::remove(of, &keys, any.of_statement(), self.asker()));
