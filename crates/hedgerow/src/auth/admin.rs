@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::auth::refusal::{self, AuthError, Kind, Refusal};
 use crate::auth::sessions::{self, Current};
 use crate::auth::settings::Switch;
-use crate::auth::sign_in::{after, not_banned};
+use crate::auth::sign_in::not_banned;
 use crate::auth::store::session::{self, End, NewSession, Session};
 use crate::auth::store::user::{self, Changes, Clash};
 use crate::auth::store::{account, verification};
@@ -418,8 +418,12 @@ pub async fn impersonate(
     }
     let target = not_banned(app, target).await?;
     let by = &current.user.id;
-    let expires_at = after(app, IMPERSONATION_LASTS);
-    let new = NewSession { user: &target.id, client, expires_at, impersonated_by: Some(by.as_str()) };
+    let new = NewSession {
+        user: &target.id,
+        client,
+        lasts: IMPERSONATION_LASTS,
+        impersonated_by: Some(by.as_str()),
+    };
     let session = session::create(app, &new).await?;
     tracing::info!(by = %by, user = %target.id, session = session.id, "an administrator acts as a user");
     Ok((session, target))

@@ -96,8 +96,7 @@ pub async fn admit(
         Remember::Yes => app.auth().settings().session_expires_in,
         Remember::No => NOT_REMEMBERED,
     };
-    let expires_at = after(app, lasts);
-    let new = NewSession { user: &user.id, client, expires_at, impersonated_by: None };
+    let new = NewSession { user: &user.id, client, lasts, impersonated_by: None };
     let session = session::create(app, &new).await?;
     Ok((session, user))
 }
@@ -121,6 +120,11 @@ pub async fn not_banned(app: &App, user: User) -> Result<User, AuthError> {
 
 /// The moment so long from now, to the millisecond.
 pub(crate) fn after(app: &App, lasts: Duration) -> Timestamp {
+    later(app.world().now_in_millis(), lasts)
+}
+
+/// The moment so long after `start`.
+pub(crate) fn later(start: Timestamp, lasts: Duration) -> Timestamp {
     let lasts = SignedDuration::try_from(lasts).unwrap_or(SignedDuration::MAX);
-    app.world().now_in_millis().checked_add(lasts).unwrap_or(Timestamp::MAX)
+    start.checked_add(lasts).unwrap_or(Timestamp::MAX)
 }

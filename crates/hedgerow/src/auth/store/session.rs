@@ -1,5 +1,7 @@
 //! Sessions.
 
+use std::time::Duration;
+
 use hedgerow_database::{Identity, Row, UserId};
 use jiff::Timestamp;
 
@@ -7,6 +9,7 @@ use super::{hashed, kept_as};
 use crate::app::App;
 use crate::auth::Client;
 use crate::auth::settings::TokenStorage;
+use crate::auth::sign_in::later;
 use crate::error::Error;
 use crate::token;
 use crate::users::{self, USER_COLUMNS, User, is_admin_role, user_columns};
@@ -48,8 +51,8 @@ pub struct NewSession<'a> {
     pub user: &'a UserId,
     /// From where.
     pub client: &'a Client,
-    /// How long at most without a refresh.
-    pub expires_at: Timestamp,
+    /// How long at most without a refresh, from the moment it is made.
+    pub lasts: Duration,
     /// The administrator who acts as the user.
     pub impersonated_by: Option<&'a str>,
 }
@@ -65,6 +68,7 @@ pub async fn create(app: &App, new: &NewSession<'_>) -> Result<Session, Error> {
         TokenStorage::Hashed => hashed(&token),
     };
     let now = app.world().now_in_millis();
+    let ends = later(now, new.lasts);
     let sql = concat!(
         r#"INSERT INTO public.session AS s (id, token, "userId", "createdAt", "updatedAt", "expiresAt", "ipAddress", "userAgent", "impersonatedBy")
            VALUES ($1, $2, $3, $4::timestamptz, $4::timestamptz, $5::timestamptz, $6, $7, $8) RETURNING "#,
@@ -75,7 +79,7 @@ pub async fn create(app: &App, new: &NewSession<'_>) -> Result<Session, Error> {
     let rows = app
         .database()
         .flight(&Identity::Auth)
-        .rows(sql, &[&id, &kept, &new.user.as_str(), &now, &new.expires_at, ip, agent, &new.impersonated_by])
+        .rows(sql, &[&id, &kept, &new.user.as_str(), &now, &ends, ip, agent, &new.impersonated_by])
         .await;
     let rows = rows.map_err(|error| Error::without_entity("begin a session", error))?;
     let row = rows.first().ok_or(Error::NotFound)?;
