@@ -206,6 +206,9 @@ pub struct Function {
 /// What a comment of Hedgerow's begins with: such a table, column or index follows the entity files.
 pub const MARK: &str = "hedgerow ";
 
+/// The comment of a table which can be made again from another one: nothing is lost with it.
+pub const DERIVED: &str = "hedgerow objects";
+
 /// What follows a right that its holder may give to others.
 pub const GRANT_OPTION: &str = " WITH GRANT OPTION";
 

@@ -75,7 +75,7 @@ pub(crate) fn across(drafts: &[Draft<'_>]) -> Vec<Problem> {
     let mut by_name: HashMap<&str, &Draft<'_>> = HashMap::new();
     for draft in drafts {
         let name = draft.entity.name.as_str();
-        if REFUSED_ENTITIES.contains(&name) || name.starts_with("pg_") || name.ends_with("_metas") {
+        if REFUSED_ENTITIES.contains(&name) || name.starts_with("pg_") || is_of_metas(name) {
             let message =
                 format!("{name:?} cannot name an entity: Hedgerow or PostgreSQL uses the name itself");
             problems.push(draft.problem(&draft.name_span, message, None));
@@ -135,7 +135,7 @@ fn check_link_tables(drafts: &[Draft<'_>], entities: &HashMap<&str, &Draft<'_>>)
             let place = format!("`{}` of {}", field.name, draft.entity.name);
             let what = if entities.contains_key(table.as_str()) {
                 "an entity has that name".to_owned()
-            } else if REFUSED_ENTITIES.contains(&table.as_str()) || table.ends_with("_metas") {
+            } else if REFUSED_ENTITIES.contains(&table.as_str()) || is_of_metas(&table) {
                 "Hedgerow uses the name itself".to_owned()
             } else if let Some(other) = seen.insert(table.clone(), place) {
                 format!("that is the table of {other}")
@@ -147,6 +147,11 @@ fn check_link_tables(drafts: &[Draft<'_>], entities: &HashMap<&str, &Draft<'_>>)
         }
     }
     problems
+}
+
+/// Whether a table of metadata could have the name.
+fn is_of_metas(table: &str) -> bool {
+    table.ends_with("_metas") || table.ends_with("_metas_objects")
 }
 
 /// A key that users or administrators set for several entities at once is the same key everywhere.

@@ -72,6 +72,7 @@ pub fn core(roles: &Roles) -> Vec<CoreMigration> {
         CoreMigration { name: "0005_idempotency", statements: idempotency::statements(roles) },
         CoreMigration { name: RATE_LIMITS, statements: rate_limits::statements(roles) },
         CoreMigration { name: "0007_metas", statements: metas::statements(roles) },
+        CoreMigration { name: "0008_metas_objects", statements: vec![Sql::new(metas::KEEP_OBJECTS)] },
     ]
 }
 
@@ -154,6 +155,11 @@ pub fn metas_table(entity: &Entity) -> Identifier {
     Identifier::joined(&[entity.name.as_str(), "metas"])
 }
 
+/// The table of what all metadata of a row says, as one JSON object.
+pub fn objects_table(entity: &Entity) -> Identifier {
+    Identifier::joined(&[entity.name.as_str(), "metas", "objects"])
+}
+
 /// What the names of constraints end in that Hedgerow makes for a field: `<table>_<field>_<rule>`.
 pub(crate) fn constraint_rules() -> impl Iterator<Item = &'static str> {
     crate::rules::RULES.iter().copied().chain(["fkey"])
@@ -182,6 +188,7 @@ pub fn own_function(name: &str) -> Option<String> {
     let text = match name {
         "get_auth_user_id()" => IDENTITY_FUNCTION.to_owned(),
         "update_updated_at_column()" => UPDATED_AT_FUNCTION.to_owned(),
+        "keep_metas_objects()" => metas::KEEP_OBJECTS.to_owned(),
         _ => return None,
     };
     Some(text)

@@ -88,6 +88,8 @@ enum How {
     Together,
     /// In a transaction of its own: it takes long under a weak lock.
     Apart,
+    /// In the transaction of the step before it.
+    Behind,
     /// PostgreSQL refuses it inside a transaction.
     Alone,
 }
@@ -197,7 +199,9 @@ impl Plan {
         for step in steps {
             match (step.how, units.last_mut()) {
                 (How::Alone, _) => units.push(Unit::Alone(step.sql.clone())),
-                (How::Together, Some(Unit::Transaction(statements))) if open => {
+                (How::Together | How::Behind, Some(Unit::Transaction(statements)))
+                    if open || step.how == How::Behind =>
+                {
                     statements.push(step.sql.clone());
                 }
                 _ => units.push(Unit::Transaction(vec![step.sql.clone()])),

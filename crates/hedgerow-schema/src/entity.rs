@@ -2,9 +2,9 @@
 //! (`check.rs`), so code that gets one does not check again.
 
 use crate::field::Field;
-use crate::meta::Metadata;
+use crate::meta::{MetaKey, Metadata};
 use crate::model::DELETED_COLUMN;
-use crate::{Access, Condition, Identifier, SqlType, StoredType};
+use crate::{Access, Condition, Identifier, SqlType, StoredType, Write};
 
 /// All entities of an application, in order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -165,6 +165,18 @@ impl Entity {
     /// The fields that are tables of their own, and where they point.
     pub fn links(&self) -> impl Iterator<Item = (&Field, &crate::Relation)> {
         self.fields.iter().filter_map(|field| field.kind.links().map(|relation| (field, relation)))
+    }
+
+    /// Whether what all metadata of a row says is kept as one object, too, for whoever reads whole rows. Where every
+    /// administrator writes every row, the metas of one row have several owners, and no object is right for all.
+    pub(crate) fn keeps_objects(&self) -> bool {
+        self.metadata.is_some() && self.access.write != Write::Admin
+    }
+
+    /// The declared keys of metadata that only the owner of a row reads, whatever the row says.
+    pub(crate) fn private_keys(&self) -> impl Iterator<Item = &str> {
+        let declared = self.metadata.iter().flat_map(|metadata| &metadata.keys);
+        declared.filter(|key| !key.public).map(MetaKey::name)
     }
 
     /// The columns that the server alone writes.

@@ -35,6 +35,10 @@ pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
             let metas = metas::table(entity, roles, owner);
             catalog.tables.insert(ddl::metas_table(entity).to_string(), metas);
         }
+        if entity.keeps_objects() {
+            let objects = metas::objects(entity, roles, owner);
+            catalog.tables.insert(ddl::objects_table(entity).to_string(), objects);
+        }
     }
     // A parent has the key that children point at, whoever they are.
     for entity in schema.entities() {
@@ -453,13 +457,16 @@ fn one(
             .keys()
             .filter(|column| !table.columns.contains_key(*column))
             .any(|column| known.speaks_of(column));
-        if !catalog::is_marked(known.comment.as_deref()) && !stale {
+        // Of primary keys there is one, whatever it was called before the table was renamed.
+        let in_place = known.primary && table.indexes.values().any(|index| index.primary);
+        if !catalog::is_marked(known.comment.as_deref()) && !stale && !in_place {
             table.indexes.entry(index.clone()).or_insert_with(|| known.clone());
         }
     }
     for (trigger, known) in &kept.triggers {
-        // Under the name that a renamed table gave it.
-        if expected.triggers.values().any(|own| own.definition == known.definition) {
+        // Under the name that a renamed table gave it, or of another time: its argument is a table's name.
+        let is_ours = |own: &Trigger| own.definition == known.definition;
+        if expected.triggers.values().any(is_ours) || known.definition.contains(metas::KEEPS) {
             continue;
         }
         table.triggers.entry(trigger.clone()).or_insert_with(|| known.clone());

@@ -12,7 +12,7 @@ mod metas;
 
 use crate::{Entity, Field, Identifier, Read, Sql, Standard, Write, ddl};
 
-pub use metas::{for_global_metas, for_metas, for_user_metas};
+pub use metas::{for_global_metas, for_metas, for_objects, for_user_metas};
 
 /// The four roles that requests take; none logs in, owns anything or bypasses row-level security.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 -- The way back of: 0001_init, from the entity files.
 -- Review it; the way back is 0001_init.down.sql.
 -- loses data: table deals is dropped with all its rows
+-- safe: table contacts_metas_objects is dropped; it can be made again
 -- loses data: table contacts_metas is dropped with all its rows
 -- loses data: table contacts is dropped with all its rows
 -- loses data: table companies is dropped with all its rows
@@ -14,6 +15,7 @@
 ALTER TABLE public."deals" DROP CONSTRAINT "deals_company_fkey";
 ALTER TABLE public."deals" DROP CONSTRAINT "deals_contact_fkey";
 ALTER TABLE public."deals" DROP CONSTRAINT "deals_userId_fkey";
+ALTER TABLE public."contacts_metas_objects" DROP CONSTRAINT "contacts_metas_objects_entityId_fkey";
 ALTER TABLE public."contacts_metas" DROP CONSTRAINT "contacts_metas_entityId_fkey";
 ALTER TABLE public."contacts_metas" DROP CONSTRAINT "contacts_metas_userId_fkey";
 ALTER TABLE public."contacts" DROP CONSTRAINT "contacts_company_fkey";
@@ -23,6 +25,7 @@ ALTER TABLE public."activities" DROP CONSTRAINT "activities_contact_fkey";
 ALTER TABLE public."activities" DROP CONSTRAINT "activities_deal_fkey";
 ALTER TABLE public."activities" DROP CONSTRAINT "activities_userId_fkey";
 DROP TABLE public."deals";
+DROP TABLE public."contacts_metas_objects";
 DROP TABLE public."contacts_metas";
 DROP TABLE public."contacts";
 DROP TABLE public."companies";

@@ -4,6 +4,7 @@
 -- safe: table companies is made, with its indexes, policies and rights
 -- safe: table contacts is made, with its indexes, policies and rights
 -- safe: table contacts_metas is made, with its indexes, policies and rights
+-- safe: table contacts_metas_objects is made, with its indexes, policies and rights
 -- safe: table deals is made, with its indexes, policies and rights
 
 CREATE TABLE public."activities" (
@@ -251,7 +252,51 @@ CREATE POLICY "hedgerow_floor_update" ON public."contacts_metas"
 GRANT DELETE, SELECT ON TABLE public."contacts_metas" TO "hedgerow_app";
 GRANT INSERT ("dataType", "entityId", "isPublic", "isSearchable", "metaKey", "metaValue") ON TABLE public."contacts_metas" TO "hedgerow_app";
 GRANT UPDATE ("dataType", "isPublic", "isSearchable", "metaValue") ON TABLE public."contacts_metas" TO "hedgerow_app";
+CREATE TRIGGER "keep_contacts_metas_objects_delete" AFTER DELETE ON public."contacts_metas" REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.keep_metas_objects('contacts_metas_objects');
+CREATE TRIGGER "keep_contacts_metas_objects_insert" AFTER INSERT ON public."contacts_metas" REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.keep_metas_objects('contacts_metas_objects');
+CREATE TRIGGER "keep_contacts_metas_objects_truncate" AFTER TRUNCATE ON public."contacts_metas" FOR EACH STATEMENT EXECUTE FUNCTION public.keep_metas_objects('contacts_metas_objects');
+CREATE TRIGGER "keep_contacts_metas_objects_update" AFTER UPDATE ON public."contacts_metas" REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.keep_metas_objects('contacts_metas_objects');
 CREATE TRIGGER "update_contacts_metas_updated_at" BEFORE UPDATE ON public."contacts_metas" FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
+CREATE TABLE public."contacts_metas_objects" (
+  "userId" text DEFAULT public.get_auth_user_id() NOT NULL,
+  "entityId" text NOT NULL,
+  "isPublic" boolean NOT NULL,
+  "object" json NOT NULL,
+  CONSTRAINT "contacts_metas_objects_pkey" PRIMARY KEY ("userId", "entityId", "isPublic")
+);
+REVOKE ALL ON TABLE public."contacts_metas_objects" FROM PUBLIC;
+COMMENT ON TABLE public."contacts_metas_objects" IS 'hedgerow objects';
+ALTER TABLE public."contacts_metas_objects" ENABLE ROW LEVEL SECURITY;
+ALTER TABLE public."contacts_metas_objects" FORCE ROW LEVEL SECURITY;
+CREATE POLICY "Users can create own records" ON public."contacts_metas_objects"
+  AS PERMISSIVE FOR INSERT TO PUBLIC
+  WITH CHECK ("userId" = (SELECT public.get_auth_user_id()));
+CREATE POLICY "Users can delete own records" ON public."contacts_metas_objects"
+  AS PERMISSIVE FOR DELETE TO PUBLIC
+  USING ("userId" = (SELECT public.get_auth_user_id()));
+CREATE POLICY "Users can update own records" ON public."contacts_metas_objects"
+  AS PERMISSIVE FOR UPDATE TO PUBLIC
+  USING ("userId" = (SELECT public.get_auth_user_id()))
+  WITH CHECK ("userId" = (SELECT public.get_auth_user_id()));
+CREATE POLICY "Users can view own records" ON public."contacts_metas_objects"
+  AS PERMISSIVE FOR SELECT TO PUBLIC
+  USING ("userId" = (SELECT public.get_auth_user_id()));
+CREATE POLICY "hedgerow_floor_delete" ON public."contacts_metas_objects"
+  AS RESTRICTIVE FOR DELETE TO PUBLIC
+  USING ("userId" = (SELECT public.get_auth_user_id()));
+CREATE POLICY "hedgerow_floor_insert" ON public."contacts_metas_objects"
+  AS RESTRICTIVE FOR INSERT TO PUBLIC
+  WITH CHECK ("userId" = (SELECT public.get_auth_user_id()));
+CREATE POLICY "hedgerow_floor_select" ON public."contacts_metas_objects"
+  AS RESTRICTIVE FOR SELECT TO PUBLIC
+  USING ("userId" = (SELECT public.get_auth_user_id()));
+CREATE POLICY "hedgerow_floor_update" ON public."contacts_metas_objects"
+  AS RESTRICTIVE FOR UPDATE TO PUBLIC
+  USING ("userId" = (SELECT public.get_auth_user_id()))
+  WITH CHECK ("userId" = (SELECT public.get_auth_user_id()));
+GRANT SELECT ON TABLE public."contacts_metas_objects" TO "hedgerow_app";
+GRANT INSERT ("entityId", "isPublic", "object") ON TABLE public."contacts_metas_objects" TO "hedgerow_app";
+GRANT UPDATE ("object") ON TABLE public."contacts_metas_objects" TO "hedgerow_app";
 CREATE TABLE public."deals" (
   "id" text DEFAULT gen_random_uuid()::text NOT NULL,
   "userId" text DEFAULT public.get_auth_user_id() NOT NULL,
@@ -327,5 +372,6 @@ ALTER TABLE public."activities" ADD CONSTRAINT "activities_contact_fkey" FOREIGN
 ALTER TABLE public."activities" ADD CONSTRAINT "activities_deal_fkey" FOREIGN KEY ("userId", "deal") REFERENCES public."deals" ("userId", "id") ON DELETE CASCADE;
 ALTER TABLE public."contacts" ADD CONSTRAINT "contacts_company_fkey" FOREIGN KEY ("userId", "company") REFERENCES public."companies" ("userId", "id") ON DELETE CASCADE;
 ALTER TABLE public."contacts_metas" ADD CONSTRAINT "contacts_metas_entityId_fkey" FOREIGN KEY ("userId", "entityId") REFERENCES public."contacts" ("userId", "id") ON DELETE CASCADE;
+ALTER TABLE public."contacts_metas_objects" ADD CONSTRAINT "contacts_metas_objects_entityId_fkey" FOREIGN KEY ("userId", "entityId") REFERENCES public."contacts" ("userId", "id") ON DELETE CASCADE;
 ALTER TABLE public."deals" ADD CONSTRAINT "deals_company_fkey" FOREIGN KEY ("userId", "company") REFERENCES public."companies" ("userId", "id");
 ALTER TABLE public."deals" ADD CONSTRAINT "deals_contact_fkey" FOREIGN KEY ("userId", "contact") REFERENCES public."contacts" ("userId", "id") ON DELETE SET NULL ("contact");

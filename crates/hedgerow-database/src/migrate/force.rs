@@ -11,7 +11,8 @@ use super::{MigrateError, Report, failed, run};
 use crate::error::Error;
 use crate::owner::{Owner, from_driver};
 
-/// The tables of `public` under FORCE whose names stand in `text`, and those that their unchecked foreign keys point at.
+/// The tables of `public` under FORCE whose names stand in `text`, those that their unchecked foreign keys point at, and
+/// those that their triggers keep beside them.
 ///
 /// A name in a comment costs a lock that was not needed; a table that is reached without being named fails, because
 /// `row_security` is off.
@@ -19,16 +20,21 @@ pub(super) async fn named(owner: &Owner, text: &str) -> Result<Vec<(u32, String)
     let sql = "SELECT c.oid, c.relname::text, \
                  coalesce((SELECT array_agg(k.confrelid) FROM pg_catalog.pg_constraint k \
                    WHERE k.conrelid = c.oid AND k.contype = 'f' AND NOT k.convalidated), '{}') \
+               || coalesce((SELECT array_agg(o.oid) FROM pg_catalog.pg_trigger t \
+                   JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'keep_metas_objects' \
+                   JOIN pg_catalog.pg_class o ON o.relnamespace = c.relnamespace \
+                     AND o.relname = split_part(encode(t.tgargs, 'escape'), '\\000', 1) \
+                   WHERE t.tgrelid = c.oid), '{}') \
                FROM pg_catalog.pg_class c WHERE c.relnamespace = 'public'::regnamespace \
                AND c.relkind IN ('r', 'p') AND c.relforcerowsecurity AND pg_has_role(c.relowner, 'MEMBER')";
     let rows = owner.client.query(sql, &[]).await.map_err(|source| from_driver("list tables", source))?;
     let words = words(text);
     let mut wanted: HashSet<u32> = HashSet::new();
     for row in &rows {
-        let (oid, name, parents): (u32, String, Vec<u32>) = (row.get(0), row.get(1), row.get(2));
+        let (oid, name, others): (u32, String, Vec<u32>) = (row.get(0), row.get(1), row.get(2));
         if words.contains(&name) {
             wanted.insert(oid);
-            wanted.extend(parents);
+            wanted.extend(others);
         }
     }
     let found = rows.iter().map(|row| (row.get::<_, u32>(0), row.get::<_, String>(1)));

@@ -1,5 +1,6 @@
 //! What a migration would lose, counted: what has no rows or values cannot be lost.
 
+use hedgerow_schema::catalog::DERIVED;
 use hedgerow_schema::diff::{Loss, quote};
 
 use super::{MigrateError, Report, failed, force, run};
@@ -66,13 +67,15 @@ async fn count_all(owner: &Owner, losses: &[Loss]) -> Result<Vec<String>, Error>
     Ok(found)
 }
 
-/// How many rows have something to lose, in words; `None` where there are none, or no such table or column.
+/// How many rows have something to lose, in words; `None` where there are none, no such table or column, or where the
+/// table can be made again.
 async fn count(owner: &Owner, table: &str, column: Option<&str>) -> Result<Option<String>, Error> {
     let sql = "SELECT c.oid, c.reltuples FROM pg_catalog.pg_class c WHERE c.relname = $1 \
                AND c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') \
+               AND pg_catalog.obj_description(c.oid, 'pg_class') IS DISTINCT FROM $3 \
                AND ($2::text IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_attribute a \
                  WHERE a.attrelid = c.oid AND a.attname = $2 AND NOT a.attisdropped))";
-    let known = owner.client.query_opt(sql, &[&table, &column]).await;
+    let known = owner.client.query_opt(sql, &[&table, &column, &DERIVED]).await;
     let Some(row) = known.map_err(|source| from_driver("look for what would be lost", source))? else {
         return Ok(None);
     };

@@ -232,7 +232,7 @@ impl Adoption {
 }
 
 /// Hedgerow's own functions, which the sets make.
-const OWN_FUNCTIONS: &[&str] = &["get_auth_user_id()", "update_updated_at_column()"];
+const OWN_FUNCTIONS: &[&str] = &["get_auth_user_id()", "update_updated_at_column()", "keep_metas_objects()"];
 
 impl Goal {
     /// The files of the first migration: forward and back. `before` are the statements that make Hedgerow's functions as

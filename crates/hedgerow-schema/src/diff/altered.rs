@@ -12,6 +12,7 @@ use super::{
     REWRITING, RULES, VALIDATIONS,
 };
 use crate::catalog::{GRANT_OPTION, Index, Policy, Rule, Table};
+use crate::model::metas;
 
 /// One table that is there and should be otherwise.
 pub(super) struct Altered<'m, 'c> {
@@ -252,9 +253,17 @@ impl Altered<'_, '_> {
                 Some(_) => {}
                 None => {
                     let sql = trigger_definition(trigger, &wanted.definition);
-                    self.change(format!("trigger {trigger:?} of {name}"), "is made")
-                        .together(RULES, sql)
-                        .done();
+                    let mut change = self.change(format!("trigger {trigger:?} of {name}"), "is made");
+                    if let Some([clear, fill]) = metas::filling(name, &wanted.definition) {
+                        change = change
+                            .class(
+                                Class::Locks,
+                                "none that anybody waits for, while objects of metadata are made",
+                            )
+                            .step(VALIDATIONS, How::Apart, clear)
+                            .step(VALIDATIONS, How::Behind, fill);
+                    }
+                    change.together(RULES, sql).done();
                 }
             }
         }

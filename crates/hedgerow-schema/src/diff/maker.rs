@@ -8,7 +8,7 @@ use super::{
     Change, Class, FUNCTIONS, How, INSTANT, KEYS, Loss, NO_LOCK, Pace, REMOVALS, RENAMES, Renames, Step,
     TABLES, TABLES_GONE,
 };
-use crate::catalog::{Rule, Table};
+use crate::catalog::{self, Rule, Table};
 use crate::ddl;
 
 pub(super) struct Maker {
@@ -149,16 +149,19 @@ impl Maker {
     }
 
     pub(super) fn drop_table(&mut self, name: &str, table: &Table) {
-        let mut change = self.change(format!("table {name}"), "is dropped with all its rows").on(name);
+        let is_derived = table.comment.as_deref() == Some(catalog::DERIVED);
+        let action =
+            if is_derived { "is dropped; it can be made again" } else { "is dropped with all its rows" };
+        let mut change = self.change(format!("table {name}"), action).on(name);
         for (constraint, known) in &table.constraints {
             if !matches!(known.rule, Rule::Check(_)) {
                 change = change.together(REMOVALS, drop_constraint(name, constraint));
             }
         }
-        change
-            .loss(Loss::Table(name.to_owned()))
-            .together(TABLES_GONE, format!("DROP TABLE {}", on(name)))
-            .done();
+        if !is_derived {
+            change = change.loss(Loss::Table(name.to_owned()));
+        }
+        change.together(TABLES_GONE, format!("DROP TABLE {}", on(name))).done();
     }
 }
 

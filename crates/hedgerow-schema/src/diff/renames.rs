@@ -46,6 +46,17 @@ impl Renames {
             {
                 renames.tables.insert(new, old);
             }
+            let (new, old) = (
+                ddl::objects_table(entity).to_string(),
+                Identifier::joined(&[&table, "metas", "objects"]).to_string(),
+            );
+            if entity.keeps_objects()
+                && old != new
+                && !is.tables.contains_key(&new)
+                && is.tables.get(&old).is_some_and(Table::is_managed)
+            {
+                renames.tables.insert(new, old);
+            }
             // A field that is a table of its own goes by the names of its entity and itself.
             for (field, _) in entity.links() {
                 let new = ddl::link_table(entity, field).to_string();

@@ -5,7 +5,7 @@
 use super::{
     Command, Protection, Roles, SIGNED_IN, grant, is_role, names, or_role, owned, policies, policies_of_rows,
 };
-use crate::{Entity, Read, Sql, Write, ddl, meta};
+use crate::{Entity, Identifier, Read, Sql, Write, ddl, meta};
 
 /// What a request writes of a meta, besides what it is a meta of.
 const META_COLUMNS: &[&str] = &["metaKey", "metaValue", "dataType", "isPublic", "isSearchable"];
@@ -15,35 +15,19 @@ const META_CHANGES: &[&str] = &["metaValue", "dataType", "isPublic", "isSearchab
 /// public by whoever reads the row.
 pub fn for_metas(entity: &Entity, roles: &Roles) -> Protection {
     let table = ddl::metas_table(entity);
-    let own = || owned("\"userId\"");
     let admin_writes = entity.access.write == Write::Admin;
     let read = || {
-        let mut sql = own();
-        let declared = entity.metadata.iter().flat_map(|metadata| &metadata.keys);
-        let everyone = match entity.access.read {
-            Read::Owner => return sql,
-            Read::SignedIn => SIGNED_IN,
-            Read::Public => "true",
-        };
-        sql.push(" OR (\"isPublic\" AND ");
+        let private: Vec<&str> = entity.private_keys().collect();
+        let mut public = Sql::new("\"isPublic\"");
         // What is declared wins over what a row says: a key that is not public any more is hidden at once.
-        let private: Vec<&str> = declared.filter(|key| !key.public).map(meta::MetaKey::name).collect();
         if !private.is_empty() {
-            sql.push("\"metaKey\" NOT IN (");
-            sql.join(", ", private, |sql, key| {
+            public.push(" AND \"metaKey\" NOT IN (").join(", ", private, |sql, key| {
                 sql.literal(key);
             });
-            sql.push(") AND ");
+            public.push(")");
         }
-        if entity.access.published_when.is_some() || entity.soft_delete {
-            // Where others see only some rows, these are asked for through their own policies.
-            sql.push("EXISTS (SELECT FROM public.").name(&entity.name);
-            sql.push(" s WHERE s.id = ").name(&table).push(".\"entityId\")");
-        } else {
-            sql.push(everyone);
-        }
-        sql.push(")");
-        if admin_writes { or_role(sql, &[&roles.admin]) } else { sql }
+        let sql = own_or_shown(entity, &table, &public);
+        if admin_writes && entity.access.read != Read::Owner { or_role(sql, &[&roles.admin]) } else { sql }
     };
     let writer = if admin_writes { &roles.admin } else { &roles.app };
     let mut grants = vec![
@@ -55,6 +39,48 @@ pub fn for_metas(entity: &Entity, roles: &Roles) -> Protection {
     if admin_writes {
         grants.push(grant(&roles.admin, Command::Select, None));
     }
+    if entity.access.read == Read::Public {
+        grants.push(grant(&roles.anon, Command::Select, None));
+    }
+    Protection { policies: policies_of_rows(entity, roles, read), table, grants }
+}
+
+/// Reading of what hangs on rows: by their owner, and what `public` says by whoever reads the row.
+fn own_or_shown(entity: &Entity, table: &Identifier, public: &Sql) -> Sql {
+    let mut sql = owned("\"userId\"");
+    let everyone = match entity.access.read {
+        Read::Owner => return sql,
+        Read::SignedIn => SIGNED_IN,
+        Read::Public => "true",
+    };
+    sql.push(" OR (").append(public).push(" AND ");
+    if entity.access.published_when.is_some() || entity.soft_delete {
+        // Where others see only some rows, these are asked for through their own policies.
+        sql.push("EXISTS (SELECT FROM public.").name(&entity.name);
+        sql.push(" s WHERE s.id = ").name(table).push(".\"entityId\")");
+    } else {
+        sql.push(everyone);
+    }
+    sql.push(")");
+    sql
+}
+
+/// How the objects of an entity's metadata are protected: as the metas are. The one of what is public has keys that the
+/// entity file may have taken back; where it names such keys, others read no object.
+pub fn for_objects(entity: &Entity, roles: &Roles) -> Protection {
+    let table = ddl::objects_table(entity);
+    let read = || {
+        if entity.private_keys().next().is_some() {
+            return owned("\"userId\"");
+        }
+        own_or_shown(entity, &table, &Sql::new("\"isPublic\""))
+    };
+    // A request writes an object by writing metas, under its own name; it goes with its row.
+    let mut grants = vec![
+        grant(&roles.app, Command::Select, None),
+        grant(&roles.app, Command::Insert, names(&["entityId", "isPublic", "object"])),
+        grant(&roles.app, Command::Update, names(&["object"])),
+    ];
     if entity.access.read == Read::Public {
         grants.push(grant(&roles.anon, Command::Select, None));
     }

@@ -45,6 +45,11 @@ impl<'a> Place<'a> {
         sql.push("\"").number(self.depth.into()).push("m\"");
     }
 
+    /// The name of the table of the objects that say it all.
+    pub(super) fn objects_name(self, sql: &mut Sql) {
+        sql.push("\"").number(self.depth.into()).push("o\"");
+    }
+
     /// The name of a list of ids beside them.
     pub(super) fn ids_name(self, sql: &mut Sql) {
         sql.push("\"").number(self.depth.into()).push("i\"");

@@ -1,13 +1,14 @@
 //! Metadata inside the statements of rows: the object that a row shows, the conditions on it, and what rows are ordered by.
 //!
 //! Always holds: it is read under the policy of its table, so a row of somebody else shows what is public; where only owners
-//! read the rows, the owner is named here, too. Numbers are compared by the column that an index may serve below a policy, and
-//! then exactly; that comparison is never evaluated on what is no number.
+//! read the rows, the owner is named here, too. Where a row's metadata is kept as one object, that is read for all of it.
+//! Numbers are compared by the column that an index may serve below a policy, and then exactly; that comparison is never
+//! evaluated on what is no number.
 
 use super::place::Place;
 use crate::model::metas;
 use crate::query::{Comparison, MetaComparison, MetaTest, ShownMetas};
-use crate::{Bind, Sql, ddl};
+use crate::{Bind, Read, Sql, ddl};
 
 /// The metas that rows are found by: what the indexes over them leave out is in no condition.
 const FOUND: &str = ".\"isSearchable\"";
@@ -15,6 +16,48 @@ const NO_DOCUMENT: &str = ".\"dataType\" <> 'json'";
 
 /// The keys and values of a row, in order of the keys, as one JSON object.
 pub(super) fn object(sql: &mut Sql, outer: Place<'_>, shown: &ShownMetas) {
+    if *shown != ShownMetas::All || !outer.entity.keeps_objects() {
+        return gathered(sql, outer, shown);
+    }
+    sql.push("coalesce(");
+    kept(sql, outer);
+    sql.push(", ");
+    if outer.entity.access.read != Read::Owner && outer.entity.private_keys().next().is_some() {
+        // Others read no object of such rows.
+        gathered(sql, outer, shown);
+    } else {
+        sql.push("'{}'");
+    }
+    sql.push(")");
+}
+
+/// The object that is kept: the policy shows the owner both, and everybody else the one of what is public.
+fn kept(sql: &mut Sql, outer: Place<'_>) {
+    let inside = outer.inside(outer.entity);
+    sql.push("(SELECT ");
+    inside.objects_name(sql);
+    sql.push(".object FROM public.").name(&ddl::objects_table(outer.entity)).push(" AS ");
+    inside.objects_name(sql);
+    sql.push(" WHERE ");
+    inside.objects_name(sql);
+    sql.push(".\"entityId\" = ");
+    outer.name(sql);
+    sql.push(".id AND ");
+    inside.objects_name(sql);
+    if outer.entity.access.read_names_owner() {
+        inside.owner(sql);
+    } else {
+        sql.push(".\"userId\" = ");
+        outer.name(sql);
+        sql.push(".\"userId\"");
+    }
+    sql.push(" ORDER BY ");
+    inside.objects_name(sql);
+    sql.push(".\"isPublic\" LIMIT 1)");
+}
+
+/// The object made of the metas.
+fn gathered(sql: &mut Sql, outer: Place<'_>, shown: &ShownMetas) {
     let inside = outer.inside(outer.entity);
     sql.push("(SELECT coalesce(json_object_agg(found.\"metaKey\", ");
     super::metas::json(sql, "found.");

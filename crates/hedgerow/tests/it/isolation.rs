@@ -5,6 +5,7 @@
 //! positive control: an owner who no longer sees or writes their own rows is a finding too.
 
 mod metas;
+mod metas_objects;
 
 use std::fmt::Write as _;
 
@@ -24,6 +25,10 @@ const ENTITIES: &[(&str, &str)] = &[
         "metadata = true\naccess = { read = \"signed_in\", write = \"signed_in\" }\nfields.text = { type = \"text\" }",
     ),
     ("open", "metadata = true\naccess = { read = \"public\" }\nfields.text = { type = \"text\" }"),
+    (
+        "kept",
+        "metadata = true\naccess = { read = \"signed_in\" }\nfields.text = { type = \"text\" }\n[metas.private]\ntype = \"text\"",
+    ),
     (
         "reference",
         "metadata = true\naccess = { read = \"public\", write = \"admin\" }\nfields.text = { type = \"text\" }",
@@ -113,7 +118,7 @@ impl Scene {
              INSERT INTO notice (id, \"userId\", text) VALUES ('notice-draft', 'root', 'x'), ('notice-out', 'root', 'out');",
         );
         for name in ["alice", "bob"] {
-            for table in ["own", "shown", "open"] {
+            for table in ["own", "shown", "open", "kept"] {
                 let _ = write!(
                     rows,
                     "INSERT INTO {table} (id, \"userId\", text) VALUES ('{table}-{name}', '{name}', '{name}''s');"
@@ -182,6 +187,13 @@ impl Scene {
                 _ => format!("{error:?}"),
             },
         }
+    }
+
+    /// A finding, where the statement comes to something else.
+    async fn comes_to(&self, who: &str, identity: &Identity, sql: &str, expected: &str) -> Option<String> {
+        // Statements are text of the program; a test makes its own.
+        let effect = self.effect(identity, sql.to_owned().leak()).await;
+        (effect != expected).then(|| format!("{who}: {sql}: {effect}, expected {expected}"))
     }
 }
 

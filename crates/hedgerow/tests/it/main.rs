@@ -8,5 +8,6 @@ mod fitness;
 mod isolation;
 mod library;
 mod metadata;
+mod metas_objects;
 mod plans;
 mod schemas;

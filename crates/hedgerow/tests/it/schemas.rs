@@ -614,6 +614,7 @@ async fn from_one_to_another(seed: u64) {
     let left = end.plan(&b, &roles, Pace::Online);
     assert!(left.is_empty(), "{}: left over: {:#?}", context(), said(&left));
     assert_eq!(migrations::check(&end, &b, &roles), [], "{}", context());
+    assert_eq!(crate::metas_objects::wrong(&database).await, Vec::<String>::new(), "{}", context());
     assert_eq!(values(&database, &new_columns).await, known, "{}", context());
 
     if seed % 4 != 3 {
@@ -626,6 +627,7 @@ async fn from_one_to_another(seed: u64) {
         let back = look(&database).await;
         let differs = hedgerow::schema::drift::differences(&back.catalog, &start.catalog);
         assert_eq!(differs, [], "{}", context());
+        assert_eq!(crate::metas_objects::wrong(&database).await, Vec::<String>::new(), "{}", context());
         if !lossy {
             assert_eq!(values(&database, &old_columns).await, known, "{}", context());
         }
@@ -658,6 +660,16 @@ async fn metadata_follows_its_entity_and_is_lost_by_word_alone() {
     draft("jobs", "metadata = true\nrenamed_from = \"tasks\"", DataLoss::Refuse).await.expect("renamed");
     let metas = "SELECT \"entityId\" || \"metaKey\" || \"metaValue\" FROM jobs_metas";
     assert_eq!(database.column(metas).await, ["tkv"]);
+    // Others begin to read, and cease to: what is kept for them comes and is hidden, and is right when it is shown again.
+    let object = "SELECT \"entityId\" || object FROM jobs_metas_objects WHERE \"isPublic\"";
+    for (read, value) in [("owner", "one"), ("public", "two"), ("owner", "three"), ("signed_in", "four")] {
+        let text = format!("metadata = true\naccess = {{ read = \"{read}\" }}");
+        draft("jobs", &text, DataLoss::Refuse).await.expect(read);
+        database.sql(&format!("UPDATE jobs_metas SET \"metaValue\" = '{value}', \"isPublic\" = true")).await;
+        assert_eq!(crate::metas_objects::wrong(&database).await, Vec::<String>::new(), "{read}");
+    }
+    assert_eq!(database.column(object).await, [r#"t{"k":"four"}"#]);
+    database.sql("UPDATE jobs_metas SET \"metaValue\" = 'v'").await;
     // In the same step as another rename, too.
     let refused = draft("works", "renamed_from = \"jobs\"", DataLoss::Refuse).await.expect_err("a loss");
     assert!(refused.to_string().contains("table jobs_metas (1 row)"), "{refused}");
