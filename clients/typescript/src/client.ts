@@ -1,7 +1,7 @@
 // The client: one server, one credential; every request goes through `send`.
 import { Batch, type Operation } from "./batch.js";
 import { Entity } from "./entity.js";
-import { Metas } from "./metas.js";
+import { LayeredMetas, Metas } from "./metas.js";
 import { HedgerowError } from "./problem.js";
 import type { AnySchema } from "./schema.js";
 
@@ -50,8 +50,10 @@ export class Hedgerow<S extends AnySchema = AnySchema> {
   }
 
   /** The metadata of whoever asks; with an id what another user shows of theirs. */
-  metas<M extends object = { [key: string]: unknown }>(userId = "me"): Metas<M> {
-    return new Metas(this, `/api/v1/users/${encodeURIComponent(userId)}/metas`);
+  metas<M extends object = { [key: string]: unknown }>(): LayeredMetas<M>;
+  metas<M extends object = { [key: string]: unknown }>(userId: string): Metas<M>;
+  metas<M extends object>(userId = "me"): Metas<M> {
+    return new LayeredMetas(this, `/api/v1/users/${encodeURIComponent(userId)}/metas`);
   }
 
   /** The metadata that all share, which administrators write. */

@@ -1,7 +1,7 @@
 // The rows of one entity: reading, walking, writing.
 import type { Hedgerow, Request } from "./client.js";
 import { parameters, type Where } from "./conditions.js";
-import { RowMetas } from "./metas.js";
+import { LayeredMetas } from "./metas.js";
 import type { AnySchema, Insert, Metas, Row, Update } from "./schema.js";
 import { versioned } from "./version.js";
 import { type WriteOptions, written } from "./writing.js";
@@ -143,8 +143,8 @@ export class Entity<S extends AnySchema, E extends keyof S & string> {
   }
 
   /** The metadata of a row. */
-  metas(id: string): RowMetas<Metas<S, E>> {
-    return new RowMetas(this.client, `${this.at(id)}/metas`);
+  metas(id: string): LayeredMetas<Metas<S, E>> {
+    return new LayeredMetas(this.client, `${this.at(id)}/metas`);
   }
 
   private at(id: string): string {

@@ -4,8 +4,8 @@ export { Hedgerow, type Options } from "./client.js";
 export { Condition, Conditions, type Where } from "./conditions.js";
 export { Entity, type ListOptions, type Page } from "./entity.js";
 export {
+  LayeredMetas,
   Metas,
-  RowMetas,
   type Change,
   type DataType,
   type Level,

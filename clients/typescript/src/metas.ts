@@ -1,4 +1,5 @@
-// Metadata: of a user, of a row, of all. They differ in their path, and in that a row's can be merged with the others'.
+// Metadata: of a user, of a row, of all. They differ in their path, and in that a row's and the caller's are read merged with what
+// lies behind, too.
 import type { Hedgerow } from "./client.js";
 import { type WriteOptions, written } from "./writing.js";
 import { versioned } from "./version.js";
@@ -91,9 +92,12 @@ export class Metas<M extends object = { [key: string]: unknown }> {
   }
 }
 
-/** The metadata of a row. */
-export class RowMetas<M extends object = { [key: string]: unknown }> extends Metas<M> {
-  /** What whoever asks meets there: their own before the row's, the row's before what all share, then what is declared. */
+/** The metadata of a row, or of the caller. */
+export class LayeredMetas<M extends object = { [key: string]: unknown }> extends Metas<M> {
+  /**
+   * What whoever asks meets at the row, or anywhere: their own before the row's, then what all share, then what is declared
+   * (of the caller's that is what is declared for users and for all: feature flags).
+   */
   async merged<K extends keyof M & string>(
     options: MetasOptions<K> & { depth?: "shallow" | "deep" } = {},
   ): Promise<{ [Key in keyof M]?: Merged<NonNullable<M[Key]>> }> {

@@ -175,7 +175,10 @@ test("metadata of users and of all has the same form", async () => {
   const mine = hedgerow.metas<{ nick: string; beta: boolean; [key: string]: unknown }>();
   const nick = await mine.set("nick", "Annie", { isPublic: true });
   assert.deepEqual([nick.value, nick.isPublic], ["Annie", true]);
+  assert.deepEqual(await mine.merged({ keys: ["beta"] }), { beta: { value: true, level: "user" } });
   assert.equal((await mine.change({ beta: null })).nick, "Annie");
+  // A flag is read without a row.
+  assert.deepEqual(await mine.merged({ keys: ["beta"] }), { beta: { value: false, level: "default" } });
   const task = await tasks.create({ title: "Whose" });
   assert.equal((await hedgerow.metas(task.userId).all())["nick"], "Annie");
   assert.deepEqual(await hedgerow.metas("nobody").all(), {});

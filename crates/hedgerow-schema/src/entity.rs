@@ -2,7 +2,7 @@
 //! (`check.rs`), so code that gets one does not check again.
 
 use crate::field::Field;
-use crate::meta::{MetaKey, Metadata};
+use crate::meta::{Level, MetaKey, Metadata};
 use crate::model::DELETED_COLUMN;
 use crate::{Access, Condition, Identifier, SqlType, StoredType, Write};
 
@@ -148,6 +148,22 @@ impl Schema {
     pub fn entity(&self, name: &str) -> Option<&Entity> {
         let at = self.entities.binary_search_by(|entity| entity.name.as_str().cmp(name)).ok()?;
         self.entities.get(at)
+    }
+
+    /// The declared keys of metadata that are set beyond the rows of one entity, each once: wherever one of that name is declared
+    /// so, it is the same.
+    pub fn shared_keys(&self) -> Vec<&MetaKey> {
+        let all = self
+            .entities
+            .iter()
+            .flat_map(|entity| entity.metadata.iter().flat_map(|metadata| &metadata.keys));
+        let mut shared: Vec<&MetaKey> = Vec::new();
+        for key in all.filter(|key| key.level != Level::Entity) {
+            if shared.iter().all(|known| known.name() != key.name()) {
+                shared.push(key);
+            }
+        }
+        shared
     }
 }
 

@@ -264,28 +264,60 @@ impl<'a> MetaService<'a> {
         if let Caller::User(_) = self.ctx.caller() {
             self.ctx.require_user(RESOURCE, Action::Read)?;
         }
-        let rows =
-            self.ctx.reads(self.app, &identity).sql_rows(&metas::merged(entity, id, self.asker())).await;
-        let rows = rows.map_err(|error| failed("read merged metadata", of, error))?;
-        let read = rows.iter().map(found).collect::<Result<Vec<_>, _>>();
-        let read = read.map_err(|error| failed("read merged metadata", of, error))?;
+        let read = self.set_at_levels(&identity, of, &metas::merged(entity, id, self.asker())).await?;
         if !read.iter().any(|(level, _)| *level == 0) {
             return Err(Error::NotFound);
         }
-        let mut all: Vec<Found> = read.into_iter().filter_map(|(_, found)| found).collect();
-        if let Some(metadata) = &entity.metadata {
-            // A key counts as far as its declaration lets it be set, with a value that the declaration takes.
-            let fits = |found: &Found, key: &MetaKey| {
-                found.level <= key.level && key.read(&found.value.json()).is_ok()
-            };
-            all.retain(|found| metadata.key(&found.key).is_none_or(|key| fits(found, key)));
-            let user = match self.ctx.caller() {
-                Caller::User(user) => Some(user.id.as_str()),
-                Caller::Anonymous => None,
-            };
-            all.extend(meta::defaults(metadata, user));
-        }
-        Ok(merge(all, depth))
+        let keys = entity.metadata.iter().flat_map(|metadata| &metadata.keys);
+        Ok(self.merged(read, &keys.collect::<Vec<_>>(), depth))
+    }
+
+    /// The metadata that the user who asks meets anywhere: their own before what all share, and what is declared where nothing is
+    /// set, of the keys that are declared for more than rows (feature flags).
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] where nobody asks.
+    pub async fn get_merged_user_meta(
+        self,
+        depth: MergeDepth,
+    ) -> Result<BTreeMap<String, MergedValue>, Error> {
+        let identity = self.reader(MetasOf::User)?;
+        let sql = metas::merged_of_user(self.asker());
+        let read = self.set_at_levels(&identity, MetasOf::User, &sql).await?;
+        Ok(self.merged(read, &self.app.schema().shared_keys(), depth))
+    }
+
+    async fn set_at_levels(
+        self,
+        identity: &Identity,
+        of: MetasOf<'_>,
+        sql: &Sql,
+    ) -> Result<Vec<(i32, Option<Found>)>, Error> {
+        let rows = self.ctx.reads(self.app, identity).sql_rows(sql).await;
+        let rows = rows.map_err(|error| failed("read merged metadata", of, error))?;
+        let read = rows.iter().map(found).collect::<Result<Vec<_>, _>>();
+        read.map_err(|error| failed("read merged metadata", of, error))
+    }
+
+    /// What was found as one, with the defaults of `keys`.
+    fn merged(
+        self,
+        read: Vec<(i32, Option<Found>)>,
+        keys: &[&MetaKey],
+        depth: MergeDepth,
+    ) -> BTreeMap<String, MergedValue> {
+        // A key counts as far as its declaration lets it be set, with a value that the declaration takes.
+        let fits = |found: &Found| {
+            let key = keys.iter().find(|key| key.name() == found.key);
+            key.is_none_or(|key| found.level <= key.level && key.read(&found.value.json()).is_ok())
+        };
+        let mut all: Vec<Found> = read.into_iter().filter_map(|(_, found)| found).filter(fits).collect();
+        let user = match self.ctx.caller() {
+            Caller::User(user) => Some(user.id.as_str()),
+            Caller::Anonymous => None,
+        };
+        all.extend(meta::defaults(keys.iter().copied(), user));
+        merge(all, depth)
     }
 
     /// The checked values.

@@ -56,18 +56,30 @@ CREATE TABLE public.global_metas (
   \"updatedAt\" TIMESTAMPTZ NOT NULL DEFAULT CURRENT_TIMESTAMP
 )";
 
-/// The object of the metas `m` of a row, or where `public` holds of those that are public: an aggregate. Texts are made
-/// JSON, whatever another program called them; a document is what was written, and the column's type refuses what is none.
-macro_rules! object {
+/// The members of the object of the metas `m`, in order of their keys: an aggregate. Texts are made JSON, whatever another
+/// program called them; a document is what was written.
+macro_rules! members {
     () => {
-        r#"'{' || coalesce(string_agg(to_json(m."metaKey")::text || ':' || CASE WHEN m."metaNumber" IS NOT NULL
+        r#"string_agg(to_json(m."metaKey")::text || ':' || CASE WHEN m."metaNumber" IS NOT NULL
       OR m."dataType" = 'json' OR m."dataType" = 'boolean' AND m."metaValue" IN ('true', 'false')
-      THEN m."metaValue" ELSE to_json(m."metaValue")::text END, ',' ORDER BY m."metaKey")
-      FILTER (WHERE m."isPublic" OR NOT public), '') || '}'"#
+      THEN m."metaValue" ELSE to_json(m."metaValue")::text END, ',' ORDER BY m."metaKey")"#
     };
 }
 
-/// The same as text, for the statement that makes all objects.
+/// The whole object, or where `public` holds what is public of it. The type of the column that takes it refuses what is no JSON.
+macro_rules! object {
+    () => {
+        concat!(
+            "'{' || coalesce(",
+            members!(),
+            "\n      FILTER (WHERE m.\"isPublic\" OR NOT public), '') || '}'"
+        )
+    };
+}
+
+/// The members, for the statement that gathers them.
+pub(crate) const MEMBERS: &str = members!();
+/// The object, for the statement that makes all.
 pub(crate) const OBJECT: &str = object!();
 
 /// What keeps the table of objects (its name is the first argument) as the metas of the trigger's table are; what is public

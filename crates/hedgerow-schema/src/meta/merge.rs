@@ -6,7 +6,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use super::{DataType, MetaValue, Metadata};
+use super::{DataType, MetaKey, MetaValue};
 use crate::write::members;
 
 /// Where a value comes from, the farthest first.
@@ -147,8 +147,8 @@ fn objects(near: &str, far: &str) -> Option<String> {
 }
 
 /// The defaults of declared keys, for `user`, or for nobody in particular.
-pub fn defaults(metadata: &Metadata, user: Option<&str>) -> Vec<Found> {
-    let value = |key: &super::MetaKey| {
+pub fn defaults<'k>(keys: impl IntoIterator<Item = &'k MetaKey>, user: Option<&str>) -> Vec<Found> {
+    let value = |key: &MetaKey| {
         let value = key.default_value()?;
         let is_chosen =
             key.rollout.zip(user).is_some_and(|(percent, user)| is_rolled_out(key.name(), user, percent));
@@ -160,7 +160,7 @@ pub fn defaults(metadata: &Metadata, user: Option<&str>) -> Vec<Found> {
         };
         Some(Found { level: Level::Default, key: key.name().to_owned(), value })
     };
-    metadata.keys.iter().filter_map(value).collect()
+    keys.into_iter().filter_map(value).collect()
 }
 
 /// Whether a user is among the first `percent` of a hundred; always the same answer for a user and a key, and for two keys

@@ -93,11 +93,11 @@ fn a_declaration_checks_and_has_a_default() {
 fn a_rollout_is_the_same_for_a_user_and_as_wide_as_it_says() {
     let schema = schema("metadata = true\n[metas.beta]\ntype = \"boolean\"\ndefault = false\nrollout = 25\n");
     let metadata = schema.entity("tasks").unwrap().metadata.as_ref().unwrap();
-    let is_on = |user: &str| defaults(metadata, Some(user))[0].value.text() == "true";
+    let is_on = |user: &str| defaults(&metadata.keys, Some(user))[0].value.text() == "true";
     let on = (0..10_000).filter(|n| is_on(&format!("user-{n}"))).count();
     assert!((2_300..2_700).contains(&on), "{on} of 10,000");
     assert!((0..100).all(|n| is_on(&format!("u{n}")) == is_on(&format!("u{n}"))));
-    assert_eq!(defaults(metadata, None)[0].value.text(), "false");
+    assert_eq!(defaults(&metadata.keys, None)[0].value.text(), "false");
 }
 
 /// Documents of few names, so that they meet.

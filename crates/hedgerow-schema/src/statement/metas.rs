@@ -106,32 +106,14 @@ const COLUMNS: [(&str, SqlType); 7] = [
 ];
 
 fn columns(sql: &mut Sql) {
-    sql.push("\"metaKey\", ");
-    json(sql, "");
+    sql.push("\"metaKey\", ").push(JSON);
     sql.push(", \"dataType\", COALESCE(\"isPublic\", false), COALESCE(\"isSearchable\", false), ");
     sql.push("\"createdAt\"::timestamptz, \"updatedAt\"::timestamptz, \"metaKey\", ").push(VERSION);
 }
 
-/// The value as JSON; `table` is the name of its table with a dot, or nothing.
-pub(super) fn json(sql: &mut Sql, table: &'static str) {
-    let column = |sql: &mut Sql, name: &'static str| {
-        sql.push(table).push(name);
-    };
-    // Another program may have called something a number or a boolean that is none.
-    sql.push("CASE WHEN ");
-    column(sql, "\"metaNumber\"");
-    sql.push(" IS NOT NULL OR ");
-    column(sql, "\"dataType\"");
-    sql.push(" = 'json' OR ");
-    column(sql, "\"dataType\"");
-    sql.push(" = 'boolean' AND ");
-    column(sql, "\"metaValue\"");
-    sql.push(" IN ('true', 'false') THEN ");
-    column(sql, "\"metaValue\"");
-    sql.push("::json ELSE to_json(");
-    column(sql, "\"metaValue\"");
-    sql.push(") END");
-}
+/// The value as JSON. Another program may have called something a number or a boolean that is none.
+const JSON: &str = "CASE WHEN \"metaNumber\" IS NOT NULL OR \"dataType\" = 'json' \
+    OR \"dataType\" = 'boolean' AND \"metaValue\" IN ('true', 'false') THEN \"metaValue\"::json ELSE to_json(\"metaValue\") END";
 
 /// What is shown, and key and version aside.
 fn query(sql: Sql) -> Query {
@@ -295,23 +277,33 @@ pub fn merged(entity: &Entity, id: &str, asker: Asker<'_>) -> Sql {
         row.owner(&mut sql, asker);
     }
     row.alive(&mut sql, entity);
-    let found = |sql: &mut Sql, level: u64| {
-        sql.push(" UNION ALL SELECT ").number(level);
-        sql.push(", \"metaKey\", \"metaValue\", \"dataType\" FROM public.");
-    };
-    found(&mut sql, 1);
-    sql.name(&meta::global_table());
+    sql.push(" UNION ALL ");
+    set_at(&mut sql, 1, MetasOf::Global);
     if entity.metadata.is_some() {
-        found(&mut sql, 2);
-        sql.name(&ddl::metas_table(entity));
-        MetasOf::Row(entity, id).conditions(&mut sql, asker, Purpose::Read);
+        sql.push(" UNION ALL ");
+        set_at(&mut sql, 2, MetasOf::Row(entity, id)).conditions(&mut sql, asker, Purpose::Read);
     }
     if matches!(asker, Asker::User(_)) {
-        found(&mut sql, 3);
-        sql.name(&meta::user_table());
-        MetasOf::User.conditions(&mut sql, asker, Purpose::Read);
+        sql.push(" UNION ALL ");
+        set_at(&mut sql, 3, MetasOf::User).conditions(&mut sql, asker, Purpose::Read);
     }
     sql
+}
+
+/// The same of what a user meets anywhere: what they set for themselves, and what all share.
+pub fn merged_of_user(asker: Asker<'_>) -> Sql {
+    let mut sql = Sql::new("");
+    set_at(&mut sql, 1, MetasOf::Global);
+    sql.push(" UNION ALL ");
+    set_at(&mut sql, 3, MetasOf::User).conditions(&mut sql, asker, Purpose::Read);
+    sql
+}
+
+/// `SELECT … FROM` what is set there; the level stands in front, its place in [`meta::Level::SET`] from 1.
+fn set_at<'a>(sql: &mut Sql, level: u64, of: MetasOf<'a>) -> MetasOf<'a> {
+    sql.push("SELECT ").number(level);
+    sql.push(", \"metaKey\", \"metaValue\", \"dataType\" FROM public.").name(&of.table());
+    of
 }
 
 /// What becomes of the metadata of one row or of several, which `which` selects, beside what else is written of them.

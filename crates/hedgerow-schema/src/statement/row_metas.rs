@@ -59,9 +59,7 @@ fn kept(sql: &mut Sql, outer: Place<'_>) {
 /// The object made of the metas.
 fn gathered(sql: &mut Sql, outer: Place<'_>, shown: &ShownMetas) {
     let inside = outer.inside(outer.entity);
-    sql.push("(SELECT coalesce(json_object_agg(found.\"metaKey\", ");
-    super::metas::json(sql, "found.");
-    sql.push("), '{}') FROM (SELECT ");
+    sql.push("(SELECT '{' || coalesce(").push(ddl::metas::MEMBERS).push(", '') || '}' FROM (SELECT ");
     sql.join(", ", ["metaKey", "metaValue", "dataType", metas::NUMBER_COLUMN], |sql, column| {
         inside.metas_name(sql);
         sql.push(".\"").push(column).push("\"");
@@ -72,7 +70,7 @@ fn gathered(sql: &mut Sql, outer: Place<'_>, shown: &ShownMetas) {
         inside.metas_name(sql);
         sql.push(".\"metaKey\" = ANY (").bind(Bind::list(keys.iter().map(String::as_str))).push(")");
     }
-    sql.push(" ORDER BY 1) AS found)");
+    sql.push(") AS m)::json");
 }
 
 /// ` FROM … WHERE`: the metas of one row of `outer`, by the whole of their key.

@@ -106,16 +106,28 @@ fn describe(paths: &mut Paths, whose: &Whose<'_>) {
     let list = operation("list", format!("Get the metadata of {name}"), whose.readers, Action::Read)
         .takes(["keys"])
         .fails(READING);
-    let list = if whose.entity.is_some() {
-        let both = json!({ "anyOf": [whose.read.clone(), schema("MergedMetas")] });
-        list.says(
+    let merged = match (whose.entity, whose.template) {
+        (Some(_), _) => Some(
             "With `merged=true` what whoever asks meets there: their own before the row's, the row's before what all share, and then \
              what is declared; a key then needs `metas:read`, too.",
-        )
-        .takes(["merged", "merge"])
-        .answer(200, "Key to value; merged, key to value and level.", &[], &json_of(both))
-    } else {
-        list.answer(200, "Key to value.", &[], &json_of(whose.read.clone()))
+        ),
+        (None, "/api/v1/users/me/metas") => Some(
+            "With `merged=true` what the caller meets anywhere: their own before what all share, and then what is declared for users \
+             and for all, feature flags among it.",
+        ),
+        _ => None,
+    };
+    let list = match merged {
+        Some(says) => {
+            let both = json!({ "anyOf": [whose.read.clone(), schema("MergedMetas")] });
+            list.says(says).takes(["merged", "merge"]).answer(
+                200,
+                "Key to value; merged, key to value and level.",
+                &[],
+                &json_of(both),
+            )
+        }
+        None => list.answer(200, "Key to value.", &[], &json_of(whose.read.clone())),
     };
     paths.add("GET", template, path, list);
 

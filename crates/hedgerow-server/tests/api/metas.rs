@@ -141,9 +141,18 @@ async fn what_is_wrong_with_a_value_is_named() {
     }
     let long = json!({"value": "x".repeat(2000), "isSearchable": true});
     found.push_str(&format!("long  {}\n", app.put(&ann, &format!("{ME}/k"), long).await.problem()));
-    for path in ["/k?x=1", "?keys=", "?keys=a,", "?keys=%22a", "?merged=true", "?keys=a&keys=b", "?keys=%00"]
-    {
+    for path in ["/k?x=1", "?keys=", "?keys=a,", "?keys=%22a", "?keys=a&keys=b", "?keys=%00"] {
         found.push_str(&format!("{path}  {}\n", app.get(&ann, &format!("{ME}{path}")).await.problem()));
+    }
+    let bob = app.user("bob").await;
+    for path in
+        [format!("/api/v1/users/{}/metas?merged=true", bob.user.id), "/api/v1/metas?merged=true".into()]
+    {
+        assert_eq!(
+            app.get(&ann, &path).await.problem(),
+            "400 unknown_parameter [merged: unknown_parameter]",
+            "{path}"
+        );
     }
     let note = row(&app, &ann, "/api/v1/notes").await;
     for path in ["?merged=yes", "?merge=deep", "?merged=true&merge=flat", "?select=id"] {
@@ -169,7 +178,6 @@ async fn what_is_wrong_with_a_value_is_named() {
     ?keys=  400 invalid_keys [keys: invalid_keys]
     ?keys=a,  400 invalid_meta_key [keys: invalid_meta_key]
     ?keys=%22a  400 invalid_keys [keys: invalid_keys]
-    ?merged=true  400 unknown_parameter [merged: unknown_parameter]
     ?keys=a&keys=b  400 repeated_parameter [keys: repeated_parameter]
     ?keys=%00  400 nul_byte [keys: nul_byte]
     ?merged=yes  400 invalid_parameter [merged: invalid_parameter]
@@ -416,5 +424,47 @@ async fn merged_metadata_says_where_each_value_comes_from() {
     assert_snapshot!(app.get(&ann, &deep).await.expect(200).text, @r#"{"flag":{"value":false,"level":"default"},"theme":{"value":{"dark":false,"size":3},"level":"user","levels":["user","entity","global"]},"zero":{"value":false,"level":"user"}}"#);
     let plain = app.get(&ann, &format!("{note}?merged=false")).await.expect(200).text;
     assert_eq!(plain, r#"{"empty":"","theme":{"size":3},"zero":0}"#);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn what_a_user_meets_anywhere_is_read_without_a_row() {
+    let declared = r#"
+        [metas.flag]
+        type = "boolean"
+        default = false
+        rollout = 100
+        [metas.layout]
+        type = "json"
+        level = "user"
+        default = { columns = 2 }
+        [metas.weight]
+        type = "integer"
+        default = 3
+    "#;
+    let entities = [("notes", format!("{NOTES}\n{declared}")), ("plans", NOTES.to_owned())];
+    let entities = entities.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let app = TestApp::with(&entities).await;
+    let (root, ann) = (app.user_with("root", "admin", &["*"]).await, app.user("ann").await);
+    let merged = format!("{ME}?merged=true");
+    // What is declared for rows is no business of hers; the rollout has chosen her.
+    assert_snapshot!(app.get(&ann, &merged).await.expect(200).text, @r#"{"flag":{"value":true,"level":"default"},"layout":{"value":{"columns":2},"level":"default"}}"#);
+    // A key that rows alone declare is another one under her name; where one is global, hers does not count.
+    let _ =
+        app.patch(&ann, ME, json!({"layout": {"dense": true}, "weight": "mine", "own": 0})).await.expect(200);
+    app.database
+        .sql(&format!(
+            "INSERT INTO user_metas (\"userId\", \"metaKey\", \"metaValue\", \"dataType\") VALUES ('{}', 'flag', 'true', 'boolean')",
+            ann.user.id
+        ))
+        .await;
+    let _ = app
+        .patch(&root, "/api/v1/metas", json!({"flag": false, "layout": {"columns": 4}, "own": 1}))
+        .await
+        .expect(200);
+    assert_snapshot!(app.get(&ann, &merged).await.expect(200).text, @r#"{"flag":{"value":false,"level":"global"},"layout":{"value":{"dense":true},"level":"user"},"own":{"value":0,"level":"user"},"weight":{"value":"mine","level":"user"}}"#);
+    assert_snapshot!(app.get(&ann, &format!("{merged}&merge=deep&keys=layout,flag")).await.expect(200).text, @r#"{"flag":{"value":false,"level":"global"},"layout":{"value":{"dense":true,"columns":4},"level":"user","levels":["user","global","default"]}}"#);
+    assert_snapshot!(app.get(&root, &format!("{merged}&keys=layout,flag,own")).await.expect(200).text, @r#"{"flag":{"value":false,"level":"global"},"layout":{"value":{"columns":4},"level":"global"},"own":{"value":1,"level":"global"}}"#);
+    assert_eq!(app.get(Who::Anyone, &merged).await.problem(), "401 not_signed_in");
     app.close().await;
 }

@@ -77,7 +77,8 @@ impl Place {
     }
 }
 
-/// `GET …/metas`: an object, key to value; `keys` narrows it, `merged=true` shows of a row's what whoever asks meets there.
+/// `GET …/metas`: an object, key to value; `keys` narrows it, `merged=true` shows what whoever asks meets at a
+/// row, or anywhere.
 pub(crate) async fn list(
     State(service): State<Service>,
     route: MatchedPath,
@@ -90,13 +91,16 @@ pub(crate) async fn list(
     let of = place.metas_of(&asked)?;
     let wanted = Wanted::read(&asked.parameters, of).map_err(invalid)?;
     let metas = MetaService::new(&asked.ctx, &service.app);
-    let document = match (wanted.merged, of) {
-        (Some(depth), MetasOf::Row(entity, id)) => {
-            let mut merged = metas.get_merged_meta(entity, id, depth).await?;
+    let document = match wanted.merged {
+        Some(depth) => {
+            let mut merged = match of {
+                MetasOf::Row(entity, id) => metas.get_merged_meta(entity, id, depth).await?,
+                _ => metas.get_merged_user_meta(depth).await?,
+            };
             merged.retain(|key, _| wanted.shows(key));
             work::merged_object(&merged)
         }
-        _ => {
+        None => {
             let keys = wanted.keys.as_ref().map(|keys| keys.iter().map(String::as_str).collect::<Vec<_>>());
             work::object(&metas.list_metas(of, keys.as_deref()).await?)
         }

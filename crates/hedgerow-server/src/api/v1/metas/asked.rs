@@ -30,7 +30,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// `keys`, and of a row's `merged` and `merge`.
+    /// `keys`, and of a row's and one's own `merged` and `merge`.
     pub(super) fn read(parameters: &[(String, String)], of: MetasOf<'_>) -> Result<Self, Mistakes> {
         let (mut keys, mut merged, mut depth) = (None, None, None);
         let mut mistakes = Vec::new();
@@ -43,17 +43,18 @@ impl Wanted {
                 mistakes.push(repeated(name));
                 continue;
             }
-            match (name.as_str(), of, text.as_str()) {
+            let merges = matches!(of, MetasOf::Row(..) | MetasOf::User);
+            match (name.as_str(), merges, text.as_str()) {
                 ("keys", _, text) => match read_keys("keys", text) {
                     Ok(read) => keys = Some(read),
                     Err(found) => mistakes.extend(found),
                 },
-                ("merged", MetasOf::Row(..), "true") => merged = Some(true),
-                ("merged", MetasOf::Row(..), "false") => merged = Some(false),
-                ("merged", MetasOf::Row(..), _) => word("`true` or `false`"),
-                ("merge", MetasOf::Row(..), "deep") => depth = Some(MergeDepth::Deep),
-                ("merge", MetasOf::Row(..), "shallow") => depth = Some(MergeDepth::Shallow),
-                ("merge", MetasOf::Row(..), _) => word("`shallow` or `deep`"),
+                ("merged", true, "true") => merged = Some(true),
+                ("merged", true, "false") => merged = Some(false),
+                ("merged", true, _) => word("`true` or `false`"),
+                ("merge", true, "deep") => depth = Some(MergeDepth::Deep),
+                ("merge", true, "shallow") => depth = Some(MergeDepth::Shallow),
+                ("merge", true, _) => word("`shallow` or `deep`"),
                 _ => mistakes.push(unknown(name)),
             }
         }
