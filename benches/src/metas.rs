@@ -58,6 +58,7 @@ async fn main() -> Result<(), Failure> {
     app.database.sql(&load).await;
     app.database.sql("VACUUM ANALYZE tasks").await;
     app.database.sql("VACUUM ANALYZE tasks_metas").await;
+    app.database.sql("VACUUM ANALYZE tasks_metas_objects").await;
     let schema = app.app.schema();
     for (key, condition) in [("metas.key0", "eq.value 7"), ("metas.key1", "gte.9")] {
         println!(

@@ -335,7 +335,10 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::AdminOnly { .. }
         | Error::NotOwner
         | Error::NotAllowed(_) => StatusCode::FORBIDDEN,
-        Error::NotFound | Error::UnknownEntity { .. } | Error::NoMetadata { .. } => StatusCode::NOT_FOUND,
+        Error::NotFound
+        | Error::NoSuchMeta { .. }
+        | Error::UnknownEntity { .. }
+        | Error::NoMetadata { .. } => StatusCode::NOT_FOUND,
         // PostgREST's answer where a relation has several meanings: the choices are in the message.
         Error::Input(inputs) if inputs.iter().all(|input| input.code == AMBIGUOUS) => {
             StatusCode::MULTIPLE_CHOICES

@@ -42,6 +42,12 @@ pub enum Error {
     /// There is no such row, or it is another tenant's: nobody can tell the difference.
     #[error("there is no such row")]
     NotFound,
+    /// There is no such key of metadata, or none that the caller may read, or no such row.
+    #[error("there is no key {key:?} of metadata")]
+    NoSuchMeta {
+        /// As asked.
+        key: String,
+    },
     /// There is no such entity.
     #[error("there is no entity {name:?}")]
     UnknownEntity {
@@ -55,7 +61,7 @@ pub enum Error {
         entity: String,
     },
     /// The row is there, and not in the version that the caller means.
-    #[error("the row has changed")]
+    #[error("it has changed")]
     Changed,
     /// The idempotency key belongs to another request.
     #[error("the idempotency key was used for another request")]
@@ -106,7 +112,7 @@ impl Error {
             Self::MissingScope { .. } => "missing_scope",
             Self::AdminOnly { .. } => "admin_only",
             Self::NotOwner => "not_owner",
-            Self::NotFound => "not_found",
+            Self::NotFound | Self::NoSuchMeta { .. } => "not_found",
             Self::UnknownEntity { .. } => "unknown_entity",
             Self::NoMetadata { .. } => "no_metadata",
             Self::Changed => "precondition_failed",
@@ -138,13 +144,14 @@ impl Error {
             Self::AdminOnly { entity } => format!("only administrators write {entity}"),
             Self::NotOwner => "the row belongs to somebody else".to_owned(),
             Self::NotFound => "there is no such row".to_owned(),
+            Self::NoSuchMeta { key } => format!("there is no key `{key}` here, or none that you may read"),
             Self::UnknownEntity { name } => format!("there is no entity `{name}`"),
             Self::NoMetadata { entity } => {
                 format!(
                     "rows of {entity} have no metadata; `metadata = true` in its entity file gives them some"
                 )
             }
-            Self::Changed => "the row has changed since you read it; read it again".to_owned(),
+            Self::Changed => "this has changed since you read it; read it again".to_owned(),
             Self::KeyReused => "this Idempotency-Key was sent with another request; use a new one".to_owned(),
             Self::KeyInUse => {
                 "a request with this Idempotency-Key is still under way; send it again later".to_owned()
@@ -180,6 +187,7 @@ impl Error {
             Self::AdminOnly { .. } => Some("sign in as a user whose role is admin"),
             Self::NotOwner => Some("only its owner changes it"),
             Self::NotFound => Some("the id may be wrong, or the row not yours to see"),
+            Self::NoSuchMeta { .. } => Some("the path without the key lists what is there"),
             Self::UnknownEntity { .. } => {
                 Some("/api/v1/docs lists the entities; their names are in lower case")
             }

@@ -89,7 +89,7 @@ impl<'a> MetaService<'a> {
     /// The meta of the user who asks.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none.
+    /// [`Error::NoSuchMeta`] where there is none.
     pub async fn get_user_meta(self, key: &str) -> Result<Meta, Error> {
         self.get_meta(MetasOf::User, key).await
     }
@@ -97,7 +97,7 @@ impl<'a> MetaService<'a> {
     /// One meta.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none, or no such row.
+    /// [`Error::NoSuchMeta`] where there is none, or no such row.
     pub async fn get_meta(self, of: MetasOf<'_>, key: &str) -> Result<Meta, Error> {
         parsed(&self.read_one(of, key).await?.object)
     }
@@ -110,7 +110,12 @@ impl<'a> MetaService<'a> {
         let identity = self.reader(of)?;
         let query = metas::one(of, possible_key(key)?, self.asker());
         let rows = self.ctx.reads(self.app, &identity).json(&query, 1).await;
-        OneRow::first(rows.map_err(|error| failed("read metadata", of, error))?)
+        OneRow::first(rows.map_err(|error| failed("read metadata", of, error))?).map_err(
+            |error| match error {
+                Error::NotFound => no_such(key),
+                other => other,
+            },
+        )
     }
 
     /// All metas in order of their keys, or those with these keys.
@@ -195,7 +200,7 @@ impl<'a> MetaService<'a> {
     /// Deletes a key.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none, [`Error::Changed`] where it has another version than expected.
+    /// [`Error::NoSuchMeta`] where there is none, [`Error::Changed`] where it has another version than expected.
     pub async fn delete_meta(self, of: MetasOf<'_>, key: &str, expected: &Expected) -> Result<(), Error> {
         self.delete_one(&mut Writes::alone(self.ctx, self.app), of, key, expected).await
     }
@@ -276,7 +281,7 @@ impl<'a> MetaService<'a> {
     /// set, of the keys that are declared for more than rows (feature flags).
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] where nobody asks.
+    /// [`Error::NotSignedIn`] where nobody asks.
     pub async fn get_merged_user_meta(
         self,
         depth: MergeDepth,
@@ -440,7 +445,11 @@ fn rules<'e>(of: MetasOf<'e>, schema: &'e Schema) -> Result<MetaRules<'e>, Error
 
 /// A key that PostgreSQL could not even read, or that nothing can have, names no meta.
 fn possible_key(key: &str) -> Result<&str, Error> {
-    meta::check_key(key).map(|()| key).map_err(|_| Error::NotFound)
+    meta::check_key(key).map(|()| key).map_err(|_| no_such(key))
+}
+
+fn no_such(key: &str) -> Error {
+    Error::NoSuchMeta { key: key.chars().take(255).collect() }
 }
 
 fn no_metadata(entity: &Entity) -> Error {

@@ -265,6 +265,8 @@ CREATE TABLE public."contacts_metas_objects" (
   CONSTRAINT "contacts_metas_objects_pkey" PRIMARY KEY ("userId", "entityId", "isPublic")
 );
 REVOKE ALL ON TABLE public."contacts_metas_objects" FROM PUBLIC;
+CREATE INDEX "idx_contacts_metas_objects_entityId" ON public."contacts_metas_objects" USING hash ("entityId");
+COMMENT ON INDEX public."idx_contacts_metas_objects_entityId" IS 'hedgerow index';
 COMMENT ON TABLE public."contacts_metas_objects" IS 'hedgerow objects';
 ALTER TABLE public."contacts_metas_objects" ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public."contacts_metas_objects" FORCE ROW LEVEL SECURITY;

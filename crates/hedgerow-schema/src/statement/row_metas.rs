@@ -5,6 +5,7 @@
 //! Numbers are compared by the column that an index may serve below a policy, and then exactly; that comparison is never
 //! evaluated on what is no number.
 
+use super::Asker;
 use super::place::Place;
 use crate::model::metas;
 use crate::query::{Comparison, MetaComparison, MetaTest, ShownMetas};
@@ -19,22 +20,34 @@ pub(super) fn object(sql: &mut Sql, outer: Place<'_>, shown: &ShownMetas) {
     if *shown != ShownMetas::All || !outer.entity.keeps_objects() {
         return gathered(sql, outer, shown);
     }
-    sql.push("coalesce(");
-    kept(sql, outer);
-    sql.push(", ");
-    if outer.entity.access.read != Read::Owner && outer.entity.private_keys().next().is_some() {
-        // Others read no object of such rows.
-        gathered(sql, outer, shown);
-    } else {
-        sql.push("'{}'");
+    let of_others = |sql: &mut Sql| {
+        if outer.entity.private_keys().next().is_some() {
+            // They read no object of such rows.
+            gathered(sql, outer, shown);
+        } else {
+            kept(sql, outer, " AND ");
+        }
+    };
+    match (outer.entity.access.read, outer.asker) {
+        (Read::Owner, _) => kept(sql, outer, " AND NOT "),
+        (_, Asker::Anonymous) => of_others(sql),
+        (_, Asker::User(_)) => {
+            sql.push("CASE WHEN ");
+            outer.name(sql);
+            outer.owner(sql);
+            sql.push(" THEN ");
+            kept(sql, outer, " AND NOT ");
+            sql.push(" ELSE ");
+            of_others(sql);
+            sql.push(" END");
+        }
     }
-    sql.push(")");
 }
 
-/// The object that is kept: the policy shows the owner both, and everybody else the one of what is public.
-fn kept(sql: &mut Sql, outer: Place<'_>) {
+/// The object that is kept of all, or of what is public. The policy decides who reads it; its owner is the row's, by its foreign key.
+fn kept(sql: &mut Sql, outer: Place<'_>, public: &'static str) {
     let inside = outer.inside(outer.entity);
-    sql.push("(SELECT ");
+    sql.push("coalesce((SELECT ");
     inside.objects_name(sql);
     sql.push(".object FROM public.").name(&ddl::objects_table(outer.entity)).push(" AS ");
     inside.objects_name(sql);
@@ -42,18 +55,9 @@ fn kept(sql: &mut Sql, outer: Place<'_>) {
     inside.objects_name(sql);
     sql.push(".\"entityId\" = ");
     outer.name(sql);
-    sql.push(".id AND ");
+    sql.push(".id").push(public);
     inside.objects_name(sql);
-    if outer.entity.access.read_names_owner() {
-        inside.owner(sql);
-    } else {
-        sql.push(".\"userId\" = ");
-        outer.name(sql);
-        sql.push(".\"userId\"");
-    }
-    sql.push(" ORDER BY ");
-    inside.objects_name(sql);
-    sql.push(".\"isPublic\" LIMIT 1)");
+    sql.push(".\"isPublic\"), '{}')");
 }
 
 /// The object made of the metas.

@@ -56,7 +56,7 @@ const PROBLEMS: &[(u16, &str, &str, [&str; 3])] = &[
         412,
         "PreconditionFailed",
         "The row is another than `If-Match` says; nothing was done.",
-        ["precondition_failed", "the row has changed since you read it; read it again", ""],
+        ["precondition_failed", "this has changed since you read it; read it again", ""],
     ),
     (
         413,

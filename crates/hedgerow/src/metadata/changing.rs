@@ -8,7 +8,7 @@ use hedgerow_schema::Action;
 use hedgerow_schema::meta::{MetaChanges, MetaInput};
 use hedgerow_schema::statement::metas::{self, MetasOf, Only};
 
-use super::{Meta, MetaService, all, failed, possible_key, rules};
+use super::{Meta, MetaService, all, failed, no_such, possible_key, rules};
 use crate::error::Error;
 use crate::records::{Expected, OneRow, Writes};
 
@@ -138,7 +138,7 @@ impl MetaService<'_> {
             [deleted, ..] if *deleted > 0 => Ok(()),
             [_, _, 0, readable] if *readable > 0 => Err(Error::NotOwner),
             [_, seen, ..] if *seen > 0 => Err(Error::Changed),
-            _ => Err(Error::NotFound),
+            _ => Err(no_such(key)),
         }
     }
 }
