@@ -72,7 +72,6 @@ pub fn core(roles: &Roles) -> Vec<CoreMigration> {
         CoreMigration { name: "0005_idempotency", statements: idempotency::statements(roles) },
         CoreMigration { name: RATE_LIMITS, statements: rate_limits::statements(roles) },
         CoreMigration { name: "0007_metas", statements: metas::statements(roles) },
-        CoreMigration { name: "0008_metas_objects", statements: vec![Sql::new(metas::KEEP_OBJECTS)] },
     ]
 }
 
@@ -188,7 +187,6 @@ pub fn own_function(name: &str) -> Option<String> {
     let text = match name {
         "get_auth_user_id()" => IDENTITY_FUNCTION.to_owned(),
         "update_updated_at_column()" => UPDATED_AT_FUNCTION.to_owned(),
-        "keep_metas_objects()" => metas::KEEP_OBJECTS.to_owned(),
         _ => return None,
     };
     Some(text)

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use self::altered::Altered;
 use self::maker::Maker;
 use crate::catalog::Catalog;
+use crate::model::objects;
 
 pub(crate) use self::columns::digits;
 pub(crate) use self::definition::{add_constraint, drop_constraint, on};
@@ -138,6 +139,8 @@ const VALIDATIONS: u8 = 85;
 const AFTER_VALIDATION: u8 = 87;
 const COLUMNS_GONE: u8 = 90;
 const TABLES_GONE: u8 = 95;
+/// After the triggers that call them.
+const FUNCTIONS_GONE: u8 = 97;
 
 const INSTANT: &str = "ACCESS EXCLUSIVE, for an instant";
 const REWRITING: &str = "ACCESS EXCLUSIVE, while the table is written anew";
@@ -155,7 +158,12 @@ pub fn plan(is: &Catalog, should: &Catalog, renames: &Renames, pace: Pace) -> Pl
     for (name, function) in &should.functions {
         let known = renamed.functions.get(name);
         if known != Some(function) {
-            maker.function(name, known.map(|known| known.owner.as_str()), &function.owner);
+            maker.function(name, known, function);
+        }
+    }
+    for (name, function) in &renamed.functions {
+        if objects::is_keeper(function) && !should.functions.contains_key(name) {
+            maker.drop_function(name);
         }
     }
     // Others' keys point at users from the moment they are made.

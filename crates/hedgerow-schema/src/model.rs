@@ -6,6 +6,7 @@
 mod keys;
 mod links;
 pub(crate) mod metas;
+pub(crate) mod objects;
 mod own;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,8 +37,9 @@ pub fn expected(schema: &Schema, roles: &Roles, owner: &str) -> Catalog {
             catalog.tables.insert(ddl::metas_table(entity).to_string(), metas);
         }
         if entity.keeps_objects() {
-            let objects = metas::objects(entity, roles, owner);
+            let objects = objects::table(entity, roles, owner);
             catalog.tables.insert(ddl::objects_table(entity).to_string(), objects);
+            catalog.functions.extend([objects::function(entity, owner)]);
         }
     }
     // A parent has the key that children point at, whoever they are.
@@ -347,7 +349,7 @@ fn deletion(field: &Field, on_delete: OnDelete) -> (String, Vec<String>) {
 /// what makes no difference to it (TIMESTAMP for TIMESTAMPTZ, a nullable `createdAt`).
 pub fn target(is: &Catalog, expected: &Catalog, kept: &Catalog, roles: &Roles) -> Catalog {
     let mut target = Catalog { others: kept.others.clone(), ..Catalog::default() };
-    for (name, function) in &kept.functions {
+    for (name, function) in kept.functions.iter().filter(|(_, function)| !objects::is_keeper(function)) {
         target.functions.insert(name.clone(), function.clone());
     }
     for (name, function) in &expected.functions {
@@ -466,7 +468,7 @@ fn one(
     for (trigger, known) in &kept.triggers {
         // Under the name that a renamed table gave it, or of another time: its argument is a table's name.
         let is_ours = |own: &Trigger| own.definition == known.definition;
-        if expected.triggers.values().any(is_ours) || known.definition.contains(metas::KEEPS) {
+        if expected.triggers.values().any(is_ours) || objects::is_keeping(known) {
             continue;
         }
         table.triggers.entry(trigger.clone()).or_insert_with(|| known.clone());

@@ -6,6 +6,7 @@
 -- loses data: table contacts is dropped with all its rows
 -- loses data: table companies is dropped with all its rows
 -- loses data: table activities is dropped with all its rows
+-- safe: function keep_contacts_metas_objects() is dropped
 -- hedgerow: loses table deals
 -- hedgerow: loses table contacts_metas
 -- hedgerow: loses table contacts
@@ -30,3 +31,4 @@ DROP TABLE public."contacts_metas";
 DROP TABLE public."contacts";
 DROP TABLE public."companies";
 DROP TABLE public."activities";
+DROP FUNCTION public.keep_contacts_metas_objects();

@@ -1,5 +1,6 @@
 -- 0001_init, from the entity files.
 -- Review it; the way back is 0001_init.down.sql.
+-- safe: function keep_contacts_metas_objects() is made
 -- safe: table activities is made, with its indexes, policies and rights
 -- safe: table companies is made, with its indexes, policies and rights
 -- safe: table contacts is made, with its indexes, policies and rights
@@ -7,6 +8,57 @@
 -- safe: table contacts_metas_objects is made, with its indexes, policies and rights
 -- safe: table deals is made, with its indexes, policies and rights
 
+CREATE OR REPLACE FUNCTION public.keep_contacts_metas_objects() RETURNS trigger
+  LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+AS $$
+-- hedgerow objects
+DECLARE
+  owners text[];
+  ids text[];
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    -- Empty already where the rows were truncated, too.
+    IF pg_relation_size('public."contacts_metas_objects"'::regclass) > 0 THEN
+      TRUNCATE public."contacts_metas_objects";
+    END IF;
+    RETURN NULL;
+  ELSIF TG_OP = 'UPDATE' THEN
+    SELECT array_agg("userId"), array_agg("entityId") INTO owners, ids
+      FROM (SELECT "userId", "entityId" FROM before UNION SELECT "userId", "entityId" FROM changed) r;
+  ELSE
+    SELECT array_agg("userId"), array_agg("entityId") INTO owners, ids
+      FROM (SELECT DISTINCT "userId", "entityId" FROM changed) r;
+  END IF;
+  IF ids IS NULL OR TG_OP = 'DELETE' AND (NOT has_any_column_privilege('public."contacts_metas_objects"', 'UPDATE')
+      OR row_security_active(TG_RELID) AND public.get_auth_user_id() IS NULL) THEN
+    RETURN NULL;
+  END IF;
+  IF TG_OP = 'DELETE' THEN
+    PERFORM FROM public."contacts_metas_objects" o WHERE (o."userId", o."entityId") IN (SELECT * FROM unnest(owners, ids))
+      ORDER BY o."userId", o."entityId", o."isPublic" FOR NO KEY UPDATE;
+  ELSIF row_security_active(TG_RELID) THEN
+    INSERT INTO public."contacts_metas_objects" AS o ("entityId", "isPublic", object)
+      SELECT "entityId", public, '{}' FROM unnest(owners, ids) r ("userId", "entityId"), (VALUES (false)) a (public) ORDER BY "userId", "entityId", public
+      ON CONFLICT ("userId", "entityId", "isPublic") DO UPDATE SET object = o.object WHERE false;
+  ELSE
+    INSERT INTO public."contacts_metas_objects" AS o ("userId", "entityId", "isPublic", object)
+      SELECT "userId", "entityId", public, '{}' FROM unnest(owners, ids) r ("userId", "entityId"), (VALUES (false)) a (public) ORDER BY "userId", "entityId", public
+      ON CONFLICT ("userId", "entityId", "isPublic") DO UPDATE SET object = o.object WHERE false;
+  END IF;
+  WITH made AS MATERIALIZED (
+    SELECT r.*, public, (SELECT '{' || coalesce(string_agg(to_json(m."metaKey")::text || ':' || CASE WHEN m."metaNumber" IS NOT NULL
+      OR m."dataType" = 'json' OR m."dataType" = 'boolean' AND m."metaValue" IN ('true', 'false')
+      THEN m."metaValue" ELSE to_json(m."metaValue")::text END, ',' ORDER BY m."metaKey")
+      FILTER (WHERE m."isPublic" OR NOT public), '') || '}'
+      FROM public."contacts_metas" m WHERE m."userId" = r."userId" AND m."entityId" = r."entityId") AS object
+    FROM unnest(owners, ids) r ("userId", "entityId"), (VALUES (false)) a (public))
+  UPDATE public."contacts_metas_objects" o SET object = made.object::json FROM made
+    WHERE o."userId" = made."userId" AND o."entityId" = made."entityId" AND o."isPublic" = made.public
+      AND o.object::text <> made.object;
+  RETURN NULL;
+END;
+$$;
+GRANT EXECUTE ON FUNCTION public.keep_contacts_metas_objects() TO PUBLIC;
 CREATE TABLE public."activities" (
   "id" text DEFAULT gen_random_uuid()::text NOT NULL,
   "userId" text DEFAULT public.get_auth_user_id() NOT NULL,
@@ -252,10 +304,10 @@ CREATE POLICY "hedgerow_floor_update" ON public."contacts_metas"
 GRANT DELETE, SELECT ON TABLE public."contacts_metas" TO "hedgerow_app";
 GRANT INSERT ("dataType", "entityId", "isPublic", "isSearchable", "metaKey", "metaValue") ON TABLE public."contacts_metas" TO "hedgerow_app";
 GRANT UPDATE ("dataType", "isPublic", "isSearchable", "metaValue") ON TABLE public."contacts_metas" TO "hedgerow_app";
-CREATE TRIGGER "keep_contacts_metas_objects_delete" AFTER DELETE ON public."contacts_metas" REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.keep_metas_objects('contacts_metas_objects');
-CREATE TRIGGER "keep_contacts_metas_objects_insert" AFTER INSERT ON public."contacts_metas" REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.keep_metas_objects('contacts_metas_objects');
-CREATE TRIGGER "keep_contacts_metas_objects_truncate" AFTER TRUNCATE ON public."contacts_metas" FOR EACH STATEMENT EXECUTE FUNCTION public.keep_metas_objects('contacts_metas_objects');
-CREATE TRIGGER "keep_contacts_metas_objects_update" AFTER UPDATE ON public."contacts_metas" REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.keep_metas_objects('contacts_metas_objects');
+CREATE TRIGGER "keep_contacts_metas_objects_delete" AFTER DELETE ON public."contacts_metas" REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.keep_contacts_metas_objects('contacts_metas_objects');
+CREATE TRIGGER "keep_contacts_metas_objects_insert" AFTER INSERT ON public."contacts_metas" REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.keep_contacts_metas_objects('contacts_metas_objects');
+CREATE TRIGGER "keep_contacts_metas_objects_truncate" AFTER TRUNCATE ON public."contacts_metas" FOR EACH STATEMENT EXECUTE FUNCTION public.keep_contacts_metas_objects('contacts_metas_objects');
+CREATE TRIGGER "keep_contacts_metas_objects_update" AFTER UPDATE ON public."contacts_metas" REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.keep_contacts_metas_objects('contacts_metas_objects');
 CREATE TRIGGER "update_contacts_metas_updated_at" BEFORE UPDATE ON public."contacts_metas" FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
 CREATE TABLE public."contacts_metas_objects" (
   "userId" text DEFAULT public.get_auth_user_id() NOT NULL,

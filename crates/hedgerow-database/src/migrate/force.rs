@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use hedgerow_schema::catalog::DERIVED;
 use hedgerow_schema::diff::{literal, quote};
 
 use super::{MigrateError, Report, failed, run};
@@ -21,13 +22,14 @@ pub(super) async fn named(owner: &Owner, text: &str) -> Result<Vec<(u32, String)
                  coalesce((SELECT array_agg(k.confrelid) FROM pg_catalog.pg_constraint k \
                    WHERE k.conrelid = c.oid AND k.contype = 'f' AND NOT k.convalidated), '{}') \
                || coalesce((SELECT array_agg(o.oid) FROM pg_catalog.pg_trigger t \
-                   JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'keep_metas_objects' \
                    JOIN pg_catalog.pg_class o ON o.relnamespace = c.relnamespace \
+                     AND pg_catalog.obj_description(o.oid, 'pg_class') = $1 \
                      AND o.relname = split_part(encode(t.tgargs, 'escape'), '\\000', 1) \
                    WHERE t.tgrelid = c.oid), '{}') \
                FROM pg_catalog.pg_class c WHERE c.relnamespace = 'public'::regnamespace \
                AND c.relkind IN ('r', 'p') AND c.relforcerowsecurity AND pg_has_role(c.relowner, 'MEMBER')";
-    let rows = owner.client.query(sql, &[]).await.map_err(|source| from_driver("list tables", source))?;
+    let rows =
+        owner.client.query(sql, &[&DERIVED]).await.map_err(|source| from_driver("list tables", source))?;
     let words = words(text);
     let mut wanted: HashSet<u32> = HashSet::new();
     for row in &rows {

@@ -211,9 +211,9 @@ impl Adoption {
             let reason = "it shows what its owner may see, under the policies from now on".to_owned();
             left.push(Left { object: object.clone(), reason });
         }
-        for (name, function) in
-            should.functions.iter().filter(|(name, _)| !is_own_function(name.trim_end_matches("()")))
-        {
+        for (name, function) in should.functions.iter().filter(|(name, function)| {
+            !is_own_function(name.trim_end_matches("()")) && !model::objects::is_keeper(function)
+        }) {
             let renamed = self
                 .renames
                 .columns
@@ -232,7 +232,7 @@ impl Adoption {
 }
 
 /// Hedgerow's own functions, which the sets make.
-const OWN_FUNCTIONS: &[&str] = &["get_auth_user_id()", "update_updated_at_column()", "keep_metas_objects()"];
+const OWN_FUNCTIONS: &[&str] = &["get_auth_user_id()", "update_updated_at_column()"];
 
 impl Goal {
     /// The files of the first migration: forward and back. `before` are the statements that make Hedgerow's functions as

@@ -12,7 +12,7 @@ use super::{
     REWRITING, RULES, VALIDATIONS,
 };
 use crate::catalog::{GRANT_OPTION, Index, Policy, Rule, Table};
-use crate::model::metas;
+use crate::model::objects;
 
 /// One table that is there and should be otherwise.
 pub(super) struct Altered<'m, 'c> {
@@ -254,7 +254,7 @@ impl Altered<'_, '_> {
                 None => {
                     let sql = trigger_definition(trigger, &wanted.definition);
                     let mut change = self.change(format!("trigger {trigger:?} of {name}"), "is made");
-                    if let Some([clear, fill]) = metas::filling(name, &wanted.definition) {
+                    if let Some([clear, fill]) = objects::filling(name, &wanted.definition) {
                         change = change
                             .class(
                                 Class::Locks,

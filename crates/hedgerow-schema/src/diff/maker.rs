@@ -5,11 +5,12 @@ use super::definition::{
     index_definition, list, on, policy_definition, quote, table_grants, trigger_definition,
 };
 use super::{
-    Change, Class, FUNCTIONS, How, INSTANT, KEYS, Loss, NO_LOCK, Pace, REMOVALS, RENAMES, Renames, Step,
-    TABLES, TABLES_GONE,
+    Change, Class, FUNCTIONS, FUNCTIONS_GONE, How, INSTANT, KEYS, Loss, NO_LOCK, Pace, REMOVALS, RENAMES,
+    Renames, Step, TABLES, TABLES_GONE,
 };
-use crate::catalog::{self, Rule, Table};
+use crate::catalog::{self, Function, Rule, Table};
 use crate::ddl;
+use crate::model::objects;
 
 pub(super) struct Maker {
     pub(super) changes: Vec<Change>,
@@ -97,19 +98,32 @@ impl Maker {
             .done();
     }
 
-    pub(super) fn function(&mut self, name: &str, known_owner: Option<&str>, owner: &str) {
-        let Some(sql) = ddl::own_function(name) else { return };
-        let action = if known_owner.is_some() { "becomes what Hedgerow made" } else { "is made" };
+    pub(super) fn function(&mut self, name: &str, known: Option<&Function>, wanted: &Function) {
+        let sql = if objects::is_keeper(wanted) {
+            objects::definition(name, wanted)
+        } else {
+            let Some(sql) = ddl::own_function(name) else { return };
+            sql
+        };
+        let action = if known.is_some() { "becomes what Hedgerow made" } else { "is made" };
         let mut change = self
             .change(format!("function {name}"), action)
             .class(Class::Safe, NO_LOCK)
             .together(FUNCTIONS, sql)
             .together(FUNCTIONS, format!("GRANT EXECUTE ON FUNCTION public.{name} TO PUBLIC"));
-        if known_owner.is_some_and(|known| known != owner) {
+        let owner = &wanted.owner;
+        if known.is_some_and(|known| known.owner != *owner) {
             change =
                 change.together(FUNCTIONS, format!("ALTER FUNCTION public.{name} OWNER TO {}", quote(owner)));
         }
         change.done();
+    }
+
+    pub(super) fn drop_function(&mut self, name: &str) {
+        self.change(format!("function {name}"), "is dropped")
+            .class(Class::Safe, NO_LOCK)
+            .together(FUNCTIONS_GONE, format!("DROP FUNCTION public.{name}"))
+            .done();
     }
 
     pub(super) fn create(&mut self, name: &str, table: &Table) {

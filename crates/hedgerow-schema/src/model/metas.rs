@@ -3,9 +3,8 @@
 //! Always holds: a meta stays within the owner of its row by its foreign key. The unique key is led by the owner, so that no
 //! collision tells anybody of another's keys.
 
-use super::{check, column, in_order, index, links, protect, references_user, updated_at};
-use crate::catalog::{self, Column, Constraint, Index, Rule, Table, Trigger};
-use crate::diff::on;
+use super::{check, column, in_order, index, links, objects, protect, references_user, updated_at};
+use crate::catalog::{self, Column, Constraint, Index, Rule, Table};
 use crate::expression::Expression;
 use crate::meta::{MAX_KEY_LENGTH, MAX_SEARCHABLE_BYTES};
 use crate::{Entity, Identifier, Read, Roles, Sql, ddl, policy};
@@ -132,87 +131,9 @@ pub(super) fn table(entity: &Entity, roles: &Roles, owner: &str) -> Table {
     table.constraints.insert(named(&["entityId", "fkey"]), Constraint { rule, validated: true });
     updated_at(&mut table, name);
     if entity.keeps_objects() {
-        table.triggers.extend(keeping(entity));
+        table.triggers.extend(objects::triggers(entity));
     }
     protect(&mut table, &policy::for_metas(entity, roles));
-    table
-}
-
-/// The triggers that keep the objects as the metas are. PostgreSQL lets a trigger that is told which rows were written
-/// be about one command.
-fn keeping(entity: &Entity) -> impl Iterator<Item = (String, Trigger)> {
-    let (metas, objects) = (ddl::metas_table(entity), ddl::objects_table(entity));
-    let audience = if entity.access.read == Read::Owner { "" } else { ", 'public'" };
-    let told = [
-        ("INSERT", "REFERENCING NEW TABLE AS changed "),
-        ("UPDATE", "REFERENCING OLD TABLE AS before NEW TABLE AS changed "),
-        ("DELETE", "REFERENCING OLD TABLE AS changed "),
-        ("TRUNCATE", ""),
-    ];
-    told.into_iter().map(move |(command, tables)| {
-        let name = Identifier::joined(&["keep", objects.as_str(), &command.to_lowercase()]);
-        let definition = format!(
-            "AFTER {command} ON {metas} {tables}FOR EACH STATEMENT EXECUTE FUNCTION {KEEPS}'{objects}'{audience})"
-        );
-        (name.to_string(), Trigger { definition, enabled: "O".into() })
-    })
-}
-
-/// What the call of the function in the definition of such a trigger begins with.
-pub(super) const KEEPS: &str = "keep_metas_objects(";
-
-/// The statements, for one transaction behind the trigger's own, that make all objects of the table `metas` anew. Others
-/// read the old ones meanwhile, and write metas: of a row that somebody writes after the first statement, theirs is right.
-pub(crate) fn filling(metas: &str, definition: &str) -> Option<[String; 2]> {
-    let arguments = definition.strip_prefix("AFTER INSERT ")?.split_once(KEEPS)?.1;
-    let objects = on(arguments.split('\'').nth(1)?);
-    let audiences = if arguments.contains("'public'") { "(false), (true)" } else { "(false)" };
-    Some([
-        format!("DELETE FROM {objects}"),
-        format!(
-            "INSERT INTO {objects} (\"userId\", \"entityId\", \"isPublic\", object)\n  \
-             SELECT m.\"userId\", m.\"entityId\", public, ({})::json\n  \
-             FROM {} m, (VALUES {audiences}) a (public)\n  GROUP BY 1, 2, 3 ON CONFLICT DO NOTHING",
-            ddl::metas::OBJECT,
-            on(metas)
-        ),
-    ])
-}
-
-/// The table of the objects: for each row one that says all, and where others read rows one that says what is public.
-pub(super) fn objects(entity: &Entity, roles: &Roles, owner: &str) -> Table {
-    let name = ddl::objects_table(entity);
-    let name = name.as_str();
-    let named = |parts: &[&str]| Identifier::joined(&[&[name], parts].concat()).to_string();
-    let columns = [
-        ("userId", column("text", true, Some(Expression::read("public.get_auth_user_id()")))),
-        ("entityId", column("text", true, None)),
-        ("isPublic", column("boolean", true, None)),
-        ("object", column("json", true, None)),
-    ];
-    let mut table = Table {
-        owner: owner.to_owned(),
-        comment: Some(catalog::DERIVED.to_owned()),
-        columns: in_order(columns),
-        ..Table::default()
-    };
-    let keys = ["userId", "entityId", "isPublic"];
-    let primary = Index { primary: true, comment: None, ..index(&keys, true) };
-    table.indexes.insert(named(&["pkey"]), primary);
-    // A list looks up one for each row, and a hash costs half of what a tree does.
-    let by_row = Index { method: "hash".into(), ..index(&["entityId"], false) };
-    table.indexes.insert(Identifier::joined(&["idx", name, "entityId"]).to_string(), by_row);
-    let pair = |last: &str| vec!["userId".to_owned(), last.to_owned()];
-    let rule = Rule::References {
-        columns: pair("entityId"),
-        table: entity.name.to_string(),
-        targets: pair("id"),
-        on_delete: "CASCADE".into(),
-        sets: Vec::new(),
-        on_update: "NO ACTION".into(),
-    };
-    table.constraints.insert(named(&["entityId", "fkey"]), Constraint { rule, validated: true });
-    protect(&mut table, &policy::for_objects(entity, roles));
     table
 }
 

@@ -64,17 +64,6 @@ pub(super) fn catalog(roles: &Roles, owner: &str) -> Catalog {
             callers: BTreeSet::from(["PUBLIC".to_owned()]),
         },
     );
-    catalog.functions.insert(
-        "keep_metas_objects()".into(),
-        Function {
-            owner: owner.to_owned(),
-            attributes: "trigger plpgsql volatile invoker parallel=unsafe search_path=pg_catalog, pg_temp"
-                .into(),
-            body: ddl::metas::KEEP_OBJECTS_BODY.into(),
-            returns: None,
-            callers: BTreeSet::from(["PUBLIC".to_owned()]),
-        },
-    );
     catalog
 }
 

@@ -7,7 +7,7 @@
 
 use super::Asker;
 use super::place::Place;
-use crate::model::metas;
+use crate::model::{metas, objects};
 use crate::query::{Comparison, MetaComparison, MetaTest, ShownMetas};
 use crate::{Bind, Read, Sql, ddl};
 
@@ -63,7 +63,7 @@ fn kept(sql: &mut Sql, outer: Place<'_>, public: &'static str) {
 /// The object made of the metas.
 fn gathered(sql: &mut Sql, outer: Place<'_>, shown: &ShownMetas) {
     let inside = outer.inside(outer.entity);
-    sql.push("(SELECT '{' || coalesce(").push(ddl::metas::MEMBERS).push(", '') || '}' FROM (SELECT ");
+    sql.push("(SELECT '{' || coalesce(").push(objects::MEMBERS).push(", '') || '}' FROM (SELECT ");
     sql.join(", ", ["metaKey", "metaValue", "dataType", metas::NUMBER_COLUMN], |sql, column| {
         inside.metas_name(sql);
         sql.push(".\"").push(column).push("\"");
