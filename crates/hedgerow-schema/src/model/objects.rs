@@ -198,7 +198,8 @@ END;
     );
     let function = Function {
         owner: owner.to_owned(),
-        attributes: "trigger plpgsql volatile invoker parallel=unsafe search_path=pg_catalog, pg_temp".into(),
+        attributes: ["trigger plpgsql volatile invoker parallel=unsafe", "search_path=pg_catalog, pg_temp"]
+            .join(" "),
         body,
         returns: None,
         callers: ["PUBLIC".to_owned()].into(),
