@@ -9,7 +9,7 @@
 -- safe: table deals is made, with its indexes, policies and rights
 
 CREATE OR REPLACE FUNCTION public.keep_contacts_metas_objects() RETURNS trigger
-  LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp
+  LANGUAGE plpgsql VOLATILE SECURITY INVOKER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
 AS $$
 -- hedgerow objects
 DECLARE
