@@ -163,7 +163,12 @@ impl Error {
             Self::Conflict(input) => input.message.clone(),
             Self::NotAllowed(_) => "this is not allowed".to_owned(),
             Self::TooSlow(_) => "this took too long and was stopped; ask for less".to_owned(),
-            Self::Unavailable(_) => "the database is not available at the moment; try again".to_owned(),
+            Self::Unavailable(error) => match error.server().map(ServerError::meaning) {
+                Some(Meaning::Locked | Meaning::Retry) => {
+                    "others change the same at this moment, and nothing was done; send it again".to_owned()
+                }
+                _ => "the database is not available at the moment; try again".to_owned(),
+            },
             Self::Internal { .. } => "something went wrong on the server; its log says what".to_owned(),
         }
     }
@@ -227,6 +232,8 @@ impl Error {
                 "" => "a row with these values exists already".to_owned(),
                 field => format!("a row with this `{field}` exists already"),
             })),
+            // The row went while this was under way.
+            Meaning::ForeignKey if field.as_deref() == Some(METAS) => Self::NotFound,
             // A constraint of this table: it points at nothing. One of another table: that one points here.
             Meaning::ForeignKey if field.is_some() => Self::Conflict(named("relation_not_found", &|field| {
                 format!("`{field}` points at no row that you have")

@@ -8,8 +8,8 @@ use super::definition::{
 };
 use super::maker::{Draft, Maker};
 use super::{
-    CHECKING, Class, How, INDEX_COMMENTS, INDEXES, INDEXES_GONE, KEYS, NO_LOCK, Pace, REMOVALS, RENAMES,
-    REWRITING, RULES, VALIDATIONS,
+    CHECKING, Class, How, INDEX_COMMENTS, INDEXES, INDEXES_GONE, INSTANT, KEYS, NO_LOCK, Pace, REMOVALS,
+    RENAMES, REWRITING, RULES, VALIDATIONS,
 };
 use crate::catalog::{GRANT_OPTION, Index, Policy, Rule, Table};
 use crate::model::objects;
@@ -109,6 +109,14 @@ impl Altered<'_, '_> {
             let phase = if is_key { KEYS } else { RULES };
             let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", on(name), quote(constraint));
             let object = format!("constraint {constraint:?} of {name}");
+            if let Some(sql) =
+                is.constraints.get(constraint).and_then(|known| given_back(name, &known.rule, &wanted.rule))
+            {
+                self.change(format!("rows of {name}"), "get the owner of the row that they hang on")
+                    .class(Class::Locks, INSTANT)
+                    .together(RULES, sql)
+                    .done();
+            }
             match known.filter(|_| !touched) {
                 Some(known) if known.validated || !wanted.validated => {}
                 Some(_) => self
@@ -246,27 +254,31 @@ impl Altered<'_, '_> {
                 Some(known) if known.enabled != wanted.enabled => {
                     let word = if wanted.enabled == "D" { "DISABLE" } else { "ENABLE" };
                     let sql = format!("ALTER TABLE {} {word} TRIGGER {}", on(name), quote(trigger));
-                    self.change(format!("trigger {trigger:?} of {name}"), format!("gets {word}"))
-                        .together(RULES, sql)
-                        .done();
+                    // What it did not see meanwhile is made good by making all anew.
+                    let filling = objects::filling(name, &wanted.definition).filter(|_| word == "ENABLE");
+                    self.trigger(trigger, format!("gets {word}"), sql, filling);
                 }
                 Some(_) => {}
                 None => {
                     let sql = trigger_definition(trigger, &wanted.definition);
-                    let mut change = self.change(format!("trigger {trigger:?} of {name}"), "is made");
-                    if let Some([clear, fill]) = objects::filling(name, &wanted.definition) {
-                        change = change
-                            .class(
-                                Class::Locks,
-                                "none that anybody waits for, while objects of metadata are made",
-                            )
-                            .step(VALIDATIONS, How::Apart, clear)
-                            .step(VALIDATIONS, How::Behind, fill);
-                    }
-                    change.together(RULES, sql).done();
+                    // One of several that come together is enough.
+                    let filling = objects::filling(name, &wanted.definition)
+                        .filter(|_| wanted.definition.starts_with("AFTER INSERT "));
+                    self.trigger(trigger, "is made".to_owned(), sql, filling);
                 }
             }
         }
+    }
+
+    fn trigger(&mut self, trigger: &str, action: String, sql: String, filling: Option<[String; 2]>) {
+        let mut change = self.change(format!("trigger {trigger:?} of {}", self.name), action);
+        if let Some([clear, fill]) = filling {
+            change = change
+                .class(Class::Locks, "none that anybody waits for, while objects of metadata are made")
+                .step(VALIDATIONS, How::Apart, clear)
+                .step(VALIDATIONS, How::Behind, fill);
+        }
+        change.together(RULES, sql).done();
     }
 
     pub(super) fn policies(&mut self, retyped: &BTreeSet<String>) {
@@ -377,4 +389,24 @@ pub(super) fn twins<T>(
         }
     }
     found
+}
+
+/// The statement that gives what hangs on rows (metadata, links) the owner of its row, where its key comes to name the owner: who
+/// wrote it was another one of those who write all rows.
+fn given_back(table: &str, known: &Rule, wanted: &Rule) -> Option<String> {
+    let (Rule::References { columns: by_id, .. }, Rule::References { columns, table: source, .. }) =
+        (known, wanted)
+    else {
+        return None;
+    };
+    let [own] = by_id.as_slice() else { return None };
+    if !matches!(own.as_str(), "entityId" | "sourceId") || columns.first()? != "userId" {
+        return None;
+    }
+    Some(format!(
+        "UPDATE {} h SET \"userId\" = r.\"userId\" FROM {} r WHERE r.id = h.{} AND h.\"userId\" <> r.\"userId\"",
+        on(table),
+        on(source),
+        quote(own)
+    ))
 }

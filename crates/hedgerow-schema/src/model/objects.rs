@@ -117,7 +117,7 @@ pub(super) fn is_keeping(trigger: &Trigger) -> bool {
 /// The statements, for one transaction behind the trigger's own, that make all objects of the table `metas` anew. Others
 /// read the old ones meanwhile, and write metas: of a row that somebody writes after the first statement, theirs is right.
 pub(crate) fn filling(metas: &str, definition: &str) -> Option<[String; 2]> {
-    let (objects, is_shared) = kept_by(definition.strip_prefix("AFTER INSERT ")?)?;
+    let (objects, is_shared) = kept_by(definition)?;
     let (objects, metas, audiences) = (on(objects), on(metas), audiences(is_shared));
     Some([
         format!("DELETE FROM {objects}"),

@@ -142,8 +142,28 @@ fn find(entity: &Entity, filters: &[Filter<'_>], asker: Asker<'_>) -> Sql {
     let mut conditions = Conditions::new();
     conditions.writable(&mut sql, entity, asker);
     conditions.filters(&mut sql, Place::own(entity, asker), filters);
-    // Who can change no column cannot lock a row either.
-    sql.push(if changeable(entity).is_some() { " FOR UPDATE) AS found" } else { ") AS found" });
+    lock(&mut sql, entity);
+    sql.push(") AS found");
+    sql
+}
+
+/// Rows are locked before what hangs on them, and in order of their ids: two who write the same rows in different ways wait
+/// for each other, and never both. Who can change no column cannot lock a row either.
+fn lock(sql: &mut Sql, entity: &Entity) {
+    if changeable(entity).is_some() {
+        sql.push(" ORDER BY id FOR NO KEY UPDATE");
+    }
+}
+
+/// Locks the rows with these ids, for what is attached to each of them.
+pub fn lock_rows(entity: &Entity, ids: &[&str], asker: Asker<'_>) -> Sql {
+    let mut sql = Sql::new("SELECT id FROM public.");
+    sql.name(&entity.name);
+    let mut conditions = Conditions::new();
+    conditions.next(&mut sql);
+    sql.push("id = ANY (").bind(Bind::list(ids.iter().copied())).push(")");
+    conditions.writable(&mut sql, entity, asker);
+    lock(&mut sql, entity);
     sql
 }
 
@@ -278,7 +298,8 @@ fn insert_links(entity: &Entity, field: &Field) -> Sql {
     sql
 }
 
-/// Makes the links and the metadata of one row what `row` says; to be sent before [`update_one`], which shows them.
+/// Makes the links and the metadata of one row what `row` says; to be sent before [`update_one`], which shows them, and behind
+/// [`lock_rows`].
 pub fn attach_one(
     entity: &Entity,
     id: &str,

@@ -37,6 +37,10 @@ pub(super) async fn change(
     rows: &[&RowInput<'_>],
 ) -> Result<(), Error> {
     let mut statements: Vec<Sql> = Vec::new();
+    if rows.iter().any(|row| row.has_attached()) {
+        let ids: Vec<&str> = rows.iter().filter_map(|row| row.id.as_deref()).collect();
+        statements.push(statement::lock_rows(entity, &ids, asker(writes.ctx)));
+    }
     for (at, row) in rows.iter().enumerate() {
         let id = possible_id(row.id.as_deref().unwrap_or_default())?;
         if row.is_empty() {

@@ -143,7 +143,11 @@ pub async fn update_one(
     let asker = asker(writes.ctx);
     let version = expected.of_statement();
     let built = statement::update_one(entity, id, row, select, version, asker);
-    let links = statement::attach_one(entity, id, row, version, asker);
+    let mut links = Vec::new();
+    if row.has_attached() {
+        links.push(statement::lock_rows(entity, &[id], asker));
+        links.extend(statement::attach_one(entity, id, row, version, asker));
+    }
     let otherwise = otherwise(writes.ctx, entity, id, &expected);
     let answer = writes.send(&identity).await?.json_between(&links, &built, &otherwise).await;
     let answer = answer.map_err(|error| Error::from_database("change a row", entity, error))?;

@@ -678,3 +678,34 @@ async fn metadata_follows_its_entity_and_is_lost_by_word_alone() {
     draft("jobs", "metadata = true", DataLoss::Refuse).await.expect("made again");
     assert_eq!(database.column(metas).await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn what_another_administrator_wrote_of_a_row_goes_to_its_owner() {
+    let database = TestDatabase::with(&Schema::default()).await;
+    let draft = async |access: &str| {
+        let text = format!(
+            "metadata = true\naccess = {{ {access} }}\nfields.text = {{ type = \"text\" }}\nfields.to = {{ type = \"relation_many\", entity = \"pages\" }}"
+        );
+        let schema = schema_of(&[("pages", &text)]);
+        migrate::draft(&database.owner, &Roles::default(), &schema, DataLoss::Refuse, |_| {})
+            .await
+            .expect(access)
+    };
+    draft("read = \"public\", write = \"admin\"").await;
+    let rows = "INSERT INTO \"user\" (id, name, email) VALUES ('ann', 'a', 'a@x'), ('bob', 'b', 'b@x');
+        INSERT INTO pages (id, \"userId\") VALUES ('p', 'ann');
+        INSERT INTO pages_metas (\"userId\", \"entityId\", \"metaKey\", \"metaValue\") VALUES ('ann', 'p', 'k', 'v'), ('bob', 'p', 'l', 'w');
+        INSERT INTO pages_to (\"userId\", \"sourceId\", \"targetId\") VALUES ('bob', 'p', 'p')";
+    database.sql(rows).await;
+    draft("read = \"public\"").await;
+    let owners = "SELECT \"userId\" || \"metaKey\" FROM pages_metas UNION ALL SELECT \"userId\" || \"targetId\" FROM pages_to ORDER BY 1";
+    assert_eq!(database.column(owners).await, ["annk", "annl", "annp"]);
+    assert_eq!(crate::metas_objects::wrong(&database).await, Vec::<String>::new());
+    // A trigger that was asleep has missed something, and makes it good when it is put right.
+    let asleep =
+        "ALTER TABLE pages_metas DISABLE TRIGGER USER; UPDATE pages_metas SET \"metaValue\" = 'other'";
+    database.sql(asleep).await;
+    assert_ne!(crate::metas_objects::wrong(&database).await, Vec::<String>::new());
+    draft("read = \"public\"").await;
+    assert_eq!(crate::metas_objects::wrong(&database).await, Vec::<String>::new());
+}
