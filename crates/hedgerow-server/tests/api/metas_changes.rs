@@ -113,6 +113,36 @@ async fn no_change_is_lost_among_fifty_writers() {
 }
 
 #[tokio::test]
+async fn who_writes_the_same_rows_in_another_way_waits_and_never_for_each_other() {
+    let app = TestApp::with(&[("notes", NOTES)]).await;
+    let ann = app.user("ann").await;
+    let made = app.post(&ann, "/api/v1/notes", json!([{"title": "a"}, {"title": "b"}, {"title": "c"}])).await;
+    let made = made.expect(201).json();
+    let ids: Vec<&str> = (0..3).map(|at| made[at]["id"].as_str().expect("an id")).collect();
+    let writer = async |which: usize| {
+        for round in 0..6 {
+            let metas = json!({ format!("k{which}"): round });
+            let each = |at: usize| json!({"id": ids[at], "metas": metas});
+            let (method, path, body) = match which % 6 {
+                0 => ("PATCH", format!("/{}", ids[1]), json!({"metas": metas})),
+                1 => ("PATCH", format!("?id=in.({})", ids.join(",")), json!({"metas": metas})),
+                2 => ("PATCH", String::new(), json!([each(0), each(1), each(2)])),
+                3 => ("PATCH", String::new(), json!([each(2), each(1), each(0)])),
+                4 => ("PUT", format!("/{}/metas/own", ids[1]), json!({"value": round})),
+                _ => ("PATCH", format!("/{}", ids[1]), json!({"title": format!("t{round}"), "metas": metas})),
+            };
+            let answer = app.ask_with(&ann, method, &format!("/api/v1/notes{path}"), Some(body), &[]).await;
+            assert!(answer.status < 300, "{method} {path}: {} {}", answer.status, answer.text);
+        }
+    };
+    futures_util::future::join_all((0..6).map(writer)).await;
+    // PostgreSQL ends one of two who wait for each other, after a second; the request is then done again.
+    let met = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(app.database.column(met).await, ["0"]);
+    app.close().await;
+}
+
+#[tokio::test]
 async fn a_row_is_not_made_where_its_metadata_is_refused() {
     let app =
         TestApp::with_options(&[("notes", NOTES), ("tags", DECLARED)], ServerOptions::default(), |options| {

@@ -55,6 +55,10 @@ impl Wanted {
                 ("merge", true, "deep") => depth = Some(MergeDepth::Deep),
                 ("merge", true, "shallow") => depth = Some(MergeDepth::Shallow),
                 ("merge", true, _) => word("`shallow` or `deep`"),
+                ("merged" | "merge", false, _) => {
+                    let message = format!("`{name}` is for rows and for one's own metadata");
+                    mistakes.push(InputError::new(name, "unknown_parameter", message));
+                }
                 _ => mistakes.push(unknown(name)),
             }
         }
