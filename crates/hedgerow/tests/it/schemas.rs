@@ -708,4 +708,12 @@ async fn what_another_administrator_wrote_of_a_row_goes_to_its_owner() {
     assert_ne!(crate::metas_objects::wrong(&database).await, Vec::<String>::new());
     draft("read = \"public\"").await;
     assert_eq!(crate::metas_objects::wrong(&database).await, Vec::<String>::new());
+    // So do the statements of the guide, where SQL ran without triggers.
+    let without = "SET session_replication_role = replica; UPDATE pages_metas SET \"isPublic\" = true; DELETE FROM pages_metas WHERE \"metaKey\" = 'l'; RESET session_replication_role";
+    database.sql(without).await;
+    assert_ne!(crate::metas_objects::wrong(&database).await, Vec::<String>::new());
+    let anew =
+        "BEGIN; DELETE FROM pages_metas_objects; UPDATE pages_metas SET \"isPublic\" = \"isPublic\"; COMMIT";
+    database.sql(anew).await;
+    assert_eq!(crate::metas_objects::wrong(&database).await, Vec::<String>::new());
 }
