@@ -46,15 +46,15 @@ BEGIN
       ON CONFLICT ("userId", "entityId", "isPublic") DO UPDATE SET object = o.object WHERE false;
   END IF;
   WITH made AS MATERIALIZED (
-    SELECT r.*, public, (SELECT '{' || coalesce(string_agg(to_json(m."metaKey")::text || ':' || CASE WHEN m."metaNumber" IS NOT NULL
+    SELECT r.*, public, CASE WHEN coalesce((SELECT sum(octet_length(m."metaValue")) FROM public."contacts_metas" m WHERE m."userId" = r."userId" AND m."entityId" = r."entityId"), 0) <= 65536
+      THEN (SELECT '{' || coalesce(string_agg(to_json(m."metaKey")::text || ':' || CASE WHEN m."metaNumber" IS NOT NULL
       OR m."dataType" = 'json' OR m."dataType" = 'boolean' AND m."metaValue" IN ('true', 'false')
       THEN m."metaValue" ELSE to_json(m."metaValue")::text END, ',' ORDER BY m."metaKey")
-      FILTER (WHERE m."isPublic" OR NOT public), '') || '}'
-      FROM public."contacts_metas" m WHERE m."userId" = r."userId" AND m."entityId" = r."entityId") AS object
+      FILTER (WHERE m."isPublic" OR NOT public), '') || '}' FROM public."contacts_metas" m WHERE m."userId" = r."userId" AND m."entityId" = r."entityId") END AS object
     FROM unnest(owners, ids) r ("userId", "entityId"), (VALUES (false)) a (public))
   UPDATE public."contacts_metas_objects" o SET object = made.object::json FROM made
     WHERE o."userId" = made."userId" AND o."entityId" = made."entityId" AND o."isPublic" = made.public
-      AND o.object::text <> made.object;
+      AND o.object::text IS DISTINCT FROM made.object;
   RETURN NULL;
 END;
 $$;
@@ -313,7 +313,7 @@ CREATE TABLE public."contacts_metas_objects" (
   "userId" text DEFAULT public.get_auth_user_id() NOT NULL,
   "entityId" text NOT NULL,
   "isPublic" boolean NOT NULL,
-  "object" json NOT NULL,
+  "object" json,
   CONSTRAINT "contacts_metas_objects_pkey" PRIMARY KEY ("userId", "entityId", "isPublic")
 );
 REVOKE ALL ON TABLE public."contacts_metas_objects" FROM PUBLIC;

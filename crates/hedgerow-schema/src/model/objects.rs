@@ -30,6 +30,10 @@ const OBJECT: &str = concat!(
     "\n      FILTER (WHERE m.\"isPublic\" OR NOT public), '') || '}'"
 );
 
+/// A row whose values have more bytes keeps no object, and its metas are gathered: every write of a meta writes the whole
+/// object, which is cheap as long as it is small.
+const MAX_BYTES: u32 = 65_536;
+
 /// One object, or two where others read the rows.
 fn audiences(is_shared: bool) -> &'static str {
     if is_shared { "(VALUES (false), (true)) a (public)" } else { "(VALUES (false)) a (public)" }
@@ -39,7 +43,8 @@ fn is_shared(entity: &Entity) -> bool {
     entity.access.read != Read::Owner
 }
 
-/// The table: for each row one object that says all, and where others read rows one that says what is public.
+/// The table: for each row one object that says all, and where others read rows one that says what is public; NULL where
+/// that would be large.
 pub(super) fn table(entity: &Entity, roles: &Roles, owner: &str) -> Table {
     let name = ddl::objects_table(entity);
     let name = name.as_str();
@@ -48,7 +53,7 @@ pub(super) fn table(entity: &Entity, roles: &Roles, owner: &str) -> Table {
         ("userId", column("text", true, Some(Expression::read("public.get_auth_user_id()")))),
         ("entityId", column("text", true, None)),
         ("isPublic", column("boolean", true, None)),
-        ("object", column("json", true, None)),
+        ("object", column("json", false, None)),
     ];
     let mut table = Table {
         owner: owner.to_owned(),
@@ -123,7 +128,8 @@ pub(crate) fn filling(metas: &str, definition: &str) -> Option<[String; 2]> {
         format!("DELETE FROM {objects}"),
         format!(
             "INSERT INTO {objects} (\"userId\", \"entityId\", \"isPublic\", object)\n  \
-             SELECT m.\"userId\", m.\"entityId\", public, ({OBJECT})::json\n  \
+             SELECT m.\"userId\", m.\"entityId\", public,\n    \
+             CASE WHEN sum(octet_length(m.\"metaValue\")) <= {MAX_BYTES} THEN ({OBJECT})::json END\n  \
              FROM {metas} m, {audiences}\n  GROUP BY 1, 2, 3 ON CONFLICT DO NOTHING"
         ),
     ])
@@ -155,6 +161,8 @@ pub(super) fn function(entity: &Entity, owner: &str) -> (String, Function) {
         )
     };
     let (add_own, add_named) = (add(""), add("\"userId\", "));
+    let of_row =
+        format!("FROM {metas} m WHERE m.\"userId\" = r.\"userId\" AND m.\"entityId\" = r.\"entityId\"");
     let body = format!(
         "{MARK}DECLARE
   owners text[];
@@ -186,12 +194,12 @@ BEGIN
     {add_named}
   END IF;
   WITH made AS MATERIALIZED (
-    SELECT r.*, public, (SELECT {OBJECT}
-      FROM {metas} m WHERE m.\"userId\" = r.\"userId\" AND m.\"entityId\" = r.\"entityId\") AS object
+    SELECT r.*, public, CASE WHEN coalesce((SELECT sum(octet_length(m.\"metaValue\")) {of_row}), 0) <= {MAX_BYTES}
+      THEN (SELECT {OBJECT} {of_row}) END AS object
     FROM {rows})
   UPDATE {table} o SET object = made.object::json FROM made
     WHERE o.\"userId\" = made.\"userId\" AND o.\"entityId\" = made.\"entityId\" AND o.\"isPublic\" = made.public
-      AND o.object::text <> made.object;
+      AND o.object::text IS DISTINCT FROM made.object;
   RETURN NULL;
 END;
 "

@@ -44,12 +44,15 @@ pub(super) fn object(sql: &mut Sql, outer: Place<'_>, shown: &ShownMetas) {
     }
 }
 
-/// The object that is kept of all, or of what is public. The policy decides who reads it; its owner is the row's, by its foreign key.
+/// The object that is kept of all, or of what is public; the metas themselves where it would be large. The policy decides who
+/// reads it; its owner is the row's, by its foreign key.
 fn kept(sql: &mut Sql, outer: Place<'_>, public: &'static str) {
     let inside = outer.inside(outer.entity);
-    sql.push("coalesce((SELECT ");
+    sql.push("coalesce((SELECT coalesce(");
     inside.objects_name(sql);
-    sql.push(".object FROM public.").name(&ddl::objects_table(outer.entity)).push(" AS ");
+    sql.push(".object, ");
+    gathered(sql, outer, &ShownMetas::All);
+    sql.push(") FROM public.").name(&ddl::objects_table(outer.entity)).push(" AS ");
     inside.objects_name(sql);
     sql.push(" WHERE ");
     inside.objects_name(sql);

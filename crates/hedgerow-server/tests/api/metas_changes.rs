@@ -243,7 +243,8 @@ async fn a_value_may_have_a_mebibyte() {
     let app = TestApp::with(&[("notes", NOTES)]).await;
     let ann = app.user("ann").await;
     let note = app.post(&ann, "/api/v1/notes", json!({})).await.expect(201);
-    let note = format!("{}/metas/k", note.header("location").expect("a place"));
+    let row = note.header("location").expect("a place").to_owned();
+    let note = format!("{row}/metas/k");
     let largest = "x".repeat(1 << 20);
     for path in [format!("{ME}/k"), note] {
         let _ = app.put(&ann, &path, json!({"value": largest, "isPublic": true})).await.expect(201);
@@ -258,6 +259,12 @@ async fn a_value_may_have_a_mebibyte() {
         assert_eq!(app.put(&ann, &path, json!({"value": far_more})).await.problem(), "413 body_too_large");
         assert_eq!(app.get(&ann, &path).await.expect(200).json()["value"], largest.as_str());
     }
+    // A row shows it among its others, whether it is kept with them or gathered, and when it is small again.
+    let shown = async || app.get(&ann, &format!("{row}?metas=all")).await.expect(200).json()["metas"].take();
+    let _ = app.put(&ann, &format!("{row}/metas/a"), json!({"value": 1})).await.expect(201);
+    assert_eq!(shown().await, json!({"a": 1, "k": largest}));
+    let _ = app.put(&ann, &format!("{row}/metas/k"), json!({"value": "small"})).await.expect(200);
+    assert_eq!(shown().await, json!({"a": 1, "k": "small"}));
     app.close().await;
 }
 

@@ -294,7 +294,9 @@ async fn metadata_is_found_by_its_index_and_shown_by_its_key() {
         }
         let shown = plan_of(&database, WITH_METAS, entity, &[("limit", "50"), ("metas", "all")]).await;
         assert!(shown.contains(&format!("\"idx_{entity}_metas_objects_entityId\"")), "{shown}");
-        assert!(!shown.contains(&format!("{entity}_metas_pkey")), "{shown}");
+        // The metas themselves are there for rows with too much of them.
+        let gathers = |line: &str| line.contains(&format!("{entity}_metas_pkey"));
+        assert!(shown.lines().all(|line| !gathers(line) || line.contains("never executed")), "{shown}");
         assert!(!shown.contains("Seq Scan") && !shown.contains("Sort"), "{shown}");
     }
 }
