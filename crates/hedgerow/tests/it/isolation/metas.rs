@@ -46,10 +46,14 @@ pub(super) fn tables() -> impl Iterator<Item = &'static str> {
     owners.chain(OF_ADMINISTRATORS.iter().map(|(table, ..)| *table)).chain(["user_metas", "global_metas"])
 }
 
-/// Takes the metas of a table's rows away: a row that has some can be neither renamed nor given away for that reason alone.
+/// Takes the metas of a table's rows away, and the objects that are kept of them: a row that has some can be neither renamed
+/// nor given away for that reason alone.
 pub(super) fn emptied(table: &str) -> String {
     let name = format!("{table}_metas");
-    if tables().any(|known| known == name) { format!("DELETE FROM {name};") } else { String::new() }
+    let metas =
+        if tables().any(|known| known == name) { format!("DELETE FROM {name};") } else { String::new() };
+    let keeps = OF_OWNERS.iter().any(|known| known.table == name);
+    metas + &if keeps { format!("DELETE FROM {name}_objects;") } else { String::new() }
 }
 
 /// Every row of every entity has a private and a public meta, and so has every user; alice has one that bob has not.
