@@ -159,8 +159,7 @@ fn check_shared_metas(drafts: &[Draft<'_>]) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen: HashMap<&str, (&Draft<'_>, &MetaKey)> = HashMap::new();
     for draft in drafts {
-        let keys = draft.entity.metadata.iter().flat_map(|metadata| &metadata.keys);
-        for key in keys.filter(|key| key.level != Level::Entity) {
+        for key in draft.entity.declared_keys().filter(|key| key.level != Level::Entity) {
             let Some((first, other)) = seen.insert(key.name(), (draft, key)) else { continue };
             if other != key {
                 let message = format!(

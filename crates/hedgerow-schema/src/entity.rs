@@ -153,10 +153,7 @@ impl Schema {
     /// The declared keys of metadata that are set beyond the rows of one entity, each once: wherever one of that name is declared
     /// so, it is the same.
     pub fn shared_keys(&self) -> Vec<&MetaKey> {
-        let all = self
-            .entities
-            .iter()
-            .flat_map(|entity| entity.metadata.iter().flat_map(|metadata| &metadata.keys));
+        let all = self.entities.iter().flat_map(Entity::declared_keys);
         let mut shared: Vec<&MetaKey> = Vec::new();
         for key in all.filter(|key| key.level != Level::Entity) {
             if shared.iter().all(|known| known.name() != key.name()) {
@@ -189,10 +186,14 @@ impl Entity {
         self.metadata.is_some() && self.access.write != Write::Admin
     }
 
+    /// The keys of metadata that the file declares.
+    pub fn declared_keys(&self) -> impl Iterator<Item = &MetaKey> {
+        self.metadata.iter().flat_map(|metadata| &metadata.keys)
+    }
+
     /// The declared keys of metadata that only the owner of a row reads, whatever the row says.
     pub(crate) fn private_keys(&self) -> impl Iterator<Item = &str> {
-        let declared = self.metadata.iter().flat_map(|metadata| &metadata.keys);
-        declared.filter(|key| !key.public).map(MetaKey::name)
+        self.declared_keys().filter(|key| !key.public).map(MetaKey::name)
     }
 
     /// The columns that the server alone writes.

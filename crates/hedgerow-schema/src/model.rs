@@ -92,6 +92,21 @@ fn references_user(column: &str, on_delete: &str) -> Constraint {
     Constraint { rule, validated: true }
 }
 
+/// The key of what hangs on a row: within its owner, or by the row's id alone; it goes with the row.
+fn hangs_on(own: &str, table: &str, by_id: bool) -> Constraint {
+    let pair =
+        |last: &str| if by_id { vec![last.to_owned()] } else { vec!["userId".to_owned(), last.to_owned()] };
+    let rule = Rule::References {
+        columns: pair(own),
+        table: table.to_owned(),
+        targets: pair("id"),
+        on_delete: "CASCADE".into(),
+        sets: Vec::new(),
+        on_update: "NO ACTION".into(),
+    };
+    Constraint { rule, validated: true }
+}
+
 fn index(keys: &[&str], unique: bool) -> Index {
     Index {
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),

@@ -273,8 +273,7 @@ impl<'a> MetaService<'a> {
         if !read.iter().any(|(level, _)| *level == 0) {
             return Err(Error::NotFound);
         }
-        let keys = entity.metadata.iter().flat_map(|metadata| &metadata.keys);
-        Ok(self.merged(read, &keys.collect::<Vec<_>>(), depth))
+        Ok(self.merged(read, &entity.declared_keys().collect::<Vec<_>>(), depth))
     }
 
     /// The metadata that the user who asks meets anywhere: their own before what all share, and what is declared where nothing is

@@ -37,25 +37,18 @@ impl Renames {
                     renames.columns.insert((name.clone(), field.name.to_string()), old.to_string());
                 }
             }
-            let (new, old) =
-                (ddl::metas_table(entity).to_string(), Identifier::joined(&[&table, "metas"]).to_string());
-            if entity.metadata.is_some()
-                && old != new
-                && !is.tables.contains_key(&new)
-                && is.tables.get(&old).is_some_and(Table::is_managed)
-            {
-                renames.tables.insert(new, old);
-            }
-            let (new, old) = (
-                ddl::objects_table(entity).to_string(),
-                Identifier::joined(&[&table, "metas", "objects"]).to_string(),
-            );
-            if entity.keeps_objects()
-                && old != new
-                && !is.tables.contains_key(&new)
-                && is.tables.get(&old).is_some_and(Table::is_managed)
-            {
-                renames.tables.insert(new, old);
+            for (is_there, new, parts) in [
+                (entity.metadata.is_some(), ddl::metas_table(entity), &["metas"][..]),
+                (entity.keeps_objects(), ddl::objects_table(entity), &["metas", "objects"]),
+            ] {
+                let old = Identifier::joined(&[&[table.as_str()], parts].concat());
+                if is_there
+                    && old != new
+                    && !is.tables.contains_key(new.as_str())
+                    && is.tables.get(old.as_str()).is_some_and(Table::is_managed)
+                {
+                    renames.tables.insert(new.to_string(), old.to_string());
+                }
             }
             // A field that is a table of its own goes by the names of its entity and itself.
             for (field, _) in entity.links() {

@@ -3,8 +3,8 @@
 //! Always holds: a link stays within its owner as a relation does, by its foreign keys, and is protected like the row that
 //! it leads from (`policy.rs`).
 
-use super::{column, in_order, index, protect, references_user};
-use crate::catalog::{self, Constraint, Index, Rule, Table};
+use super::{column, hangs_on, in_order, index, protect, references_user};
+use crate::catalog::{self, Index, Table};
 use crate::expression::Expression;
 use crate::{Entity, Field, Identifier, Relation, Roles, Schema, Write, ddl, policy};
 
@@ -55,18 +55,7 @@ pub(super) fn table(
     for (own, of, by_id) in
         [("sourceId", entity.name.as_str(), lead_by_id(entity)), ("targetId", target, shared)]
     {
-        let pair = |last: &str| {
-            if by_id { vec![last.to_owned()] } else { vec!["userId".to_owned(), last.to_owned()] }
-        };
-        let rule = Rule::References {
-            columns: pair(own),
-            table: of.to_owned(),
-            targets: pair("id"),
-            on_delete: "CASCADE".into(),
-            sets: Vec::new(),
-            on_update: "NO ACTION".into(),
-        };
-        table.constraints.insert(named_key(&[own, "fkey"]), Constraint { rule, validated: true });
+        table.constraints.insert(named_key(&[own, "fkey"]), hangs_on(own, of, by_id));
     }
     protect(&mut table, &policy::for_links(entity, field, roles));
     table

@@ -3,8 +3,8 @@
 //! Always holds: a meta stays within the owner of its row by its foreign key. The unique key is led by the owner, so that no
 //! collision tells anybody of another's keys.
 
-use super::{check, column, in_order, index, links, objects, protect, references_user, updated_at};
-use crate::catalog::{self, Column, Constraint, Index, Rule, Table};
+use super::{check, column, hangs_on, in_order, index, links, objects, protect, references_user, updated_at};
+use crate::catalog::{self, Column, Constraint, Index, Table};
 use crate::expression::Expression;
 use crate::meta::{MAX_KEY_LENGTH, MAX_SEARCHABLE_BYTES};
 use crate::{Entity, Identifier, Read, Roles, Sql, ddl, policy};
@@ -113,22 +113,8 @@ pub(super) fn table(entity: &Entity, roles: &Roles, owner: &str) -> Table {
     }
     table.constraints.extend(checks(name));
     table.constraints.insert(named(&["userId", "fkey"]), references_user("userId", "CASCADE"));
-    let pair = |last: &str| {
-        if links::lead_by_id(entity) {
-            vec![last.to_owned()]
-        } else {
-            vec!["userId".to_owned(), last.to_owned()]
-        }
-    };
-    let rule = Rule::References {
-        columns: pair("entityId"),
-        table: entity.name.to_string(),
-        targets: pair("id"),
-        on_delete: "CASCADE".into(),
-        sets: Vec::new(),
-        on_update: "NO ACTION".into(),
-    };
-    table.constraints.insert(named(&["entityId", "fkey"]), Constraint { rule, validated: true });
+    let of_row = hangs_on("entityId", entity.name.as_str(), links::lead_by_id(entity));
+    table.constraints.insert(named(&["entityId", "fkey"]), of_row);
     updated_at(&mut table, name);
     if entity.keeps_objects() {
         table.triggers.extend(objects::triggers(entity));

@@ -4,8 +4,8 @@
 //! locked, then they are made anew by a statement that sees what others wrote until then: of two who write metas of one row
 //! at once, neither is forgotten.
 
-use super::{column, in_order, index, protect};
-use crate::catalog::{self, Constraint, Function, Index, Rule, Table, Trigger};
+use super::{column, hangs_on, in_order, index, protect};
+use crate::catalog::{self, Function, Index, Table, Trigger};
 use crate::diff::on;
 use crate::expression::Expression;
 use crate::{Entity, Identifier, Read, Roles, ddl, policy};
@@ -67,16 +67,7 @@ pub(super) fn table(entity: &Entity, roles: &Roles, owner: &str) -> Table {
     // A list looks up one for each row, and a hash costs half of what a tree does.
     let by_row = Index { method: "hash".into(), ..index(&["entityId"], false) };
     table.indexes.insert(Identifier::joined(&["idx", name, "entityId"]).to_string(), by_row);
-    let pair = |last: &str| vec!["userId".to_owned(), last.to_owned()];
-    let rule = Rule::References {
-        columns: pair("entityId"),
-        table: entity.name.to_string(),
-        targets: pair("id"),
-        on_delete: "CASCADE".into(),
-        sets: Vec::new(),
-        on_update: "NO ACTION".into(),
-    };
-    table.constraints.insert(named(&["entityId", "fkey"]), Constraint { rule, validated: true });
+    table.constraints.insert(named(&["entityId", "fkey"]), hangs_on("entityId", entity.name.as_str(), false));
     protect(&mut table, &policy::for_objects(entity, roles));
     table
 }

@@ -55,7 +55,7 @@ pub(super) fn of_fields(entity: &Entity) -> impl Iterator<Item = (String, Value)
 
 fn filters_of(entity: &Entity) -> impl Iterator<Item = (String, Column<'_>)> {
     let columns = entity.readable().map(|column| (column.name().to_owned(), column));
-    let keys = entity.metadata.iter().flat_map(|metadata| &metadata.keys).filter(|key| key.searchable);
+    let keys = entity.declared_keys().filter(|key| key.searchable);
     columns.chain(keys.map(|key| (format!("metas.{}", key.name()), Column::Field(&key.field))))
 }
 
