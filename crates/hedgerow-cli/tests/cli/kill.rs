@@ -87,7 +87,7 @@ fn a_killed_postgres_is_started_again_and_the_import_says_what_happened() {
     let code = import.wait().expect("a status").code();
     assert!(matches!(code, Some(1 | 4)), "{code:?}");
     dev.wait_for("the private PostgreSQL server is started again");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while get(&address, &key, "/readyz").0 != 200 {
         assert!(Instant::now() < deadline, "{}", dev.said());
     }

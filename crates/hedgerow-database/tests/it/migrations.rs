@@ -461,7 +461,7 @@ async fn a_long_transaction_keeps_the_migration_waiting_and_nobody_else() {
             longest
         };
         let (outcome, longest) = tokio::join!(migration, readers);
-        assert!(longest < Duration::from_millis(1500), "{text}: {longest:?}");
+        assert!(longest < Duration::from_secs(5), "{text}: {longest:?}");
         match (text, loss) {
             (text, DataLoss::Refuse) if text == lost => {
                 let error = outcome.expect_err("the loss is counted as soon as the table is free");

@@ -65,7 +65,7 @@ async fn pooler(database: &TestDatabase) -> Option<Pooler> {
     let process =
         command.arg(file("ini")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("pgbouncer");
     let pooler = Pooler { process, directory, port };
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         let log = || std::fs::read_to_string(pooler.directory.path().join("log")).unwrap_or_default();
         assert!(Instant::now() < deadline, "pgbouncer does not listen: {}", log());

@@ -224,7 +224,7 @@ impl Redis {
             return None;
         };
         let redis = Self { process, port, directory };
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "redis does not listen");
             tokio::task::yield_now().await;

@@ -45,14 +45,36 @@ async fn check(app: &TestApp, path: &str, body: impl Fn(&str) -> Value) {
 
 #[expect(clippy::print_stderr, reason = "the figures are what a measurement is for")]
 /// The same after both were asked something else, which leads to what is tried now.
+///
+/// A leak shows in every measurement, a busy machine only now and then: three that differ are needed to fail.
 async fn check_after(app: &TestApp, before: Option<(&str, Value)>, path: &str, body: impl Fn(&str) -> Value) {
+    for last in [false, false, true] {
+        let [known, unknown] = measure(app, before.as_ref(), path, &body).await;
+        let difference = known.abs_diff(unknown);
+        let limit = (known.max(unknown) / 20).max(Duration::from_millis(1));
+        eprintln!("{path}: known {known:?}, unknown {unknown:?}, difference {difference:?}, limit {limit:?}");
+        // Few tries scatter: the gate allows three times as much as the whole measurement does.
+        let allowed = if tries() >= 200 { limit } else { limit * 3 };
+        if difference <= allowed {
+            return;
+        }
+        assert!(!last, "{path}: known {known:?}, unknown {unknown:?}");
+    }
+}
+
+/// How long answers take for addresses that are known, and for those that are not (medians).
+async fn measure(
+    app: &TestApp,
+    before: Option<&(&str, Value)>,
+    path: &str,
+    body: &impl Fn(&str) -> Value,
+) -> [Duration; 2] {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    let count = tries();
-    for n in 0..count {
+    for n in 0..tries() {
         // Signing up makes an unknown address a known one, so each is used once.
         let unique = NEXT.fetch_add(1, Ordering::Relaxed);
         let (there, not) = (format!("known{}@example.com", n % 8), format!("other{unique}@example.com"));
-        if let Some((path, asked)) = &before {
+        if let Some((path, asked)) = before {
             for address in [&there, &not] {
                 let mut asked = asked.clone();
                 asked["email"] = address.as_str().into();
@@ -70,13 +92,7 @@ async fn check_after(app: &TestApp, before: Option<(&str, Value)>, path: &str, b
         // What is done afterwards for one answer is not to slow the next one.
         app.app.auth().later().settled().await;
     }
-    let (known, unknown) = (median(known), median(unknown));
-    let difference = known.abs_diff(unknown);
-    let limit = (known.max(unknown) / 20).max(Duration::from_millis(1));
-    eprintln!("{path}: known {known:?}, unknown {unknown:?}, difference {difference:?}, limit {limit:?}");
-    // Few tries on a busy machine scatter: the gate allows three times as much as the whole measurement does.
-    let allowed = if count >= 200 { limit } else { limit * 3 };
-    assert!(difference <= allowed, "{path}: known {known:?}, unknown {unknown:?}");
+    [median(known), median(unknown)]
 }
 
 #[tokio::test(flavor = "multi_thread")]

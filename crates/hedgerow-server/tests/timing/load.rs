@@ -19,6 +19,10 @@ async fn two_hundred_sign_ins_at_once_neither_exhaust_memory_nor_stop_the_others
     let app = TestApp::with(&[]).await;
     let body = json!({ "name": "x", "email": "ann@example.com", "password": "password-1234" });
     let _ = app.browser().post("/sign-up/email", body).await.expect(200);
+    let alone = Instant::now();
+    let body = json!({ "email": "ann@example.com", "password": "password-1234" });
+    let _ = app.browser().post("/sign-in/email", body).await.expect(200);
+    let alone = alone.elapsed();
     let before = resident();
     let sign_ins = (0..200).map(|n| {
         let password = if n % 2 == 0 { "password-1234" } else { "wrong-password" };
@@ -28,30 +32,33 @@ async fn two_hundred_sign_ins_at_once_neither_exhaust_memory_nor_stop_the_others
     });
     let signing = futures_util::future::join_all(sign_ins);
     let watching = async {
-        let (mut slowest, mut most, mut looks) = (Duration::ZERO, 0, 0);
+        let (mut took, mut most) = (Vec::new(), 0);
         let end = Instant::now() + Duration::from_secs(4);
         while Instant::now() < end {
             let start = Instant::now();
             assert_eq!(app.get(Who::Anyone, "/readyz").await.status, 200);
-            slowest = slowest.max(start.elapsed());
+            took.push(start.elapsed());
             most = most.max(resident());
-            looks += 1;
         }
-        (slowest, most, looks)
+        took.sort_unstable();
+        (took, most)
     };
-    let (statuses, (slowest, most, looks)) = tokio::join!(signing, watching);
+    let (statuses, (took, most)) = tokio::join!(signing, watching);
+    // One look in ten may meet a busy machine; whoever waits for the hashes of others waits longer than for one nearly every time.
+    let (looks, usual) = (took.len(), took[took.len() * 9 / 10]);
     let count = |wanted: u16| statuses.iter().filter(|&&status| status == wanted).count();
     let grown = most.saturating_sub(before) >> 20;
     eprintln!(
-        "200 sign-ins: {} in, {} refused, {} told to wait; memory grew by {grown} MiB; /readyz {looks} times, slowest {slowest:?}",
+        "200 sign-ins: {} in, {} refused, {} told to wait; one alone {alone:?}; memory grew by {grown} MiB; /readyz {looks} times, nine in ten within {usual:?}, the slowest {:?}",
         count(200),
         count(401),
-        count(503)
+        count(503),
+        took[looks - 1]
     );
     assert_eq!(count(200) + count(401) + count(503), 200, "{statuses:?}");
     assert!(count(200) > 0 && count(401) > 0);
     // Two are checked at once, 32 MiB each; the rest are connections of the test's own.
     assert!(grown < 256, "memory grew by {grown} MiB");
-    assert!(slowest < Duration::from_secs(1), "/readyz took {slowest:?}");
+    assert!(usual < alone, "nine of ten /readyz took up to {usual:?}, one sign-in alone {alone:?}");
     app.close().await;
 }
