@@ -7,6 +7,7 @@ pub(crate) mod idempotency;
 mod keys;
 pub(crate) mod metas;
 mod rate_limits;
+mod sessions;
 pub(crate) mod sign_in;
 
 use crate::policy::{self, Roles};
@@ -25,12 +26,23 @@ pub struct CoreMigration {
 
 const AUDIT: &str = "0003_audit";
 const RATE_LIMITS: &str = "0006_rate_limits";
+const SESSIONS: &str = "0008_sessions";
+
+/// The functions in schema `hedgerow` that run as their owner: their names, their bodies to the letter, and the sets that make them.
+pub const DEFINERS: &[(&str, &str, &str)] = &[
+    ("write_audit", audit::WRITE_BODY, AUDIT),
+    ("keep_audit", audit::KEEP_BODY, AUDIT),
+    ("session_stands", sessions::BODY, SESSIONS),
+];
 
 /// What of a set a plan between two catalogs cannot make (tables in parts, what stands in schema `hedgerow`), as the set's
 /// statements, and the way back. `kept` are the tables that were there before.
 pub(crate) fn beside_plans(set: &str, roles: &Roles, kept: &[&str]) -> Option<(Vec<Sql>, Vec<Sql>)> {
     if set == RATE_LIMITS {
         return Some((rate_limits::statements(roles), vec![Sql::new(rate_limits::WAY_BACK)]));
+    }
+    if set == SESSIONS {
+        return Some((sessions::function(roles).into(), vec![Sql::new(sessions::WAY_BACK)]));
     }
     if set != AUDIT {
         return None;
@@ -72,6 +84,7 @@ pub fn core(roles: &Roles) -> Vec<CoreMigration> {
         CoreMigration { name: "0005_idempotency", statements: idempotency::statements(roles) },
         CoreMigration { name: RATE_LIMITS, statements: rate_limits::statements(roles) },
         CoreMigration { name: "0007_metas", statements: metas::statements(roles) },
+        CoreMigration { name: SESSIONS, statements: sessions::statements(roles) },
     ]
 }
 

@@ -321,6 +321,18 @@ pub fn for_sign_in(table: &Identifier, roles: &Roles) -> Protection {
     Protection { table: table.clone(), policies: policies(|_| is_role(&roles.auth)), grants }
 }
 
+/// How sessions are protected: as what sign-in alone uses, but that a session is its user's where it is asked whether it stands.
+/// No role of requests has a right to the table: the function that answers (`ddl/sessions.rs`) has its owner's, and its owner is bound
+/// by this floor.
+pub fn for_sessions(roles: &Roles) -> Protection {
+    let table = Identifier::joined(&["session"]);
+    let expression = |command| match command {
+        Command::Select => or_role(owned("\"userId\""), &[&roles.auth]),
+        Command::Insert | Command::Update | Command::Delete => is_role(&roles.auth),
+    };
+    Protection { policies: policies(expression), ..for_sign_in(&table, roles) }
+}
+
 /// How the audit trail is protected: everyone reads what they did and administrators read all; a row is written in the name
 /// of who asks, or by sign-in for those whom nobody knows; nobody changes or deletes one. App and administrators have no
 /// right to insert: they call the function that does (`ddl/audit.rs`), and its owner is bound by the same floor.

@@ -2,7 +2,7 @@
 //!
 //! Always holds: a credential that is presented and not valid is an error, never "anonymous"; a browser's cookie changes something
 //! only when the page that asks is of a trusted origin; nobody is believed without the database: it is asked here, or, for an API key
-//! that is remembered, in the flight of the request itself (`proof.rs`). So what was revoked, banned or changed counts with
+//! or a session that is remembered, in the flight of the request itself (`proof.rs`). So what was revoked, banned or changed counts with
 //! the next request.
 
 use std::sync::Arc;
@@ -44,55 +44,54 @@ pub(crate) async fn admitted(service: &Service, parts: &Parts) -> Result<Caller,
         // It was counted when it came.
         return caller(service, parts).await;
     }
-    let caller = match recalled(service, parts) {
+    let presented = presented(&service.app, &parts.method, &parts.headers)?;
+    let caller = match recalled(service, parts, &presented) {
         Some((caller, guard)) => {
             facts.guarded_by(Some(Arc::new(guard)));
             caller
         }
-        None => caller(service, parts).await?,
+        None => looked_up(service, parts, presented).await?,
     };
     facts.asked_by(&caller);
     limit::admit(service, &facts, &caller).await?;
     Ok(caller)
 }
 
-/// Whether the request presents what looks like an API key.
-pub(crate) fn presents_key(headers: &HeaderMap) -> bool {
-    credential(headers).is_ok_and(|found| found.is_some_and(|text| text.starts_with(ApiKeySecret::START)))
+/// Whether the request presents anything that may be remembered.
+pub(crate) fn presents_something(headers: &HeaderMap) -> bool {
+    [header::AUTHORIZATION, header::COOKIE].iter().any(|name| headers.contains_key(name))
+        || headers.contains_key("x-api-key")
 }
 
-/// The caller behind an API key that is remembered and stands alone.
-fn recalled(service: &Service, parts: &Parts) -> Option<(Caller, Guard)> {
-    let credential = credential(&parts.headers).ok().flatten()?;
-    if !credential.starts_with(ApiKeySecret::START)
-        || !matches!(session_cookie(&service.app, &parts.headers), SessionCookie::None)
-    {
-        return None;
-    }
-    let from = address_of(service, &parts.headers, &parts.extensions);
-    let (user, guard) = api_keys::recall(&service.app, &credential.parse().ok()?, from)?;
-    Some((Caller::User(user), guard))
+/// The credential of a request, as its headers have it; nobody was asked about it yet.
+enum Presented<'r> {
+    Nothing,
+    Key(ApiKeySecret),
+    /// A JSON Web Token, and the cookie that came along.
+    Jwt(&'r str, SessionCookie),
+    /// The token of a session.
+    Session {
+        token: String,
+        by_cookie: bool,
+    },
 }
 
-/// The caller behind a request, looked up.
-pub(crate) async fn caller(service: &Service, parts: &Parts) -> Result<Caller, Failure> {
-    let (app, method, headers) = (&service.app, &parts.method, &parts.headers);
+/// What the request presents: at most one credential, in a form that can be asked about.
+fn presented<'r>(app: &App, method: &Method, headers: &'r HeaderMap) -> Result<Presented<'r>, Failure> {
     let cookie = session_cookie(app, headers);
     let Some(credential) = credential(headers)? else {
+        let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         return match cookie {
-            SessionCookie::None => Ok(Caller::Anonymous),
+            SessionCookie::None => Ok(Presented::Nothing),
             SessionCookie::Forged => Err(Failure::DeadCookie(expired_cookies(app))),
-            SessionCookie::Token(token) => by_cookie(app, method, headers, &token).await,
+            SessionCookie::Token(_) if changes && is_trusted_origin(app, headers).is_err() => {
+                Err(Failure::UntrustedOrigin)
+            }
+            SessionCookie::Token(token) => Ok(Presented::Session { token, by_cookie: true }),
         };
     };
     if is_jwt(credential) && app.auth().has(Plugin::Jwt) && !headers.contains_key("x-api-key") {
-        let spoken = issued::authenticate(app, credential).await?;
-        return match cookie {
-            SessionCookie::None => Ok(Caller::User(spoken.user)),
-            // A browser sends its cookie along; the token is of the same session.
-            SessionCookie::Token(token) if spoken.is_of(&token) => Ok(Caller::User(spoken.user)),
-            SessionCookie::Token(_) | SessionCookie::Forged => Err(Failure::TwoCredentials),
-        };
+        return Ok(Presented::Jwt(credential, cookie));
     }
     match cookie {
         // A front end may send the same session both ways.
@@ -101,9 +100,7 @@ pub(crate) async fn caller(service: &Service, parts: &Parts) -> Result<Caller, F
         SessionCookie::Token(_) | SessionCookie::Forged => return Err(Failure::TwoCredentials),
     }
     if credential.starts_with(ApiKeySecret::START) {
-        let key: ApiKeySecret = credential.parse().map_err(|_| Error::InvalidCredential)?;
-        let from = address_of(service, headers, &parts.extensions);
-        return Ok(Caller::User(api_keys::authenticate(app, &key, from).await?));
+        return Ok(Presented::Key(credential.parse().map_err(|_| Error::InvalidCredential)?));
     }
     if headers.contains_key("x-api-key") || !app.auth().has(Plugin::Bearer) {
         return Err(Error::InvalidCredential.into());
@@ -114,19 +111,52 @@ pub(crate) async fn caller(service: &Service, parts: &Parts) -> Result<Caller, F
         Some(credential.to_owned())
     };
     let token = token.ok_or(Error::InvalidCredential)?;
-    Ok(Caller::User(sessions::authenticate(app, &token).await?))
+    Ok(Presented::Session { token, by_cookie: false })
 }
 
-async fn by_cookie(app: &App, method: &Method, headers: &HeaderMap, token: &str) -> Result<Caller, Failure> {
-    let changes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if changes && is_trusted_origin(app, headers).is_err() {
-        return Err(Failure::UntrustedOrigin);
-    }
-    match sessions::authenticate(app, token).await {
-        Ok(user) => Ok(Caller::User(user)),
-        Err(Error::InvalidCredential) => Err(Failure::DeadCookie(expired_cookies(app))),
-        Err(error) => Err(error.into()),
-    }
+/// The caller behind a credential that is remembered.
+fn recalled(service: &Service, parts: &Parts, presented: &Presented<'_>) -> Option<(Caller, Guard)> {
+    let (user, guard) = match presented {
+        Presented::Nothing | Presented::Jwt(..) => return None,
+        Presented::Key(key) => {
+            let from = address_of(service, &parts.headers, &parts.extensions);
+            api_keys::recall(&service.app, key, from)?
+        }
+        Presented::Session { token, .. } => sessions::recall(&service.app, token)?,
+    };
+    Some((Caller::User(user), guard))
+}
+
+/// The caller behind a request, looked up.
+pub(crate) async fn caller(service: &Service, parts: &Parts) -> Result<Caller, Failure> {
+    looked_up(service, parts, presented(&service.app, &parts.method, &parts.headers)?).await
+}
+
+async fn looked_up(service: &Service, parts: &Parts, presented: Presented<'_>) -> Result<Caller, Failure> {
+    let app = &service.app;
+    let user = match presented {
+        Presented::Nothing => return Ok(Caller::Anonymous),
+        Presented::Key(key) => {
+            let from = address_of(service, &parts.headers, &parts.extensions);
+            api_keys::authenticate(app, &key, from).await?
+        }
+        Presented::Jwt(text, cookie) => {
+            let spoken = issued::authenticate(app, text).await?;
+            match cookie {
+                SessionCookie::None => spoken.user,
+                // A browser sends its cookie along; the token is of the same session.
+                SessionCookie::Token(token) if spoken.is_of(&token) => spoken.user,
+                SessionCookie::Token(_) | SessionCookie::Forged => return Err(Failure::TwoCredentials),
+            }
+        }
+        Presented::Session { token, by_cookie } => match sessions::authenticate(app, &token).await {
+            Err(Error::InvalidCredential) if by_cookie => {
+                return Err(Failure::DeadCookie(expired_cookies(app)));
+            }
+            found => found?,
+        },
+    };
+    Ok(Caller::User(user))
 }
 
 /// Whether this has the form of a JSON Web Token; signed session tokens have one dot.

@@ -1,4 +1,4 @@
-//! What an API key that is remembered still has to prove, and what happens when it cannot.
+//! What an API key or a session that is remembered still has to prove, and what happens when it cannot.
 //!
 //! Always holds: no answer leaves that relied on something remembered and not proved. Nearly all requests prove it in their own
 //! flight. One that sent none (a mistake in its parameters, a missing scope) is proved here; one whose guard did not hold did
@@ -24,7 +24,7 @@ use crate::respond::CredentialChanged;
 use crate::service::Service;
 
 pub(crate) async fn around_request(State(service): State<Service>, request: Request, next: Next) -> Response {
-    if !identity::presents_key(request.headers()) {
+    if !identity::presents_something(request.headers()) {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();

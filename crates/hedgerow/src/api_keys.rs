@@ -6,7 +6,7 @@
 
 mod address;
 mod keeping;
-mod memory;
+mod proof;
 mod secret;
 mod usage;
 
@@ -26,10 +26,10 @@ pub use keeping::{
     MAX_OVERLAP, OVERLAP, Page, create, create_own, delete, get, list, list_own, may_make, rename, revoke,
     revoke_own, rotate, rotate_own,
 };
-pub use memory::{authenticate, recall};
+pub use proof::{authenticate, recall};
 pub use secret::{ApiKeyFormError, ApiKeySecret};
 
-pub(crate) use memory::Memory;
+pub(crate) use address::Addresses;
 pub(crate) use usage::Usage;
 
 /// A key as it can be shown again.

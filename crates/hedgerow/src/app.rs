@@ -11,10 +11,11 @@ use hedgerow_schema::{Limits, Roles, Schema};
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use crate::api_keys::{KeySettings, Memory, Usage};
+use crate::api_keys::{Addresses, KeySettings, Usage};
 use crate::audit::{Audit, AuditOptions};
 use crate::auth::{Auth, AuthOptions};
 use crate::context::World;
+use crate::memory::Memory;
 use crate::rate_limit::{RateLimitSettings, RateLimits};
 use crate::records::CursorKey;
 
@@ -96,7 +97,7 @@ struct Inner {
 
 /// What is known of API keys between requests.
 pub(crate) struct Keys {
-    pub(crate) memory: Memory,
+    pub(crate) memory: Memory<Addresses>,
     pub(crate) usage: Arc<Usage>,
 }
 

@@ -1,7 +1,7 @@
 //! Signing in: accounts and sessions as Better Auth keeps them, and the rules by which they are given.
 //!
-//! Always holds: what is known of users is read and written as the sign-in role alone; a look-up of a session always asks the
-//! database, so what was revoked is revoked for every instance with the next request; nothing that takes longer for an
+//! Always holds: what is known of users is read and written as the sign-in role alone; a session is looked up
+//! in the database or proved in the request's own flight, so what was revoked is revoked for every instance with the next request; nothing that takes longer for an
 //! address that is known than for another is done before the answer (see [`later`]).
 
 pub mod accounts;
@@ -36,10 +36,12 @@ pub mod totp;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use url::Url;
 
 use crate::context::World;
 use crate::mail::{DEFAULT_QUEUE, Mailer, MemoryMailbox, Templates, Transport};
+use crate::memory::Memory;
 use crate::token;
 use later::Later;
 use origins::Origins;
@@ -63,6 +65,8 @@ struct Inner {
     later: Later,
     throttle: Option<Throttle>,
     social: Social,
+    /// Sessions by the hashes of their tokens, and when they end.
+    sessions: Memory<Timestamp>,
     /// Where the server listens, when nobody said where people reach it.
     listens_at: OnceLock<Url>,
     nowhere: Url,
@@ -124,6 +128,7 @@ impl Auth {
             mailer: options.mailer,
             later: Later::default(),
             social,
+            sessions: Memory::default(),
             throttle: (options.rate_limit == Switch::On).then(Throttle::default),
             listens_at: OnceLock::new(),
             nowhere: Url::parse("http://localhost").unwrap_or_else(|_| unreachable!("this is a URL")),
@@ -139,6 +144,11 @@ impl Auth {
     /// Whether the plugin is there.
     pub fn has(&self, plugin: Plugin) -> bool {
         self.inner.settings.has(plugin)
+    }
+
+    /// Whose sessions are known.
+    pub(crate) fn sessions(&self) -> &Memory<Timestamp> {
+        &self.inner.sessions
     }
 
     /// What signs and seals.

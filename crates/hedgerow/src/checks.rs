@@ -8,7 +8,7 @@ mod search;
 use hedgerow_database::server_version::{ServerVersion, known_holes};
 use hedgerow_database::{Error as DatabaseError, Identity, Row, introspect};
 use hedgerow_schema::catalog::Catalog;
-use hedgerow_schema::ddl::audit::{DEFINERS, WRITE_BODY};
+use hedgerow_schema::ddl::DEFINERS;
 use hedgerow_schema::diff::quote;
 use hedgerow_schema::drift::{self, Difference, How, Kind, Object};
 use hedgerow_schema::{Schema, model};
@@ -95,7 +95,7 @@ pub(crate) async fn examine_for(
     let asked = async {
         server(app, tolerance, &mut findings).await?;
         ways_around(app, &mut findings).await?;
-        audit_functions(app, &mut findings).await?;
+        definers(app, &mut findings).await?;
         findings.extend(search::slow(app, schema).await?);
         tables(app, schema, tolerance, &mut findings).await
     };
@@ -472,10 +472,13 @@ async fn ways_around(app: &App, findings: &mut Vec<Finding>) -> Result<(), Datab
                        AND EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = ANY ($1) \
                          AND has_function_privilege(r.oid, p.oid, 'EXECUTE') \
                          AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')) \
-                       AND NOT (p.pronamespace = 'hedgerow'::regnamespace AND p.proname = 'write_audit' AND p.prosrc = $2) \
+                       AND NOT (p.pronamespace = 'hedgerow'::regnamespace \
+                         AND (p.proname, p.prosrc) IN (SELECT * FROM unnest($2::text[], $3::text[]))) \
                      ORDER BY 1";
-    // Hedgerow's own says whose row it writes by the identity alone, whoever owns it.
-    for row in ask(app, functions, &[&requests, &WRITE_BODY]).await? {
+    // Hedgerow's own go by the identity alone, whoever owns them.
+    let (names, bodies): (Vec<&str>, Vec<&str>) =
+        DEFINERS.iter().map(|(name, body, _)| (*name, *body)).unzip();
+    for row in ask(app, functions, &[&requests, &names, &bodies]).await? {
         let name: String = row.get(0)?;
         findings.push(error(
             "open_function",
@@ -486,22 +489,22 @@ async fn ways_around(app: &App, findings: &mut Vec<Finding>) -> Result<(), Datab
     Ok(())
 }
 
-/// The functions that append to the audit trail and keep it run as their owner: whoever put others in their place decides what
-/// the trail says.
-async fn audit_functions(app: &App, findings: &mut Vec<Finding>) -> Result<(), DatabaseError> {
+/// The functions that append to the audit trail, keep it, and say whether sessions stand run as their owner: whoever put others in
+/// their place decides what the trail says, and which sessions never end.
+async fn definers(app: &App, findings: &mut Vec<Finding>) -> Result<(), DatabaseError> {
     let sql = "SELECT p.proname::text, p.prosrc, p.prosecdef AND l.lanname = 'plpgsql' \
                  AND 'search_path=pg_catalog, pg_temp' = ANY (p.proconfig), \
                  p.proowner = (SELECT relowner FROM pg_catalog.pg_class WHERE oid = to_regclass('public.api_audit_logs')) \
                FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
                WHERE p.pronamespace = to_regnamespace('hedgerow') AND p.proname = ANY ($1) \
                  AND to_regclass('public.api_audit_logs') IS NOT NULL";
-    let names: Vec<&str> = DEFINERS.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = DEFINERS.iter().map(|(name, ..)| *name).collect();
     let rows = ask(app, sql, &[&names]).await?;
     if rows.is_empty() {
         // The set is not applied, and its table is not there either: that is said of it.
         return Ok(());
     }
-    for (name, body) in DEFINERS {
+    for (name, body, set) in DEFINERS {
         let mut as_made = 0;
         let mut others = 0;
         for row in &rows {
@@ -514,9 +517,12 @@ async fn audit_functions(app: &App, findings: &mut Vec<Finding>) -> Result<(), D
         }
         if (as_made, others) != (1, 0) {
             findings.push(error(
-                "audit_function",
-                format!("hedgerow.{name} is not the function that Hedgerow made: the audit trail may say anything"),
-                "drop what was put in its place; its text is in the record of 0003_audit in hedgerow.migrations",
+                "own_function",
+                format!(
+                    "hedgerow.{name} is not the function that Hedgerow made: {} may say anything",
+                    if *name == "session_stands" { "sessions" } else { "the audit trail" }
+                ),
+                format!("drop what was put in its place; its text is in the record of {set} in hedgerow.migrations"),
             ));
         }
     }

@@ -18,6 +18,7 @@ pub mod health;
 pub mod idempotency;
 pub mod import;
 pub mod mail;
+mod memory;
 pub mod metadata;
 pub mod migrations;
 pub mod personal_data;

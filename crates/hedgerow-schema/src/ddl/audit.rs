@@ -117,7 +117,7 @@ END;
 }
 
 /// The body of `hedgerow.write_audit`: whoever put another one in its place decides what the trail says.
-pub const WRITE_BODY: &str = write_body!();
+pub(super) const WRITE_BODY: &str = write_body!();
 
 const WRITE_FUNCTION: &str = concat!(
     "CREATE OR REPLACE FUNCTION hedgerow.write_audit(text, timestamptz, text, text, text, integer, integer, text, text, \
@@ -189,5 +189,5 @@ const KEEP_FUNCTION: &str = concat!(
     "$$"
 );
 
-/// The bodies of Hedgerow's functions that run as their owner, by name.
-pub const DEFINERS: &[(&str, &str)] = &[("write_audit", WRITE_BODY), ("keep_audit", keep_body!())];
+/// The body of `hedgerow.keep_audit`.
+pub(super) const KEEP_BODY: &str = keep_body!();

@@ -29,7 +29,10 @@ const NOW: Option<&str> = Some("CURRENT_TIMESTAMP");
 /// All of it, owned by `owner`.
 pub(super) fn catalog(roles: &Roles, owner: &str) -> Catalog {
     let mut catalog = Catalog::default();
-    let sign_in = ddl::sign_in::tables().map(|table| policy::for_sign_in(&table, roles));
+    let sign_in = ddl::sign_in::tables().map(|table| match table.as_str() {
+        "session" => policy::for_sessions(roles),
+        _ => policy::for_sign_in(&table, roles),
+    });
     let others = [
         policy::for_users(roles),
         policy::for_api_keys(roles),

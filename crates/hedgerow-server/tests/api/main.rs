@@ -23,6 +23,7 @@ mod metas_in_rows;
 mod openapi;
 mod pages;
 mod proof;
+mod proof_sessions;
 mod records;
 mod rows;
 mod streams;

@@ -30,7 +30,7 @@ pub fn parse_network(text: &str) -> Result<IpNet, AddressError> {
 
 /// The addresses of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Addresses {
+pub(crate) enum Addresses {
     Everywhere,
     Listed(Vec<IpNet>),
 }

@@ -3,15 +3,20 @@
 //! Always holds: a session that has ended, or whose user is shut out, is none; nor is one in which somebody acts as a user
 //! without being allowed to any more.
 
+use std::sync::Arc;
+
+use hedgerow_database::Guard;
 use jiff::SignedDuration;
 
 use crate::app::App;
 use crate::auth::admin;
 use crate::auth::refusal::{self, AuthError, Refusal};
 use crate::auth::sign_in::{Remember, after};
+use crate::auth::store::hashed;
 use crate::auth::store::session::{self, End, Session};
 use crate::context::SignedIn;
 use crate::error::Error;
+use crate::memory::Remembered;
 use crate::users::User;
 
 /// A session with its user.
@@ -46,18 +51,34 @@ pub async fn find(app: &App, token: &str) -> Result<Option<Current>, Error> {
     Ok(Some(Current { session, user }))
 }
 
-/// Who a session speaks for: everything that its user may do.
+/// Who a session speaks for: everything that its user may do. Asks the database.
 ///
 /// # Errors
 /// [`Error::InvalidCredential`]
 pub async fn authenticate(app: &App, token: &str) -> Result<SignedIn, Error> {
-    let speaker = session::speaker(app, token).await?.ok_or(Error::InvalidCredential)?;
+    let hash = hashed(token);
+    let Some(speaker) = session::speaker(app, token).await? else {
+        app.auth().sessions().forget(&hash);
+        return Err(Error::InvalidCredential);
+    };
     if speaker.is_out_of_the_ordinary {
+        app.auth().sessions().forget(&hash);
         let current = find(app, token).await?.ok_or(Error::InvalidCredential)?;
         let is_admin = current.user.is_admin();
         return Ok(SignedIn { id: current.user.id, is_admin, scopes: None, key: None });
     }
-    Ok(SignedIn { id: speaker.user, is_admin: speaker.is_admin, scopes: None, key: None })
+    let condition = Arc::new(speaker.stands());
+    let user = SignedIn { id: speaker.user, is_admin: speaker.is_admin, scopes: None, key: None };
+    let remembered = Remembered { user: user.clone(), condition, also: speaker.expires_at };
+    app.auth().sessions().keep(hash, remembered);
+    Ok(user)
+}
+
+/// Who a session speaks for as far as it is remembered, with the guard that every flight for them has to prove. Asks nobody;
+/// `None` sends the caller to [`authenticate`].
+pub fn recall(app: &App, token: &str) -> Option<(SignedIn, Guard)> {
+    let now = app.world().now();
+    app.auth().sessions().recall(&hashed(token), |&ends| ends > now)
 }
 
 /// Prolongs the session when its time has come; whether it was.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hedgerow_database::{Identity, Row, UserId};
+use hedgerow_schema::{Bind, Sql};
 use jiff::Timestamp;
 
 use super::{hashed, kept_as};
@@ -112,8 +113,27 @@ pub struct Speaker {
     pub user: UserId,
     /// Whether they are an administrator.
     pub is_admin: bool,
+    /// When the session ends unless it is prolonged.
+    pub expires_at: Timestamp,
     /// Whether more has to be asked: the session has ended, its user is shut out, or somebody acts as them.
     pub is_out_of_the_ordinary: bool,
+    session: String,
+    /// Those of the session's row and of its user's.
+    versions: [String; 2],
+}
+
+impl Speaker {
+    /// What has to hold for all of this to be true still, as a [`Guard`](hedgerow_database::Guard) asks: the session has not ended,
+    /// and both rows are the very ones that were read.
+    pub fn stands(&self) -> Sql {
+        let mut sql = Sql::new("SELECT 1 / hedgerow.session_stands(");
+        let [session, user] = &self.versions;
+        sql.join(", ", [&self.session, session, user], |sql, text| {
+            sql.bind(Bind::text(text.as_str()));
+        });
+        sql.push(")");
+        sql
+    }
 }
 
 /// Whom the session of a token speaks for.
@@ -123,19 +143,24 @@ pub struct Speaker {
 pub async fn speaker(app: &App, token: &str) -> Result<Option<Speaker>, Error> {
     let Some(kept) = kept_as(token) else { return Ok(None) };
     let sql = r#"SELECT u.id, coalesce(u.role, 'member'), s."impersonatedBy" IS NOT NULL OR s."expiresAt"::timestamptz <= $3::timestamptz
-          OR (coalesce(u.banned, false) AND (u."banExpires" IS NULL OR u."banExpires"::timestamptz > $3::timestamptz))
+          OR (coalesce(u.banned, false) AND (u."banExpires" IS NULL OR u."banExpires"::timestamptz > $3::timestamptz)),
+          s."expiresAt"::timestamptz, s.id, s.xmin::text, u.xmin::text
         FROM public.session s JOIN public."user" u ON u.id = s."userId" WHERE s.token IN ($1, $2)"#;
     let now = app.world().now();
     let rows = app.database().flight(&Identity::Auth).rows(sql, &[&kept[0], &kept[1], &now]).await;
     let rows = rows.map_err(|error| Error::without_entity("look a session up", error))?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let read = || -> Result<(String, String, bool), hedgerow_database::Error> {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-    };
-    let (id, role, is_out_of_the_ordinary) =
-        read().map_err(|error| Error::Internal { doing: "read a session", source: error.into() })?;
-    let user = id.parse().map_err(|_| Error::InvalidCredential)?;
-    Ok(Some(Speaker { user, is_admin: is_admin_role(&role), is_out_of_the_ordinary }))
+    let internal =
+        |error: hedgerow_database::Error| Error::Internal { doing: "read a session", source: error.into() };
+    let text = |at: usize| row.get::<String>(at).map_err(internal);
+    Ok(Some(Speaker {
+        user: text(0)?.parse().map_err(|_| Error::InvalidCredential)?,
+        is_admin: is_admin_role(&text(1)?),
+        is_out_of_the_ordinary: row.get(2).map_err(internal)?,
+        expires_at: row.get(3).map_err(internal)?,
+        session: text(4)?,
+        versions: [text(5)?, text(6)?],
+    }))
 }
 
 /// The user's sessions that have not ended, oldest first; tokens are as they are kept.

@@ -1,49 +1,20 @@
-//! Who a key speaks for: looked up once, remembered, and proved again in the flight of each later request.
+//! Who a key speaks for: looked up, or recalled together with what has to be proved of it.
 //!
-//! Always holds: what is remembered is never believed by itself. [`recall`] gives it with a [`Guard`], and a flight with that
-//! guard does nothing unless the key's row and its user's still say the same. So a key that was revoked on another instance is
-//! refused here with the next request, without a message between the two, and a known key costs no flight of its own.
+//! Always holds: what is recalled is proved in the flight that relies on it (`memory.rs`).
 
 use std::net::IpAddr;
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use hedgerow_database::{Guard, Identity};
 use hedgerow_schema::{Bind, Sql, SqlType};
-use lru::LruCache;
 
 use super::address::Addresses;
 use super::secret::ApiKeySecret;
 use crate::app::App;
 use crate::context::SignedIn;
 use crate::error::Error;
+use crate::memory::Remembered;
 use crate::users::is_admin_role;
-
-/// So many keys are remembered; beyond that the one that was not used longest is looked up again. About 1 KB each.
-const MOST: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
-
-/// What is remembered of keys, by their hash.
-pub(crate) struct Memory {
-    keys: Mutex<LruCache<String, Arc<Remembered>>>,
-}
-
-struct Remembered {
-    user: SignedIn,
-    addresses: Addresses,
-    condition: Arc<Sql>,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self { keys: Mutex::new(LruCache::new(MOST)) }
-    }
-}
-
-impl Memory {
-    fn keys(&self) -> MutexGuard<'_, LruCache<String, Arc<Remembered>>> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Who a key speaks for when it is used from `from`, and what it allows. Asks the database.
 ///
@@ -60,7 +31,7 @@ pub async fn authenticate(app: &App, key: &ApiKeySecret, from: Option<IpAddr>) -
     let rows = app.database().flight(&Identity::Auth).rows(sql, &[&hash]).await;
     let rows = rows.map_err(|error| Error::without_entity("look an API key up", error))?;
     let Some(row) = rows.first() else {
-        app.keys().memory.keys().pop(&hash);
+        app.keys().memory.forget(&hash);
         return Err(Error::InvalidCredential);
     };
     let read = || -> Result<_, hedgerow_database::Error> {
@@ -80,17 +51,14 @@ pub async fn authenticate(app: &App, key: &ApiKeySecret, from: Option<IpAddr>) -
     let addresses = Addresses::read(allowed.as_deref());
     let is_allowed = addresses.allow(from);
     let condition = Arc::new(condition(&key_id, &id, &scopes, allowed.as_deref(), &role));
-    let remembered = Remembered { user: user.clone(), addresses, condition };
-    app.keys().memory.keys().put(hash, Arc::new(remembered));
+    app.keys().memory.keep(hash, Remembered { user: user.clone(), condition, also: addresses });
     if is_allowed { Ok(user) } else { Err(Error::AddressNotAllowed) }
 }
 
 /// Who a key speaks for as far as it is remembered, with the guard that every flight for them has to prove. Asks nobody;
 /// `None` sends the caller to [`authenticate`].
 pub fn recall(app: &App, key: &ApiKeySecret, from: Option<IpAddr>) -> Option<(SignedIn, Guard)> {
-    let remembered = app.keys().memory.keys().get(&key.hash()).cloned()?;
-    let guard = || Guard::new(remembered.condition.clone());
-    remembered.addresses.allow(from).then(|| (remembered.user.clone(), guard()))
+    app.keys().memory.recall(&key.hash(), |addresses| addresses.allow(from))
 }
 
 /// What has to hold for what was remembered to be true: everything that [`authenticate`] asked, and nothing changed in what it
