@@ -321,13 +321,20 @@ pub fn for_sign_in(table: &Identifier, roles: &Roles) -> Protection {
     Protection { table: table.clone(), policies: policies(|_| is_role(&roles.auth)), grants }
 }
 
-/// How sessions are protected: as what sign-in alone uses, but that a session is its user's where it is asked whether it stands.
-/// No role of requests has a right to the table: the function that answers (`ddl/sessions.rs`) has its owner's, and its owner is bound
-/// by this floor.
+/// How sessions are protected: as what sign-in alone uses, but that the owner of the function that says whether a session stands
+/// (`ddl/sessions.rs`) sees those of the identity. The roles of requests see none, whatever rights somebody gives them.
 pub fn for_sessions(roles: &Roles) -> Protection {
     let table = Identifier::joined(&["session"]);
     let expression = |command| match command {
-        Command::Select => or_role(owned("\"userId\""), &[&roles.auth]),
+        Command::Select => {
+            let mut sql = is_role(&roles.auth);
+            sql.push(" OR (").append(&owned("\"userId\""));
+            for role in [&roles.app, &roles.anon, &roles.admin] {
+                sql.push(" AND NOT ").append(&is_role(role));
+            }
+            sql.push(")");
+            sql
+        }
         Command::Insert | Command::Update | Command::Delete => is_role(&roles.auth),
     };
     Protection { policies: policies(expression), ..for_sign_in(&table, roles) }

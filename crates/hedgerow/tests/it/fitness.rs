@@ -83,6 +83,13 @@ async fn each_danger_in_the_tables_is_found() {
             "error identity_function",
         ),
         ("ALTER FUNCTION get_auth_user_id() VOLATILE", "error identity_function"),
+        (
+            "CREATE OR REPLACE FUNCTION hedgerow.session_stands(text, text, text) RETURNS bigint LANGUAGE plpgsql STABLE \
+             SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN 1; END $$",
+            "error own_function",
+        ),
+        ("ALTER FUNCTION hedgerow.write_audit SECURITY INVOKER", "error own_function"),
+        ("DROP FUNCTION hedgerow.keep_audit", "error own_function"),
         ("ALTER FUNCTION get_auth_user_id() SECURITY DEFINER", "error identity_function"),
     ] {
         let test = TestApp::with(&[NOTES]).await;

@@ -67,7 +67,7 @@ const SIGN_IN: &[(&str, &str, &str)] = &[
     (
         "session",
         "\"userAgent\"",
-        "(id, token, \"expiresAt\", \"updatedAt\", \"userId\") VALUES ('{who}2', '{who}2', now(), now(), '{who}')",
+        "(id, token, \"expiresAt\", \"updatedAt\", \"userId\") VALUES ('{who}2', '{who}2', now() + interval '1 hour', now(), '{who}')",
     ),
     (
         "account",
@@ -1008,6 +1008,24 @@ async fn sign_in(scene: &Scene, probe: &Probe) -> Vec<String> {
             through.push(format!("the owner sees {count:?} rows of {table}"));
         }
     }
+    // Whoever asks is told of their own sessions whether they stand, and nothing of others'.
+    let versions = "SELECT format('(%L, %L, %L)', s.id, s.xmin, u.xmin) FROM session s JOIN \"user\" u ON u.id = s.\"userId\" ORDER BY 1";
+    let of = scene.database.column(versions).await;
+    for (role, who, of, expected) in [
+        ("hedgerow_app", "alice", &of[0], Some(1)),
+        ("hedgerow_app", "bob", &of[0], Some(0)),
+        ("hedgerow_app", "", &of[0], Some(0)),
+        ("hedgerow_admin", "bob", &of[1], Some(1)),
+        ("hedgerow_admin", "bob", &of[0], Some(0)),
+        ("hedgerow_anon", "bob", &of[1], None),
+        ("hedgerow_auth", "bob", &of[1], None),
+    ] {
+        let sql = format!("SELECT FROM (SELECT hedgerow.session_stands{of} AS stands) s WHERE s.stands = 1");
+        let count = probe.rows(role, who, "", &sql).await;
+        if count != expected {
+            through.push(format!("{role} {who:?}: session_stands{of}: {count:?}, expected {expected:?}"));
+        }
+    }
     through
 }
 
@@ -1316,7 +1334,10 @@ async fn every_widened_right_is_noticed() {
         "GRANT UPDATE ON \"user\" TO hedgerow_admin",
         "GRANT INSERT ON api_keys TO hedgerow_auth",
         "GRANT SELECT ON session TO hedgerow_app; ALTER POLICY hedgerow_floor_select ON session USING (true)",
+        "GRANT SELECT (id) ON session TO hedgerow_app",
         "GRANT INSERT ON session TO hedgerow_admin",
+        "GRANT EXECUTE ON FUNCTION hedgerow.session_stands TO PUBLIC",
+        "REVOKE EXECUTE ON FUNCTION hedgerow.session_stands FROM hedgerow_app",
         "GRANT UPDATE ON account TO hedgerow_admin",
         "GRANT SELECT ON verification TO hedgerow_anon",
         "GRANT SELECT ON jwks TO PUBLIC",
@@ -1361,6 +1382,8 @@ async fn every_loosened_expression_is_noticed() {
         "ALTER POLICY hedgerow_floor_update ON \"user\" USING (true) WITH CHECK (true)",
         "ALTER POLICY hedgerow_floor_select ON own TO hedgerow_admin",
         "ALTER POLICY hedgerow_floor_select ON session USING (\"userId\" = (SELECT get_auth_user_id()))",
+        "ALTER POLICY hedgerow_floor_select ON session USING (\"userId\" = (SELECT get_auth_user_id()) OR current_user = 'hedgerow_auth')",
+        "ALTER FUNCTION hedgerow.session_stands SECURITY INVOKER",
         "ALTER POLICY hedgerow_floor_update ON account USING (true) WITH CHECK (true)",
         "ALTER POLICY hedgerow_floor_insert ON jwks WITH CHECK (true)",
         "ALTER POLICY hedgerow_floor_select ON api_idempotency USING (true)",
