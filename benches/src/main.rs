@@ -34,6 +34,9 @@ const ROUNDS: usize = 60;
 const PER_ROUND: usize = 200;
 /// A list through the library costs at most so many times the plain query.
 const LIMIT: f64 = 1.15;
+/// A list whose flight proves a credential costs at most so many times the list that has none to prove; looking a session up in a
+/// flight of its own costs about 1.6.
+const PROVED: f64 = 1.3;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -66,13 +69,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let ratio = bench.list(name, &parameters).await?;
         failed |= ratio > LIMIT;
     }
-    let ratio = bench.guarded().await?;
-    failed |= ratio > LIMIT;
+    failed |= bench.guarded().await? > PROVED;
     drop(client);
     let _ = driver.await;
     app.close().await;
     if failed {
-        return Err(format!("a list costs more than {LIMIT} times what it is compared with").into());
+        let limits = format!("{LIMIT} times the plain query, or {PROVED} times one that proves nobody");
+        return Err(format!("a list costs more than {limits}").into());
     }
     Ok(())
 }
