@@ -107,6 +107,16 @@ impl Session {
     pub(crate) async fn open(arguments: &Arguments) -> anyhow::Result<Self> {
         let project = open_project(&arguments.project, BTreeMap::new())?;
         let schema = project.schema()?;
+        Self::of(arguments, project, schema).await
+    }
+
+    /// The same for what asks nothing about entities, and works while there is a mistake in their files.
+    pub(crate) async fn open_without_entities(arguments: &Arguments) -> anyhow::Result<Self> {
+        let project = open_project(&arguments.project, BTreeMap::new())?;
+        Self::of(arguments, project, Schema::default()).await
+    }
+
+    async fn of(arguments: &Arguments, project: Project, schema: Schema) -> anyhow::Result<Self> {
         let place = find_place(&project, arguments.download()).await?;
         // A command may take long with one statement; it is the person at the terminal who ends it.
         let timeouts = WorkTimeouts::default();

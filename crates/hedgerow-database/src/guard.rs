@@ -16,7 +16,8 @@ use crate::wire::{Parameters, Sink, Step};
 /// A condition that flights and transactions prove before they do anything.
 ///
 /// The condition is a statement of the form `SELECT 1 / count(*) FROM … WHERE …`: it fails where it finds nothing. Plain SQL
-/// raises an error only through an operator, and this one needs no function that somebody could replace.
+/// raises an error only through an operator, so none of it is a function that somebody could replace, but for one of Hedgerow's own that
+/// counts what the role may not see.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -32,8 +33,9 @@ pub struct Guard {
     held: AtomicBool,
 }
 
-/// SQLSTATE of a division by zero.
-const DIVISION_BY_ZERO: &str = "22012";
+/// SQLSTATEs of a guard that does not hold: a division by zero; and of one that cannot be asked, because what it asks is gone or no
+/// right of the role any more. Nobody is believed for that: the caller has to be looked up.
+const UNPROVEN: &[&str] = &["22012", "3F000", "42501", "42883", "42P01", "42703"];
 
 impl Guard {
     /// A guard that nothing has proved yet.
@@ -66,7 +68,7 @@ impl Proof<'_> {
 
     /// Tells the guard's own error from one of the statements behind it.
     pub(crate) fn judge(&self, error: Error) -> Error {
-        let is_its_own = error.server().is_some_and(|error| error.code.code() == DIVISION_BY_ZERO);
+        let is_its_own = error.server().is_some_and(|error| UNPROVEN.contains(&error.code.code()));
         if is_its_own && !self.held { Error::Unproven } else { error }
     }
 }

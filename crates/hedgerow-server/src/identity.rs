@@ -20,6 +20,7 @@ use crate::api::auth::{SessionCookie, expired_cookies, is_trusted_origin, sessio
 use crate::limit;
 use crate::middleware::{Facts, RequestId};
 use crate::peer::address_of;
+use crate::proof;
 use crate::respond::Failure;
 use crate::service::Service;
 
@@ -114,8 +115,11 @@ fn presented<'r>(app: &App, method: &Method, headers: &'r HeaderMap) -> Result<P
     Ok(Presented::Session { token, by_cookie: false })
 }
 
-/// The caller behind a credential that is remembered.
+/// The caller behind a credential that is remembered, of a request that can be done again where that cannot be proved.
 fn recalled(service: &Service, parts: &Parts, presented: &Presented<'_>) -> Option<(Caller, Guard)> {
+    if !proof::can_be_repeated(parts, service.options.body_limit) {
+        return None;
+    }
     let (user, guard) = match presented {
         Presented::Nothing | Presented::Jwt(..) => return None,
         Presented::Key(key) => {

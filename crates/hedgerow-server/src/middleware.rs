@@ -34,6 +34,7 @@ pub(crate) struct Facts(Arc<FactsInner>);
 #[derive(Default)]
 struct FactsInner {
     caller: OnceLock<Caller>,
+    was_nobody: AtomicBool,
     audited: Option<Arc<AuditedRequest>>,
     guard: Mutex<Option<Arc<Guard>>>,
     kind: OnceLock<limit::Kind>,
@@ -56,7 +57,12 @@ impl Facts {
     }
 
     pub(crate) fn caller(&self) -> Option<&Caller> {
-        self.0.caller.get()
+        self.0.caller.get().filter(|_| !self.0.was_nobody.load(Ordering::Relaxed))
+    }
+
+    /// Whoever was remembered did not ask: what they presented is no credential any more.
+    pub(crate) fn was_nobody(&self) {
+        self.0.was_nobody.store(true, Ordering::Relaxed);
     }
 
     /// The request as the audit trail has it.

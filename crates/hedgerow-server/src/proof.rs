@@ -11,20 +11,21 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hedgerow::{Caller, api_keys};
+use hedgerow::{Caller, Error, api_keys};
 use hyper::body::Frame;
 
 use crate::identity::{self, LookUp};
 use crate::middleware::Facts;
-use crate::respond::CredentialChanged;
+use crate::respond::{CredentialChanged, Failure};
 use crate::service::Service;
 
 pub(crate) async fn around_request(State(service): State<Service>, request: Request, next: Next) -> Response {
-    if !identity::presents_something(request.headers()) {
+    let is_data = request.uri().path().starts_with("/api/v1/");
+    if !is_data || !identity::presents_something(request.headers()) {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
@@ -60,18 +61,37 @@ async fn proved(
     }
     let caller = match identity::caller(service, &parts).await {
         Ok(caller) => caller,
-        Err(failure) => return failure.into_response(),
+        Err(failure) => {
+            facts.was_nobody();
+            return failure.into_response();
+        }
     };
     if !is_refused && facts.caller() == Some(&caller) {
         return response;
     }
     // A flight before the one that was refused may have written.
     if guard.held() && !parts.method.is_safe() || !Tape::rewind(tape) {
-        return response;
+        let changed = || Failure::from(Error::CredentialChanged).into_response();
+        return if is_refused { response } else { changed() };
     }
     facts.guarded_by(None);
     parts.extensions.insert(LookUp);
     next.run(Request::from_parts(parts, Tape::play(tape))).await
+}
+
+/// What a piece of a body costs besides its bytes: one of a single byte must not cost nothing.
+const PIECE: usize = 64;
+/// Room for the pieces of a body as clients send them, some KB each.
+const PIECES: usize = 256 << 10;
+
+/// Whether a body with these headers can be read a second time: it has an end that is said, within what is kept.
+pub(crate) fn can_be_repeated(parts: &Parts, limit: usize) -> bool {
+    let length =
+        parts.headers.get(header::CONTENT_LENGTH).map(|value| value.to_str().ok()?.parse::<usize>().ok());
+    match length {
+        Some(length) => length.is_some_and(|length| length <= limit),
+        None => parts.method.is_safe() || parts.method == Method::DELETE,
+    }
 }
 
 /// A body that can be read a second time: what was read of it is kept, up to a limit.
@@ -84,7 +104,7 @@ struct Tape {
 
 impl Tape {
     fn of(rest: Body, limit: usize) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { rest, read: Vec::new(), room: Some(limit) }))
+        Arc::new(Mutex::new(Self { rest, read: Vec::new(), room: Some(limit + PIECES) }))
     }
 
     /// The body from its beginning.
@@ -99,7 +119,7 @@ impl Tape {
     }
 
     fn keep(&mut self, data: &Bytes) {
-        self.room = self.room.and_then(|room| room.checked_sub(data.len()));
+        self.room = self.room.and_then(|room| room.checked_sub(data.len() + PIECE));
         match self.room {
             Some(_) => self.read.push(data.clone()),
             None => self.read.clear(),

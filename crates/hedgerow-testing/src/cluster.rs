@@ -228,7 +228,7 @@ impl Cluster {
         let url = self.url("postgres", "postgres");
         let (client, driver) = connect(&url).await;
         let databases =
-            "SELECT datname FROM pg_database WHERE datname LIKE 'test\\_%' OR datname LIKE 'template\\_%'";
+            "SELECT datname FROM pg_database WHERE datname ~ '^(test|template|hedgerow_scratch)_'";
         for row in client.query(databases, &[]).await.expect("databases are listed") {
             let name: String = row.get(0);
             client

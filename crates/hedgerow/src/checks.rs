@@ -95,7 +95,7 @@ pub(crate) async fn examine_for(
     let asked = async {
         server(app, tolerance, &mut findings).await?;
         ways_around(app, &mut findings).await?;
-        definers(app, &mut findings).await?;
+        definers(app, tolerance, &mut findings).await?;
         findings.extend(search::slow(app, schema).await?);
         tables(app, schema, tolerance, &mut findings).await
     };
@@ -384,7 +384,8 @@ fn judge(
                 findings.push(error(
                     "missing_policy",
                     format!("the policy {:?} of {} is not there as it was made", object.name, object.place),
-                    "`hedgerow migrate plan --sql` says how to restore it",
+                    "run `hedgerow migrate apply` where sets of Hedgerow's own are pending; else `hedgerow migrate plan --sql` says how \
+                     to restore it",
                 ));
             }
             (Kind::Right, _) if !known_column(difference) => {}
@@ -491,7 +492,7 @@ async fn ways_around(app: &App, findings: &mut Vec<Finding>) -> Result<(), Datab
 
 /// The functions that append to the audit trail, keep it, and say whether sessions stand run as their owner: whoever put others in
 /// their place decides what the trail says, and which sessions never end.
-async fn definers(app: &App, findings: &mut Vec<Finding>) -> Result<(), DatabaseError> {
+async fn definers(app: &App, tolerance: Tolerance, findings: &mut Vec<Finding>) -> Result<(), DatabaseError> {
     let sql = "SELECT p.proname::text, p.prosrc, p.prosecdef AND l.lanname = 'plpgsql' \
                  AND 'search_path=pg_catalog, pg_temp' = ANY (p.proconfig), \
                  p.proowner = (SELECT relowner FROM pg_catalog.pg_class WHERE oid = to_regclass('public.api_audit_logs')) \
@@ -515,7 +516,16 @@ async fn definers(app: &App, findings: &mut Vec<Finding>) -> Result<(), Database
                 *(if is_made { &mut as_made } else { &mut others }) += 1;
             }
         }
-        if (as_made, others) != (1, 0) {
+        if (as_made, others) == (0, 0) {
+            findings.push(Finding {
+                severity: severity(tolerance.pending),
+                code: "own_function",
+                message: format!("hedgerow.{name} is not there: {set}, a set of Hedgerow's own, is pending, or it was dropped"),
+                remedy: format!(
+                    "run `hedgerow migrate apply`; the text of a set that was applied is in hedgerow.migrations ({set})"
+                ),
+            });
+        } else if (as_made, others) != (1, 0) {
             findings.push(error(
                 "own_function",
                 format!(

@@ -14,7 +14,7 @@ use crate::output;
 use crate::session::Session;
 
 pub(crate) async fn run(arguments: &Arguments, command: &Psql) -> anyhow::Result<Exit> {
-    let session = Session::open(arguments).await?;
+    let session = Session::open_without_entities(arguments).await?;
     let own =
         session.place.programs.as_ref().map(|programs| programs.join("psql")).filter(|psql| psql.exists());
     let mut psql = Command::new(own.unwrap_or_else(|| PathBuf::from("psql")));

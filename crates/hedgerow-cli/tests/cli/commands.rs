@@ -210,6 +210,9 @@ fn psql_shows_the_owner_everything_and_a_user_its_own() {
     assert_eq!(project.run(&["psql", "--as", &bob, "--", "-Atc", count]).expect(0).out.trim(), "0");
     let more = project.run(&["psql", "--as", &bob, "--", "-Atc", "SET ROLE hedgerow_admin"]).expect(1);
     assert!(more.err.contains("permission denied"), "{}", more.err);
+    // Whoever looks for what is wrong is not told first to put it right.
+    project.write("entities/notes.toml", "name = ");
+    assert_eq!(project.run(&["psql", "--", "-Atc", count]).expect(0).out.trim(), "2");
 }
 
 #[test]

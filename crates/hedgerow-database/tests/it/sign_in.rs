@@ -28,7 +28,8 @@ async fn of_earlier_version() -> TestDatabase {
     let test = TestDatabase::with(&Schema::default()).await;
     let without = format!(
         "DROP TABLE {}; ALTER TABLE \"user\" DROP COLUMN \"twoFactorEnabled\", DROP COLUMN username, DROP COLUMN \"displayUsername\";
-         DELETE FROM hedgerow.migrations WHERE name = '0002_sign_in'; UPDATE hedgerow.state SET catalog = NULL;
+         DROP FUNCTION hedgerow.session_stands;
+         DELETE FROM hedgerow.migrations WHERE name IN ('0002_sign_in', '0008_sessions'); UPDATE hedgerow.state SET catalog = NULL;
          INSERT INTO \"user\" (id, name, email) VALUES ('ann', 'Ann', 'ann@example.com')",
         SIGN_IN.join(", ")
     );
@@ -39,8 +40,8 @@ async fn of_earlier_version() -> TestDatabase {
 #[tokio::test]
 async fn an_earlier_versions_database_gets_what_is_missing() {
     let test = of_earlier_version().await;
-    assert_eq!(seen(&test).await.pending_sets(&Roles::default()), ["0002_sign_in"]);
-    assert_eq!(migrate(&test).await.expect("applied"), ["0002_sign_in"]);
+    assert_eq!(seen(&test).await.pending_sets(&Roles::default()), ["0002_sign_in", "0008_sessions"]);
+    assert_eq!(migrate(&test).await.expect("applied"), ["0002_sign_in", "0008_sessions"]);
     let after = seen(&test).await;
     assert_eq!(after.pending_sets(&Roles::default()), Vec::<&str>::new());
     assert_eq!(plan(&after).changes, []);
@@ -75,7 +76,7 @@ const NODE: &str = "
 async fn tables_that_a_better_auth_server_made_stay_with_their_rows() {
     let test = of_earlier_version().await;
     test.owner_sql(NODE).await;
-    assert_eq!(migrate(&test).await.expect("applied"), ["0002_sign_in"]);
+    assert_eq!(migrate(&test).await.expect("applied"), ["0002_sign_in", "0008_sessions"]);
     let row = "SELECT concat_ws(' ', id, \"expiresAt\", token, \"activeTeamId\", \"updatedAt\" IS NOT NULL, \"impersonatedBy\") FROM session";
     assert_eq!(test.column(row).await, ["s 2026-01-02 03:04:05 t team t"]);
     let after = seen(&test).await;
@@ -105,7 +106,7 @@ async fn an_identity_of_two_users_is_named_before_anything_is_made() {
     );
     assert_eq!(test.column("SELECT to_regclass('public.jwks') IS NULL").await, ["t"]);
     test.sql("DELETE FROM account WHERE id IN ('b', 'd')").await;
-    assert_eq!(migrate(&test).await.expect("applied"), ["0002_sign_in"]);
+    assert_eq!(migrate(&test).await.expect("applied"), ["0002_sign_in", "0008_sessions"]);
 }
 
 const ENTITIES: &[(&str, &str)] = &[

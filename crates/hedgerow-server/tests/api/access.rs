@@ -88,6 +88,41 @@ async fn nobody_reads_only_what_is_public_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn who_is_not_signed_in_learns_no_field_of_what_they_may_not_read() {
+    let linked = format!("{PUBLIC}\nfields.of = {{ type = \"relation\", entity = \"notes\" }}");
+    let app = TestApp::with(&[("notes", NOTES), ("pages", PUBLIC), ("leaves", &linked)]).await;
+    // A name that is right and one that is wrong are answered alike, embedded in what everybody reads too.
+    for embedded in ["of(text)", "of(nothing)", "of(*)", "other:notes(nothing)", "...of(nothing)"] {
+        let _ = app.get(Who::Anyone, &format!("/api/v1/leaves?select=id,{embedded}")).await.expect(401);
+    }
+    for filter in ["of.nothing=eq.x", "order=of(nothing)", "or=(of.nothing.eq.x,text.eq.x)"] {
+        let _ = app.get(Who::Anyone, &format!("/api/v1/leaves?select=id,of(id)&{filter}")).await.expect(401);
+    }
+    let wrong = json!({"nothing": 1});
+    for (path, read, written) in [
+        ("/api/v1/notes?nothing=eq.x", 401, 401),
+        ("/api/v1/notes?select=nothing", 401, 401),
+        ("/api/v1/notes/some?select=nothing", 401, 401),
+        ("/api/v1/notes", 401, 401),
+        ("/api/v1/pages?nothing=eq.x", 400, 401),
+        ("/api/v1/pages/some?select=nothing", 400, 401),
+    ] {
+        let _ = app.get(Who::Anyone, path).await.expect(read);
+        for method in ["PATCH", if path.contains("/some") { "PUT" } else { "POST" }] {
+            let answer = app.ask(Who::Anyone, method, path, Some(wrong.to_string())).await;
+            assert_eq!(answer.status, written, "{method} {path}");
+        }
+    }
+    let operation = json!({"method": "POST", "path": "/api/v1/notes", "body": wrong});
+    for body in [json!({"operations": [operation]}), json!("nothing")] {
+        assert_eq!(app.post(Who::Anyone, "/api/v1/batch", body).await.problem(), "401 not_signed_in");
+    }
+    let imported = app.post(Who::Anyone, "/api/v1/notes/import?nothing=1", wrong).await;
+    assert_eq!(imported.problem(), "401 not_signed_in");
+    app.close().await;
+}
+
+#[tokio::test]
 async fn reference_data_is_written_by_administrators_and_pointed_at_by_everyone() {
     let orders = "fields.item = { type = \"relation\", entity = \"items\" }";
     let app = TestApp::with(&[("items", REFERENCE), ("orders", orders)]).await;

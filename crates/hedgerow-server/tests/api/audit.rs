@@ -52,6 +52,9 @@ async fn a_request_has_one_row() {
     let _ = app.post(&ann, &format!("/api/v1/bin/{kept}/restore"), json!({})).await.expect(200);
     let _ = app.get(Who::Anyone, "/livez").await.expect(200);
     let _ = app.ask(&ann, "TRACE", "/api/v1/tasks", None).await.expect(405);
+    // Who comes with what is a credential no more is nobody, known as they were.
+    app.database.sql("UPDATE api_keys SET revoked = true").await;
+    let _ = app.get(&ann, "/api/v1/tasks").await.expect(401);
     insta::assert_snapshot!(rows(&app).await.join("\n"), @r"
     POST /api/v1/tasks 201 ann key
     GET /api/v1/tasks 200 ann key
@@ -73,6 +76,7 @@ async fn a_request_has_one_row() {
     DELETE /api/v1/bin/{id} 204 ann key
     POST /api/v1/bin/{id}/restore 200 ann key
     TRACE /api/v1/tasks 405 nobody no key
+    GET /api/v1/tasks 401 nobody no key
     ");
     // No id, no value, no secret is anywhere in it.
     let all = app.database.column("SELECT a::text FROM api_audit_logs a").await.join("\n");

@@ -89,8 +89,12 @@ async fn heads_that_are_too_long_or_say_two_things_are_refused() {
     let head =
         |line: &str, more: &str| format!("{line} HTTP/1.1\r\nhost: x\r\n{more}connection: close\r\n\r\n");
     let parameters: String = (0..21).map(|n| format!("x{n}=1&")).collect();
-    let smuggled = "POST /api/v1/notes HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n\
-                    GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    let smuggled = |who: &str| {
+        format!(
+            "POST /api/v1/notes HTTP/1.1\r\nhost: x\r\n{who}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n\
+             GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+        )
+    };
     for (request, wanted) in [
         (head("GET /livez", &format!("x-long: {}\r\n", "v".repeat(16 << 10))), "HTTP/1.1 431"),
         (head("GET /livez", &format!("x-long: {}\r\n", "v".repeat(100 << 10))), "HTTP/1.1 431"),
@@ -102,7 +106,8 @@ async fn heads_that_are_too_long_or_say_two_things_are_refused() {
         (head("POST /api/v1/notes", "content-length: 1\r\ncontent-length: 2\r\n"), "HTTP/1.1 400"),
         (head("POST /api/v1/notes", "content-length: -1\r\n"), "HTTP/1.1 400"),
         (head("POST /api/v1/notes", "transfer-encoding: gzip\r\n"), "HTTP/1.1 400"),
-        (smuggled.to_owned(), "HTTP/1.1 400"),
+        (smuggled(&format!("authorization: Bearer {}\r\n", ann.key)), "HTTP/1.1 400"),
+        (smuggled(""), "HTTP/1.1 401"),
         (head("TRACE /livez", ""), "HTTP/1.1 405"),
         (head("TRACE /api/v1/notes", ""), "HTTP/1.1 405"),
         (

@@ -196,6 +196,45 @@ async fn a_session_that_is_prolonged_goes_on_and_writes_once() {
 }
 
 #[tokio::test]
+async fn what_is_too_large_to_be_sent_again_is_looked_up() {
+    let app = TestApp::with(&[NOTES]).await;
+    let ann = sign_up(&app, "ann").await;
+    let bearer = format!("Bearer {}", ann.token);
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/x-ndjson")];
+    let rows = format!("{}\n", json!({"text": "x".repeat(1000)})).repeat(3000);
+    for n in 1..=2 {
+        assert_eq!(ask(&app, &ann, By::Bearer, "GET", "/api/v1/notes").await.status, 200);
+        app.database.sql("UPDATE session SET \"expiresAt\" = \"expiresAt\" + interval '1 day'").await;
+        let answer =
+            app.ask(Who::Headers(&headers), "POST", "/api/v1/notes/import", Some(rows.clone())).await;
+        assert_eq!(answer.expect(200).json()["created"], 3000);
+        let stored = app.database.column("SELECT count(*) FROM notes").await;
+        assert_eq!(stored, [(n * 3000).to_string()]);
+    }
+    app.close().await;
+}
+
+#[tokio::test]
+async fn where_it_cannot_be_proved_it_is_looked_up() {
+    let app = TestApp::with(&[NOTES]).await;
+    let ann = sign_up(&app, "ann").await;
+    for gone in [
+        "REVOKE EXECUTE ON FUNCTION hedgerow.session_stands FROM hedgerow_app",
+        "REVOKE USAGE ON SCHEMA hedgerow FROM hedgerow_app",
+        "GRANT USAGE ON SCHEMA hedgerow TO hedgerow_app; DROP FUNCTION hedgerow.session_stands",
+    ] {
+        assert_eq!(ask(&app, &ann, By::Bearer, "GET", "/api/v1/notes").await.status, 200, "{gone}");
+        app.database.sql(gone).await;
+        for _ in 0..2 {
+            let _ = ask(&app, &ann, By::Cookie, "GET", "/api/v1/notes").await.expect(200);
+        }
+    }
+    app.database.sql("DELETE FROM session").await;
+    assert_eq!(ask(&app, &ann, By::Bearer, "GET", "/api/v1/notes").await.status, 401);
+    app.close().await;
+}
+
+#[tokio::test]
 async fn who_acts_as_somebody_is_looked_up_each_time() {
     let app = TestApp::with(&[NOTES]).await;
     let (root, ann) = (sign_up(&app, "root").await, sign_up(&app, "ann").await);

@@ -1008,6 +1008,14 @@ async fn sign_in(scene: &Scene, probe: &Probe) -> Vec<String> {
             through.push(format!("the owner sees {count:?} rows of {table}"));
         }
     }
+    // Whoever was given rights to read sees no session, whatever identity they say they have.
+    for right in ["GRANT SELECT ON session TO reporter", "GRANT pg_read_all_data TO reporter"] {
+        let opened = format!("CREATE ROLE reporter; {right};");
+        let count = probe.rows("reporter", "alice", &opened, "SELECT FROM session").await;
+        if count != Some(0) {
+            through.push(format!("{right}: {count:?} sessions"));
+        }
+    }
     // Whoever asks is told of their own sessions whether they stand, and nothing of others'.
     let versions = "SELECT format('(%L, %L, %L)', s.id, s.xmin, u.xmin) FROM session s JOIN \"user\" u ON u.id = s.\"userId\" ORDER BY 1";
     let of = scene.database.column(versions).await;

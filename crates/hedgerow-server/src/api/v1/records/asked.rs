@@ -8,8 +8,8 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use bytes::BytesMut;
-use hedgerow::schema::{Entity, Limits, Schema, Selected, WriteQuery, trail};
-use hedgerow::{Ctx, Error, audit};
+use hedgerow::schema::{Entity, InputError, Limits, Read, Schema, Selected, WriteQuery, trail};
+use hedgerow::{Caller, Ctx, Error, audit};
 use http_body_util::BodyExt;
 use url::form_urlencoded;
 
@@ -71,7 +71,9 @@ impl Asked {
 
     /// What is about several entities at once; each must be there when it is named.
     pub(crate) async fn of_batch(service: &Service, request: Request) -> Result<Self, Failure> {
-        Self::begin(service, String::new(), String::new(), request, accept::WRITTEN).await
+        let asked = Self::begin(service, String::new(), String::new(), request, accept::WRITTEN).await?;
+        asked.is_no_stranger()?;
+        Ok(asked)
     }
 
     /// What is about the metadata of something.
@@ -87,7 +89,10 @@ impl Asked {
         offered: &[Media],
     ) -> Result<Self, Failure> {
         let asked = Self::begin(service, entity, id, request, offered).await?;
-        asked.entity()?;
+        let reads = matches!(asked.method, Method::GET | Method::HEAD);
+        if asked.entity()?.access.read != Read::Public || !reads {
+            asked.is_no_stranger()?;
+        }
         Ok(asked)
     }
 
@@ -126,6 +131,33 @@ impl Asked {
         })
     }
 
+    /// Somebody is signed in. Who is not learns no name of a field from the mistakes of a request.
+    fn is_no_stranger(&self) -> Result<(), Failure> {
+        match self.ctx.caller() {
+            Caller::Anonymous => Err(Error::NotSignedIn.into()),
+            Caller::User(_) => Ok(()),
+        }
+    }
+
+    /// What is wrong with the parameters; to strangers, no more than that they have to sign in, where they name something of an entity
+    /// that they may not read.
+    pub(super) fn wrong(&self, errors: Vec<InputError>) -> Failure {
+        let is_closed =
+            |entity: &str| self.schema.entity(entity).is_some_and(|of| of.access.read != Read::Public);
+        let entities = self.schema.entities();
+        let closed = entities.iter().filter(|entity| is_closed(entity.name.as_str()));
+        let fields =
+            entities.iter().flat_map(Entity::relations).filter(|(_, to)| is_closed(to.entity.as_str()));
+        let mut names = closed.map(|entity| &entity.name).chain(fields.map(|(field, _)| &field.name));
+        let is_named = |name: &str| {
+            self.parameters.iter().any(|(parameter, value)| parameter.contains(name) || value.contains(name))
+        };
+        if self.ctx.caller() == &Caller::Anonymous && names.any(|name| is_named(name.as_str())) {
+            return Error::NotSignedIn.into();
+        }
+        invalid(errors)
+    }
+
     pub(super) fn entity(&self) -> Result<&Entity, Failure> {
         let unknown = || Error::UnknownEntity { name: self.entity.clone() }.into();
         self.schema.entity(&self.entity).ok_or_else(unknown)
@@ -143,7 +175,7 @@ impl Asked {
     /// The columns of a row that comes back, where filters have no meaning.
     pub(super) fn select(&self) -> Result<Vec<Selected<'_>>, Failure> {
         let select = WriteQuery::parse_select(&self.schema, self.entity()?, &self.parameters(), self.limits);
-        select.map_err(invalid)
+        select.map_err(|errors| self.wrong(errors))
     }
 
     /// The body, read to its end; it is read before a connection to the database is taken.

@@ -37,8 +37,8 @@ async fn listed(service: &Service, mut asked: Asked) -> Result<Response, Failure
     let media = accept::choose(&asked.headers, accept::LIST)?;
     rows_of_range(&asked.headers, &mut asked.parameters).map_err(mistake)?;
     let entity = asked.entity()?;
-    let mut query =
-        ListQuery::parse(&asked.schema, entity, &asked.parameters(), asked.limits).map_err(invalid)?;
+    let query = ListQuery::parse(&asked.schema, entity, &asked.parameters(), asked.limits);
+    let mut query = query.map_err(|errors| asked.wrong(errors))?;
     if let PageFormat::Rows(format) = page_format(media)
         && !asked.says("limit")
     {
