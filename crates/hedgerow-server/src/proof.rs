@@ -104,7 +104,7 @@ struct Tape {
 
 impl Tape {
     fn of(rest: Body, limit: usize) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { rest, read: Vec::new(), room: Some(limit + PIECES) }))
+        Arc::new(Mutex::new(Self { rest, read: Vec::new(), room: Some(limit.saturating_add(PIECES)) }))
     }
 
     /// The body from its beginning.

@@ -2,11 +2,10 @@
 //! barrier broken by hand, which these attacks alone have to notice.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use hedgerow::database::Identity;
 
-use super::{Probe, Scene, admin, user};
+use super::{Probe, Scene, admin, is_in_sample, user};
 
 /// A table of metadata, and how its rows are written.
 struct Metas {
@@ -583,19 +582,12 @@ async fn rights(probe: &Probe) -> Vec<String> {
 
 /// Breaks one thing, and wants these attacks to notice, without a look into the catalog.
 async fn is_noticed(broken: &str) {
-    if !is_in_sample() {
+    if !is_in_sample(3) {
         return;
     }
     let scene = Scene::set().await;
     scene.database.sql(broken).await;
     assert!(!attack(&scene).await.is_empty(), "nobody notices: {broken}");
-}
-
-/// A run tries a third of what can be broken, another third each time; `HEDGEROW_MUTANTS=all` tries all.
-pub(super) fn is_in_sample() -> bool {
-    static MET: AtomicU32 = AtomicU32::new(0);
-    let share = MET.fetch_add(1, Ordering::Relaxed) % 3;
-    share == std::process::id() % 3 || std::env::var("HEDGEROW_MUTANTS").as_deref() == Ok("all")
 }
 
 #[tokio::test]

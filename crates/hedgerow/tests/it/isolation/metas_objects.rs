@@ -3,7 +3,7 @@
 
 use hedgerow::database::Identity;
 
-use super::{Probe, Scene, admin, user};
+use super::{Probe, Scene, admin, is_in_sample, user};
 
 /// A table of objects, and what bob, nobody and a user without rows read of it.
 struct Objects {
@@ -301,7 +301,7 @@ async fn rights(probe: &Probe) -> Vec<String> {
 
 /// Breaks one thing, and wants these attacks to notice, without a look into the catalog.
 async fn is_noticed(broken: &str) {
-    if !super::metas::is_in_sample() {
+    if !is_in_sample(3) {
         return;
     }
     let scene = Scene::set().await;
