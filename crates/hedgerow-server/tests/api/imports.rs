@@ -385,10 +385,9 @@ async fn a_file_has_limits_of_its_own() {
         body_limit: 1000,
         import_limit: 100_000,
         import_timeout: Duration::from_secs(60),
-        body_timeout: Duration::from_millis(700),
         ..ServerOptions::default()
     };
-    let (app, ann) = app_with(options).await;
+    let (app, ann) = app_with(options.clone()).await;
     let file = |count| format!("number\n{}", rows(1, count));
     let fits = send(&app, &ann.key, "?dry_run=true", CSV, &[], &file(15_000)).await;
     assert_eq!(fits.expect(200).json()["created"], 15_000);
@@ -402,9 +401,12 @@ async fn a_file_has_limits_of_its_own() {
     let mut upload = Upload::begin(&app, &ann, "").await;
     upload.send(&file(10_000)).await;
     upload.send(&rows(10_001, 30_000)).await;
-    let answer = upload.rest().await;
+    let answer = upload.end().await;
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("body_too_large"), "{answer}");
+    app.close().await;
+
     // Who stops sending is given up, whatever came before.
+    let (app, ann) = app_with(ServerOptions { body_timeout: Duration::from_millis(700), ..options }).await;
     let mut upload = Upload::begin(&app, &ann, "").await;
     upload.send(&file(10_000)).await;
     let answer = upload.rest().await;

@@ -41,13 +41,13 @@ pub(crate) async fn import_rows(
     let mut asked = Asked::of_rows(&service, path, request, accept::IMPORTED).await?;
     let media = accept::choose(&asked.headers, accept::IMPORTED)?;
     let options = asked::options(&asked, service.options.body_limit)?;
-    intake::fits(&asked.headers, service.options.import_limit)?;
     let kept: &[&str] = if asked.prefer.rollback { &["tx=rollback"] } else { &[] };
-    let (sending, file) = intake::open(
+    let (mut sending, file) = intake::open(
         std::mem::take(&mut asked.body),
         service.options.import_limit,
         service.options.body_timeout,
     );
+    sending.fits(&asked.headers).await?;
     let (progress, mut known) = watch::channel(Progress { read: 0, written: 0 });
     let work = Work { ctx: asked.ctx.clone(), app: service.app.clone(), options: options.clone(), progress };
     let limit = service.options.import_timeout;

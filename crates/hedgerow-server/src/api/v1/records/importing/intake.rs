@@ -24,12 +24,6 @@ enum Piece {
     End,
 }
 
-/// Whether a body that says its length is one to begin with.
-pub(super) fn fits(headers: &HeaderMap, limit: usize) -> std::result::Result<(), Failure> {
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: usize| length > limit) { Err(Failure::TooLarge(limit)) } else { Ok(()) }
-}
-
 /// The two ends: one takes the body from the client, the other is read.
 pub(super) fn open(body: Body, limit: usize, patience: Duration) -> (Sending, File) {
     let (sender, pieces) = channel(WAITING);
@@ -45,6 +39,22 @@ pub(super) struct Sending {
 }
 
 impl Sending {
+    /// Whether a body that says its length is one to begin with. A client that asks first is told before it sends anything.
+    ///
+    /// # Errors
+    /// That it is too large.
+    pub(super) async fn fits(&mut self, headers: &HeaderMap) -> std::result::Result<(), Failure> {
+        let declared =
+            headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if declared.is_none_or(|length: usize| length <= self.limit) {
+            return Ok(());
+        }
+        if !headers.contains_key(header::EXPECT) {
+            self.hear_out().await;
+        }
+        Err(Failure::TooLarge(self.limit))
+    }
+
     /// Takes the body to its end, or until nobody reads it any more.
     ///
     /// # Errors
@@ -54,11 +64,12 @@ impl Sending {
         while let Some(data) = self.next().await? {
             length += data.len();
             if length > self.limit {
+                self.hear_out().await;
                 return Err(Failure::TooLarge(self.limit));
             }
             if self.sender.send(Piece::Data(data)).await.is_err() {
-                // It is known what is wrong with the file. Many clients listen for an answer only when they have sent everything.
-                let _ = timeout(self.patience, self.discard()).await;
+                // It is known what is wrong with the file.
+                self.hear_out().await;
                 return Ok(());
             }
         }
@@ -77,14 +88,19 @@ impl Sending {
         }
     }
 
-    async fn discard(&mut self) {
-        let mut length = 0;
-        while let Ok(Some(data)) = self.next().await {
-            length += data.len();
-            if length > MAX_DISCARDED {
-                return;
+    /// Reads on for a while: many clients listen for an answer only when they have sent everything.
+    async fn hear_out(&mut self) {
+        let patience = self.patience;
+        let discard = async {
+            let mut length = 0;
+            while let Ok(Some(data)) = self.next().await {
+                length += data.len();
+                if length > MAX_DISCARDED {
+                    return;
+                }
             }
-        }
+        };
+        let _ = timeout(patience, discard).await;
     }
 }
 
