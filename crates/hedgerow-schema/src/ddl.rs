@@ -28,11 +28,44 @@ const AUDIT: &str = "0003_audit";
 const RATE_LIMITS: &str = "0006_rate_limits";
 const SESSIONS: &str = "0008_sessions";
 
-/// The functions in schema `hedgerow` that run as their owner: their names, their bodies to the letter, and the sets that make them.
-pub const DEFINERS: &[(&str, &str, &str)] = &[
-    ("write_audit", audit::WRITE_BODY, AUDIT),
-    ("keep_audit", audit::KEEP_BODY, AUDIT),
-    ("session_stands", sessions::BODY, SESSIONS),
+/// A function in schema `hedgerow` that runs as its owner.
+#[derive(Clone, Copy, Debug)]
+pub struct Definer {
+    /// Its name.
+    pub name: &'static str,
+    /// Its body, to the letter.
+    pub body: &'static str,
+    /// The set that makes it.
+    pub set: &'static str,
+    /// What may say anything where it is another one.
+    pub vouches_for: &'static str,
+    /// Whether requests of users call it.
+    pub is_for_users: bool,
+}
+
+/// All of them.
+pub const DEFINERS: &[Definer] = &[
+    Definer {
+        name: "write_audit",
+        body: audit::WRITE_BODY,
+        set: AUDIT,
+        vouches_for: "the audit trail",
+        is_for_users: true,
+    },
+    Definer {
+        name: "keep_audit",
+        body: audit::KEEP_BODY,
+        set: AUDIT,
+        vouches_for: "the audit trail",
+        is_for_users: false,
+    },
+    Definer {
+        name: "session_stands",
+        body: sessions::BODY,
+        set: SESSIONS,
+        vouches_for: "sessions",
+        is_for_users: true,
+    },
 ];
 
 /// What of a set a plan between two catalogs cannot make (tables in parts, what stands in schema `hedgerow`), as the set's

@@ -8,7 +8,7 @@ mod search;
 use hedgerow_database::server_version::{ServerVersion, known_holes};
 use hedgerow_database::{Error as DatabaseError, Identity, Row, introspect};
 use hedgerow_schema::catalog::Catalog;
-use hedgerow_schema::ddl::DEFINERS;
+use hedgerow_schema::ddl::{DEFINERS, Definer};
 use hedgerow_schema::diff::quote;
 use hedgerow_schema::drift::{self, Difference, How, Kind, Object};
 use hedgerow_schema::{Schema, model};
@@ -478,7 +478,7 @@ async fn ways_around(app: &App, findings: &mut Vec<Finding>) -> Result<(), Datab
                      ORDER BY 1";
     // Hedgerow's own go by the identity alone, whoever owns them.
     let (names, bodies): (Vec<&str>, Vec<&str>) =
-        DEFINERS.iter().map(|(name, body, _)| (*name, *body)).unzip();
+        DEFINERS.iter().filter(|own| own.is_for_users).map(|own| (own.name, own.body)).unzip();
     for row in ask(app, functions, &[&requests, &names, &bodies]).await? {
         let name: String = row.get(0)?;
         findings.push(error(
@@ -499,13 +499,13 @@ async fn definers(app: &App, tolerance: Tolerance, findings: &mut Vec<Finding>) 
                FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
                WHERE p.pronamespace = to_regnamespace('hedgerow') AND p.proname = ANY ($1) \
                  AND to_regclass('public.api_audit_logs') IS NOT NULL";
-    let names: Vec<&str> = DEFINERS.iter().map(|(name, ..)| *name).collect();
+    let names: Vec<&str> = DEFINERS.iter().map(|own| own.name).collect();
     let rows = ask(app, sql, &[&names]).await?;
     if rows.is_empty() {
         // The set is not applied, and its table is not there either: that is said of it.
         return Ok(());
     }
-    for (name, body, set) in DEFINERS {
+    for Definer { name, body, set, vouches_for, .. } in DEFINERS {
         let mut as_made = 0;
         let mut others = 0;
         for row in &rows {
@@ -528,10 +528,7 @@ async fn definers(app: &App, tolerance: Tolerance, findings: &mut Vec<Finding>) 
         } else if (as_made, others) != (1, 0) {
             findings.push(error(
                 "own_function",
-                format!(
-                    "hedgerow.{name} is not the function that Hedgerow made: {} may say anything",
-                    if *name == "session_stands" { "sessions" } else { "the audit trail" }
-                ),
+                format!("hedgerow.{name} is not the function that Hedgerow made: {vouches_for} may say anything"),
                 format!("drop what was put in its place; its text is in the record of {set} in hedgerow.migrations"),
             ));
         }

@@ -90,6 +90,10 @@ async fn each_danger_in_the_tables_is_found() {
         ),
         ("ALTER FUNCTION hedgerow.write_audit SECURITY INVOKER", "error own_function"),
         ("DROP FUNCTION hedgerow.keep_audit", "error own_function"),
+        (
+            "ALTER FUNCTION hedgerow.keep_audit OWNER TO postgres; GRANT EXECUTE ON FUNCTION hedgerow.keep_audit TO hedgerow_app",
+            "error open_function, error own_function",
+        ),
         ("ALTER FUNCTION get_auth_user_id() SECURITY DEFINER", "error identity_function"),
     ] {
         let test = TestApp::with(&[NOTES]).await;
